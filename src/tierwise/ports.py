@@ -1,0 +1,81 @@
+"""The seam: what the core needs from the outside, as Protocols. Every implementation is one file.
+
+Each port has one conformance suite in `tests/conformance/` that all its implementations pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from typing import Protocol
+
+from tierwise.types import Answer, Chunk, Key, Model, Record, Request, Reservation, Verdict
+
+Batch = tuple[Chunk, ...]
+"""Chunks that arrived together: a burst costs one wake-up."""
+
+
+class Provider(Protocol):
+    """One model's upstream."""
+
+    def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
+        """The answer as it comes, batches of at least one chunk. Ends only after a finish reason was seen.
+
+        Streams where `request.stream` is set; else the answer comes as one batch. Closing the generator closes the
+        provider's connection. Raises ProviderError, and nothing else, for whatever the upstream does.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and child processes. May be called twice."""
+        ...
+
+
+class Scorer(Protocol):
+    """Router (draft None) and verifier (draft given) alike: pure, no I/O, linear time."""
+
+    def score(self, request: Request, draft: Answer | None) -> Verdict: ...
+
+
+class Clock(Protocol):
+    def now_ns(self) -> int:
+        """Unix time in nanoseconds; may jump."""
+        ...
+
+    def monotonic_ms(self) -> float:
+        """For durations; never jumps."""
+        ...
+
+
+class Store(Protocol):
+    """Keys and the ledger. Raises StoreError when a write can't be made durable."""
+
+    def reserve(self, reservation: Reservation) -> Awaitable[None]:
+        """Queue a reservation at once; awaiting it waits until it is durable.
+
+        Where the reservation has a budget, raises BudgetExceeded instead if posted + held + nanos would pass it.
+        """
+        ...
+
+    def post(self, record: Record) -> Awaitable[None]:
+        """Queue the end of a request: all entries in one transaction, the rest of its reservation voided."""
+        ...
+
+    async def add_key(self, key: Key) -> None: ...
+
+    async def revoke_key(self, key_id: str, at_ns: int) -> bool:
+        """False where there is no such live key."""
+        ...
+
+    async def keys(self) -> Sequence[Key]: ...
+
+    async def record(self, request_id: str) -> Record | None:
+        """The ledger's view of one request; None while it is not settled."""
+        ...
+
+    async def spent(self, key_id: str) -> tuple[int, int]:
+        """(posted, held) nano-dollars of a key."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is queued, then close. May be called twice."""
+        ...

@@ -1,0 +1,309 @@
+"""The nouns of the house: frozen values that every other room speaks in.
+
+Knows nothing of wires, clocks, stores or the network. Money is integer nano-dollars (1e-9 USD);
+prices are integer pico-dollars a token (1e-12 USD), so that one millionth of a dollar per million
+tokens is still an integer; times are milliseconds, or Unix nanoseconds where a name ends in `_ns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+CostState = Literal["provider_reported", "computed", "estimated", "unknown"]
+Hold = Literal["draft", "window", "none"]
+Mode = Literal["observe", "enforce", "premium"]
+Uncertified = Literal["observe", "checks", "agreement"]
+ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """Base of the small frozen values that hold no containers of their own making."""
+
+
+# ------------------------------------------------------------------ what a client asks
+
+
+class Text(Value, frozen=True, tag="text", tag_field="kind"):
+    text: str
+
+
+class Image(Value, frozen=True, tag="image", tag_field="kind"):
+    """A picture: an `https:` address, or a `data:` URL with its bytes in base64."""
+
+    url: str
+    detail: str | None = None
+
+
+class Foreign(Value, frozen=True, tag="foreign", tag_field="kind"):
+    """A part that only the dialect it came in can express (audio, files); `what` names it in errors."""
+
+    what: str
+    dialect: str
+
+
+Part = Text | Image | Foreign
+
+
+class ToolCall(Value, frozen=True):
+    """A call that a model asks for. `arguments` is the JSON text exactly as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Message(msgspec.Struct, frozen=True):
+    role: Role
+    content: str | tuple[Part, ...] = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""  # of a `tool` message: the call that it answers
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A function that the model may call. `parameters` is a JSON Schema, or None where none was given."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+    strict: bool = False
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One chat request, neutral between dialects.
+
+    `body` is the client's own top-level JSON object, each value as its raw bytes; a provider that speaks
+    the same `dialect` starts from it, so fields that nobody here reads travel on unchanged.
+    """
+
+    id: str
+    asked: str  # what the client named as `model`: a route, or a configured model
+    messages: tuple[Message, ...]
+    stream: bool = False
+    usage_asked: bool = False  # the client wants the usage chunk at the end of its stream
+    logprobs_asked: bool = False
+    n: int = 1
+    max_output: int | None = None  # tokens
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"  # auto | none | required | the name of a tool
+    parallel_tools: bool = True
+    json_answer: bool = False  # the answer must be a JSON document
+    schema: dict[str, Any] | None = None  # ... and satisfy this JSON Schema
+    tags: frozenset[str] = frozenset()  # risk classes and labels of the request, e.g. "legal"
+    dialect: str = "openai_chat"
+    body: Mapping[str, msgspec.Raw] = {}
+
+
+class Tenant(Value, frozen=True):
+    """Who asks: one virtual key. `budget_nanos` None means without a limit."""
+
+    key_id: str
+    name: str
+    budget_nanos: int | None = None
+
+
+# ------------------------------------------------------------------ what a model answers
+
+
+class Usage(Value, frozen=True):
+    """Tokens of one answer. `input_tokens` includes cached ones, `output_tokens` includes reasoning."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nanos: int | None = None  # where the provider itself says what it charges
+
+
+class ToolDelta(Value, frozen=True):
+    """A piece of a streamed tool call; `id` and `name` come with the first piece of an `index`."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A piece of an answer, neutral. `wire` is the provider's own JSON of it, in `dialect`.
+
+    A provider that answered whole sends one chunk a choice, with `wire` (the whole body) on the first.
+    """
+
+    text: str = ""
+    index: int = 0  # of the choice, where a request asked for several
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolDelta, ...] = ()
+    finish: Finish | None = None
+    logprobs: tuple[float, ...] = ()  # natural logarithms, one a token
+    usage: Usage | None = None
+    wire: bytes | None = None
+    dialect: str = ""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: Finish | None = None  # None: not ended (yet)
+    logprobs: tuple[float, ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a model has said. `complete` is False while a window holds the rest of it back."""
+
+    model: str  # the configured model's name
+    choices: tuple[Choice, ...]
+    usage: Usage | None = None  # None: the provider has not said
+    complete: bool = True
+    chunks: tuple[Chunk, ...] = ()  # what it was joined from, for whoever re-emits it
+
+    @property
+    def text(self) -> str:
+        return self.choices[0].text if self.choices else ""
+
+
+# ------------------------------------------------------------------ models and routes
+
+
+class Price(Value, frozen=True):
+    """Pico-dollars a token: 1 USD per million tokens is 1_000_000. `source` says where it is from."""
+
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    source: str = ""
+
+
+class Model(Value, frozen=True):
+    """One callable model at one provider. `price` None means that nobody has told us what it costs."""
+
+    name: str
+    provider: ProviderName
+    model: str  # the provider's own name for it
+    price: Price | None = None
+    max_output: int = 4096  # tokens; the bound on an answer where the client sets none
+    context: int | None = None  # tokens
+    logprobs: bool = False  # ask for token log-probabilities: evidence for the verifier
+
+
+class Checks(Value, frozen=True):
+    """Thresholds of the free checks. `min_logprob` is a mean natural logarithm a token; None only reports it."""
+
+    min_logprob: float | None = -1.0
+    max_repeats: int = 4
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A named workload. `tiers` is cheapest first; the last is the premium and the reference for quality."""
+
+    name: str
+    tiers: tuple[Model, ...]
+    mode: Mode = "enforce"
+    uncertified: Uncertified = "observe"
+    max_harm: float = 0.03
+    confidence: float = 0.95
+    hold: Hold = "draft"
+    window: int = 48  # tokens that hold = "window" keeps back
+    audit: float = 0.02
+    floor: frozenset[str] = frozenset()
+    escalate_above: float = 0.5  # with hold = "none": the router's score from which a request goes to premium
+    premium_down: Literal["refuse", "draft"] = "refuse"  # what a rejected draft is worth when no premium answers
+    checks: Checks = Checks()
+
+    @property
+    def premium(self) -> Model:
+        return self.tiers[-1]
+
+
+# ------------------------------------------------------------------ what was decided, and what it cost
+
+
+class Evidence(Value, frozen=True):
+    """One check's finding about a draft. `passed` None means that the check had nothing to look at."""
+
+    check: str
+    passed: bool | None
+    detail: str = ""  # for people; never text of the prompt or the answer
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A scorer's view. Only calibration gives `score`, in [0, 1], a meaning."""
+
+    score: float
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True):
+    action: Literal["serve", "escalate", "refuse"]
+    rule: str  # the rule that fired; goes to the audit trail as it is
+    score: float | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+class Entry(Value, frozen=True):
+    """One attempt's money and fate: a line of the ledger."""
+
+    model: str
+    provider_model: str
+    role: Literal["draft", "premium", "direct"]
+    usage: Usage
+    nanos: int
+    cost_state: CostState
+    outcome: Literal["served", "rejected", "failed", "cancelled", "recovered"]
+    rule: str  # the decision's rule, or the kind of error
+    first_ms: float | None  # to the first token; None where none came
+    total_ms: float
+
+
+class Reservation(Value, frozen=True):
+    """Written before the first call: an upper bound of what the request may cost, and who asks."""
+
+    request_id: str
+    key_id: str
+    route: str
+    nanos: int
+    started_ns: int
+    budget_nanos: int | None = None  # the key's limit, where it has one
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Written when a request ends, however it ends: every attempt, and what always-premium would have cost."""
+
+    request_id: str
+    key_id: str
+    route: str
+    started_ns: int
+    total_ms: float
+    status: int  # what the client was told, as an HTTP status; 499 where it left
+    decision: Decision
+    entries: tuple[Entry, ...]
+    baseline_nanos: int
+    baseline_state: CostState
+
+    @property
+    def nanos(self) -> int:
+        return sum(entry.nanos for entry in self.entries)
+
+
+class Key(Value, frozen=True):
+    """A virtual key as the store keeps it: the digest, never the key."""
+
+    id: str
+    name: str
+    digest: bytes
+    prefix: str  # the first characters, to recognise it by
+    created_ns: int
+    budget_nanos: int | None = None
+    revoked_ns: int | None = None

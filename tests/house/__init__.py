@@ -1,0 +1,1 @@
+"""The house rules as functions over source text, and their allow-lists."""
