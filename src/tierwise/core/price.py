@@ -1,0 +1,82 @@
+"""Usage to nano-dollars, upper bounds, and what always-premium would have cost. Integers only.
+
+Knows no catalogue: a price comes in with its model, or is None. An unknown price counts at a ceiling that the
+caller gives, because a cost that is too high is noticed and a cost of zero is not.
+"""
+
+from __future__ import annotations
+
+from tierwise.types import Answer, CostState, Model, Price, Request, Text, Usage
+
+PICO_PER_NANO = 1000
+NOTHING = Usage()
+BYTES_PER_TOKEN = 4  # the usual rule of thumb for English text; only ever used for costs marked "estimated"
+
+
+def cost(usage: Usage, price: Price) -> int:
+    """Nano-dollars, rounded half up once, over all token kinds together."""
+    fresh = max(usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens, 0)
+    pico = (
+        fresh * price.input
+        + usage.cache_read_tokens * price.cache_read
+        + usage.cache_write_tokens * price.cache_write
+        + usage.output_tokens * price.output
+    )
+    return (pico + PICO_PER_NANO // 2) // PICO_PER_NANO
+
+
+def charge(model: Model, usage: Usage | None, fallback: Usage, ceiling: Price) -> tuple[Usage, int, CostState]:
+    """What an attempt cost, and how sure that is.
+
+    `usage` is the provider's own; where it is None, `fallback` (an estimate) stands in.
+    """
+    counted = fallback if usage is None else usage
+    if counted.cost_nanos is not None:
+        return counted, counted.cost_nanos, "provider_reported"
+    if model.price is None:
+        return counted, cost(counted, ceiling), "unknown"
+    return counted, cost(counted, model.price), "estimated" if usage is None else "computed"
+
+
+def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price) -> int:
+    """Nano-dollars that `request`, of `size` bytes, costs at the most when every model of `models` is called once.
+
+    A token is at least one byte, so the size in bytes bounds the input.
+    """
+    total = 0
+    for model in models:
+        price = model.price or ceiling
+        output = (request.max_output or model.max_output) * request.n
+        pico = size * max(price.input, price.cache_write) + output * price.output
+        total += -(-pico // PICO_PER_NANO)
+    return total
+
+
+def estimate(request: Request, answer: Answer | None) -> Usage:
+    """Tokens by length, for a provider that did not say or did not get to say."""
+    asked = sum(_length(message.content) for message in request.messages)
+    said = 0
+    for choice in answer.choices if answer else ():
+        said += len(choice.text) + len(choice.reasoning) + len(choice.refusal)
+        said += sum(len(call.name) + len(call.arguments) for call in choice.tool_calls)
+    return Usage(input_tokens=_tokens(asked) + 4 * len(request.messages), output_tokens=_tokens(said))
+
+
+def baseline(premium: Model, usage: Usage, spent: int) -> tuple[int, CostState]:
+    """What premium would have cost for a request that another model answered with `usage`: an estimate.
+
+    Without a price for premium nothing is claimed to be saved: the baseline is what was `spent`.
+    """
+    if premium.price is None:
+        return spent, "unknown"
+    return cost(Usage(usage.input_tokens, usage.output_tokens), premium.price), "estimated"
+
+
+def _length(content: str | tuple[object, ...]) -> int:
+    if isinstance(content, str):
+        return len(content.encode("utf-8", "replace"))
+    return sum(len(part.text.encode("utf-8", "replace")) if isinstance(part, Text) else 1000 for part in content)
+
+
+def _tokens(size: int) -> int:
+    return -(-size // BYTES_PER_TOKEN)

@@ -1,0 +1,85 @@
+"""Money: exact integers, upper bounds that bound, and unknowns that never read zero."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.plans import CHEAP, PREMIUM, answer, request
+from tierwise.core import price
+from tierwise.types import Answer, Choice, Image, Message, Price, Text, ToolCall, Usage
+
+CEILING = Price(10_000_000, 50_000_000, 10_000_000, 10_000_000)
+tokens = st.integers(0, 10_000_000)
+picos = st.integers(0, 1_000_000_000)
+prices = st.builds(Price, picos, picos, picos, picos)
+
+
+def test_known_bill() -> None:
+    """gpt-4o-mini's list price by hand: 1,000 in of which 400 cached, 200 out."""
+    mini = Price(150_000, 600_000, 75_000, 150_000)
+    assert price.cost(Usage(1000, 200, cache_read_tokens=400), mini) == 600 * 150 + 400 * 75 + 200 * 600
+
+
+@given(tokens, tokens, tokens, tokens, prices)
+def test_cost_is_the_decimal_sum(fresh: int, read: int, write: int, out: int, listed: Price) -> None:
+    """Integer arithmetic gives what exact decimals give, rounded half up once."""
+    usage = Usage(fresh + read + write, out, read, write)
+    pico = fresh * listed.input + read * listed.cache_read + write * listed.cache_write + out * listed.output
+    exact = (Decimal(pico) / 1000).quantize(Decimal(1), ROUND_HALF_UP)
+    assert price.cost(usage, listed) == int(exact)
+
+
+@given(st.integers(0, 5000), st.integers(0, 4096), prices)
+def test_bound_bounds(size: int, out: int, listed: Price) -> None:
+    """No answer within the model's limit costs more than what was reserved for it."""
+    model = msgspec.structs.replace(CHEAP, price=listed, max_output=4096)
+    listed_write = max(listed.input, listed.cache_write, listed.cache_read)
+    worst = price.cost(Usage(size, out), Price(listed_write, listed.output, listed_write, listed_write))
+    if listed.cache_read <= max(listed.input, listed.cache_write):
+        assert worst <= price.bound(request(), size, (model,), CEILING)
+
+
+def test_bound_adds_tiers_and_choices() -> None:
+    """Every tier that may be called is reserved for, and every choice asked for."""
+    one = price.bound(request(max_output=100), 1000, (CHEAP,), CEILING)
+    both = price.bound(request(max_output=100), 1000, (CHEAP, PREMIUM), CEILING)
+    two = price.bound(request(max_output=100, n=2), 1000, (CHEAP,), CEILING)
+    assert one == 1000 * 150 + 100 * 600
+    assert both == one + 1000 * 2500 + 100 * 10_000
+    assert two == one + 100 * 600
+
+
+def test_cost_states() -> None:
+    """Each way of knowing a cost says which it is."""
+    unpriced = msgspec.structs.replace(CHEAP, price=None)
+    own = Usage(10, 10, cost_nanos=77)
+    assert price.charge(CHEAP, Usage(10, 10), Usage(), CEILING)[1:] == (10 * 150 + 10 * 600, "computed")
+    assert price.charge(CHEAP, own, Usage(), CEILING)[1:] == (77, "provider_reported")
+    assert price.charge(CHEAP, None, Usage(10, 10), CEILING)[1:] == (7500, "estimated")
+    assert price.charge(unpriced, Usage(10, 10), Usage(), CEILING)[1:] == (600_000, "unknown")
+
+
+def test_estimate_counts_everything_said() -> None:
+    """Without the provider's count, text, reasoning, refusals and tool calls all count."""
+    said = Choice("a" * 40, "b" * 40, "c" * 40, (ToolCall("1", "f" * 4, "d" * 36),))
+    usage = price.estimate(request(), Answer("m", (said,)))
+    assert usage.output_tokens == 40
+    assert price.estimate(request(), None).output_tokens == 0
+
+
+def test_estimate_reads_parts() -> None:
+    """Text parts count by their bytes, pictures by a flat amount."""
+    parts = request(messages=(Message("user", (Text("x" * 400), Image("https://example.org/i.png"))),))
+    assert price.estimate(parts, None).input_tokens == 350 + 4
+
+
+def test_baseline() -> None:
+    """What premium would have cost for the same tokens; without its price nothing is claimed."""
+    unpriced = msgspec.structs.replace(PREMIUM, price=None)
+    assert price.baseline(PREMIUM, Usage(100, 10), 1) == (100 * 2500 + 10 * 10_000, "estimated")
+    assert price.baseline(unpriced, Usage(100, 10), 123) == (123, "unknown")
+    assert answer(CHEAP).usage == Usage(9, 3)
