@@ -1,0 +1,292 @@
+"""OpenAI Chat Completions, towards providers: requests out; answers, stream events and errors in.
+
+Any OpenAI-compatible server speaks it (vLLM, Ollama, llama.cpp, DeepSeek, a cloud's endpoint), each with fields
+of its own: what is not read here stays in `Chunk.wire`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tierwise.dialects.openai_chat import NAME, encode_call
+from tierwise.errors import BadRequest, Overloaded, ProviderError, Refused, WireError
+from tierwise.types import Chunk, Finish, Image, Message, Model, Part, Request, Text, Tool, ToolDelta, Usage
+
+_TRUE = msgspec.Raw(b"true")
+_WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
+
+# ------------------------------------------------------------------ requests out
+
+
+def encode_request(request: Request, model: Model) -> bytes:
+    """The body to POST. From the client's own fields where it spoke the same dialect, else written anew."""
+    body: dict[str, Any] = dict(request.body) if request.dialect == NAME else _written(request)
+    body["model"] = model.model
+    if model.logprobs:
+        body["logprobs"] = _TRUE
+    if request.stream:
+        body["stream"] = _TRUE
+        if not request.usage_asked:
+            body["stream_options"] = _WITH_USAGE
+    return msgspec.json.encode(body)
+
+
+def _written(request: Request) -> dict[str, Any]:
+    body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
+    optional = {
+        "max_completion_tokens": request.max_output,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": list(request.stop) or None,
+        "n": request.n if request.n > 1 else None,
+        "logprobs": request.logprobs_asked or None,
+        "stream_options": {"include_usage": True} if request.usage_asked else None,
+        "response_format": _format(request),
+    }
+    body.update({name: value for name, value in optional.items() if value is not None})
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+        body["tool_choice"] = _choice(request.tool_choice)
+        body["parallel_tool_calls"] = request.parallel_tools
+    return body
+
+
+def _message(message: Message) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role}
+    content = message.content
+    wire["content"] = content if isinstance(content, str) else [_part(part) for part in content]
+    if message.tool_calls:
+        wire["tool_calls"] = [encode_call(call) for call in message.tool_calls]
+    if message.tool_call_id:
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
+
+
+def _part(part: Part) -> dict[str, Any]:
+    match part:
+        case Text(text):
+            return {"type": "text", "text": text}
+        case Image(url, detail):
+            return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
+        case _:
+            raise BadRequest(f"A part of type {part.what} can't be sent to an OpenAI-compatible model.")
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "strict": tool.strict}
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: str) -> str | dict[str, Any]:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _format(request: Request) -> dict[str, Any] | None:
+    if request.schema is not None:
+        return {"type": "json_schema", "json_schema": {"name": "answer", "schema": request.schema}}
+    return {"type": "json_object"} if request.json_answer else None
+
+
+# ------------------------------------------------------------------ answers in
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    cost: float | None = None  # OpenRouter: USD
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolDelta(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Logprob(msgspec.Struct):
+    logprob: float | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[_Logprob] | None = None
+
+
+class _Said(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None  # DeepSeek, llama.cpp, vLLM
+    reasoning: str | None = None  # OpenRouter
+    refusal: str | None = None
+    tool_calls: list[_ToolDelta] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Said | None = None
+    message: _Said | None = None
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _Error(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _Body(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: _Error | str | None = None
+
+
+_body = msgspec.json.Decoder(_Body)
+_FINISH: dict[str, Finish] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "function_call": "tool_calls",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+}
+_SILENT = _Said()
+
+
+def decode_answer(data: bytes) -> tuple[Chunk, ...]:
+    """A whole body: one chunk a choice. Raises WireError where it is none, or tells of an error."""
+    batch = decode_event(data)
+    if not batch or any(chunk.finish is None for chunk in batch):
+        raise WireError("the answer has no choice, or one without an end")
+    return batch
+
+
+def decode_event(data: bytes) -> tuple[Chunk, ...]:
+    """One event of a stream, or a whole body: a chunk a choice, or one that holds usage alone."""
+    try:
+        body = _body.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise WireError("the answer is not what a chat completion looks like") from None
+    if body.error is not None:
+        raise _in_band(body.error)
+    usage = None if body.usage is None else _usage(body.usage)
+    if not body.choices:
+        return () if usage is None else (Chunk(usage=usage, wire=data, dialect=NAME),)
+    if len(body.choices) == 1:
+        return (_chunk(body.choices[0], usage, data),)
+    first, *others = body.choices
+    return (_chunk(first, usage, data), *[_chunk(choice, None, None) for choice in others])
+
+
+def _chunk(choice: _Choice, usage: Usage | None, wire: bytes | None) -> Chunk:
+    said = choice.delta or choice.message or _SILENT
+    reason = choice.finish_reason
+    if reason == "insufficient_system_resource":  # DeepSeek's word for having broken off
+        raise WireError("the provider broke off for lack of resources", overloaded=True)
+    return Chunk(
+        said.content or "",
+        choice.index,
+        said.reasoning_content or said.reasoning or "",
+        said.refusal or "",
+        tuple([_tool_delta(call, at) for at, call in enumerate(said.tool_calls)]) if said.tool_calls else (),
+        _FINISH.get(reason) if reason else None,
+        tuple([item.logprob for item in choice.logprobs.content if item.logprob is not None])
+        if choice.logprobs and choice.logprobs.content
+        else (),
+        usage,
+        wire,
+        NAME,
+    )
+
+
+def _tool_delta(wire: _ToolDelta, at: int) -> ToolDelta:
+    function = wire.function or _Function()
+    index = at if wire.index is None else wire.index
+    return ToolDelta(index, wire.id or "", function.name or "", function.arguments or "")
+
+
+def _usage(wire: _Usage) -> Usage | None:
+    if wire.prompt_tokens is None or wire.completion_tokens is None:
+        return None
+    inside = wire.prompt_tokens_details or _PromptDetails()
+    outside = wire.completion_tokens_details or _OutputDetails()
+    return Usage(
+        wire.prompt_tokens,
+        wire.completion_tokens,
+        inside.cached_tokens or wire.prompt_cache_hit_tokens or 0,
+        inside.cache_write_tokens or 0,
+        outside.reasoning_tokens or 0,
+        None if wire.cost is None else round(wire.cost * 1e9),
+    )
+
+
+# ------------------------------------------------------------------ errors in
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _Error | str | None = None
+
+
+_error_body = msgspec.json.Decoder(_ErrorBody)
+_KEYLIKE = re.compile(r"\b(?:sk|key|tw)-[\w*.-]+|Bearer\s+\S+", re.IGNORECASE)
+
+
+def _in_band(error: _Error | str) -> WireError:
+    kind = "" if isinstance(error, str) else f"{error.type or ''} {error.code or ''}"
+    overloaded = any(word in kind for word in ("overloaded", "rate_limit", "429", "503", "server_error"))
+    return WireError("the provider reported an error inside its answer", overloaded=overloaded)
+
+
+def decode_error(model: str, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """A non-2xx reply as an error. The provider's own words are kept only where they tell the client what it may mend.
+
+    `model` is the configured name, `headers` have lower-case names.
+    """
+    after = retry_after(headers)
+    if status in (408, 409, 425, 429) or status >= 500:
+        return Overloaded(model, f"the provider answered {status}", retry_after=after, upstream=status)
+    if status in (401, 403):
+        return Refused(model, f"the provider refused our key ({status}); see `tierwise doctor`", upstream=status)
+    return Refused(model, f"the provider refused the request ({status}){_words(body)}", upstream=status)
+
+
+def _words(body: bytes) -> str:
+    try:
+        error = _error_body.decode(body).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    message = error if isinstance(error, str) else (error or _Error()).message
+    return f": {_KEYLIKE.sub('[redacted]', message)[:300]}" if message else ""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or a `retry-after` in seconds (RFC 9110, 10.2.3); dates are not read."""
+    for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        value = headers.get(name, "")
+        if value.replace(".", "", 1).isdigit():
+            return float(value) / scale
+    return None

@@ -1,0 +1,268 @@
+"""OpenAI Chat Completions towards providers, and the round trip through both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierwise.dialects import openai_upstream as upstream
+from tierwise.dialects.openai_chat import decode_request
+from tierwise.errors import BadRequest, Overloaded, Refused, WireError
+from tierwise.types import (
+    Chunk,
+    Foreign,
+    Image,
+    Message,
+    Model,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolDelta,
+    Usage,
+)
+
+MODEL = Model("cheap", "openai", "gpt-4o-mini")
+
+
+def sent(request: Request, model: Model = MODEL) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.json.decode(upstream.encode_request(request, model))
+    return body
+
+
+def test_same_dialect_changes_only_the_model() -> None:
+    """A client's own fields go on byte for byte; only the model's name is replaced."""
+    body = (
+        b'{"model":"r","messages":[{"role":"user","content":"hi","x":1.10}],'
+        b'"seed":12345678901234567890,"new":{"b":1,"a":2}}'
+    )
+    encoded = upstream.encode_request(decode_request(body, "q"), MODEL)
+    assert encoded == body.replace(b'"r"', b'"gpt-4o-mini"', 1)
+
+
+def test_streams_report_usage() -> None:
+    """A stream is asked to report its usage whether or not the client wants to see it."""
+    plain = decode_request(b'{"model":"r","messages":[{"role":"user","content":"hi"}],"stream":true}', "q")
+    assert sent(plain)["stream_options"] == {"include_usage": True}
+    own = decode_request(
+        b'{"model":"r","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true,"x":1}}',
+        "q",
+    )
+    assert sent(own)["stream_options"] == {"include_usage": True, "x": 1}
+
+
+def test_evidence_is_asked_for() -> None:
+    """A model that gives log-probabilities is asked for them."""
+    plain = decode_request(b'{"model":"r","messages":[{"role":"user","content":"hi"}]}', "q")
+    assert sent(plain, msgspec.structs.replace(MODEL, logprobs=True))["logprobs"] is True
+    assert "logprobs" not in sent(plain)
+
+
+names = st.text("abcdefgh_", min_size=1, max_size=8)
+texts = st.text(max_size=20)
+calls = st.builds(ToolCall, names, names, st.just('{"a": 1}'))
+parts = st.one_of(
+    st.builds(Text, texts), st.builds(Image, st.just("https://example.org/a.png"), st.sampled_from([None, "low"]))
+)
+messages = st.one_of(
+    st.builds(Message, st.sampled_from(["system", "developer", "user"]), texts),
+    st.builds(Message, st.just("user"), st.lists(parts, min_size=1, max_size=3).map(tuple)),
+    st.builds(Message, st.just("assistant"), texts, st.lists(calls, max_size=2).map(tuple)),
+    st.builds(Message, st.just("tool"), texts, st.just(()), names),
+)
+schemas = st.sampled_from([None, {"type": "object"}, {"type": "string", "maxLength": 3}])
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    schema = draw(schemas)
+    tools = draw(st.lists(st.builds(Tool, names, texts, schemas, st.booleans()), max_size=2))
+    stream = draw(st.booleans())
+    return Request(
+        id="q",
+        asked="gpt-4o-mini",
+        messages=tuple(draw(st.lists(messages, min_size=1, max_size=4))),
+        stream=stream,
+        usage_asked=stream,
+        logprobs_asked=draw(st.booleans()),
+        n=draw(st.integers(1, 3)),
+        max_output=draw(st.none() | st.integers(1, 1000)),
+        temperature=draw(st.none() | st.floats(0, 2)),
+        top_p=draw(st.none() | st.floats(0, 1)),
+        stop=tuple(draw(st.lists(names, max_size=2))),
+        tools=tuple(tools),
+        tool_choice=draw(st.sampled_from(["auto", "none", "required", "f"])) if tools else "auto",
+        parallel_tools=draw(st.booleans()) if tools else True,
+        json_answer=schema is not None or draw(st.booleans()),
+        schema=schema,
+        dialect="another",
+    )
+
+
+@given(requests())
+def test_what_is_written_is_read_back(request: Request) -> None:
+    """decode(encode(x)) == x for everything that both sides of this wire can say."""
+    back = decode_request(upstream.encode_request(request, MODEL), "q")
+    assert msgspec.structs.replace(back, body={}, dialect="another") == request
+
+
+def test_foreign_parts_are_refused() -> None:
+    """A part that this wire can't carry is a clear error, not a silent loss."""
+    request = Request(
+        id="q", asked="r", messages=(Message("user", (Foreign("document", "anthropic"),)),), dialect="anthropic"
+    )
+    with pytest.raises(BadRequest, match="document"):
+        upstream.encode_request(request, MODEL)
+
+
+def test_whole_answer() -> None:
+    """A body as providers send it: text, reasoning, calls, log-probabilities, every kind of usage."""
+    body = msgspec.json.encode(
+        {
+            "id": "x",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {
+                        "role": "assistant",
+                        "content": "hi",
+                        "reasoning_content": "why",
+                        "refusal": None,
+                        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                    },
+                    "finish_reason": "tool_calls",
+                    "logprobs": {"content": [{"token": "hi", "logprob": -0.5}, {"token": "?"}]},
+                },
+                {"index": 1, "message": {"content": "yo"}, "finish_reason": "eos"},
+            ],
+            "usage": {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2},
+                "completion_tokens_details": {"reasoning_tokens": 3},
+                "cost": 0.0000125,
+            },
+        }
+    )
+    first, second = upstream.decode_answer(body)
+    assert first == Chunk(
+        "hi",
+        0,
+        "why",
+        "",
+        (ToolDelta(0, "c", "f", "{}"),),
+        "tool_calls",
+        (-0.5,),
+        Usage(10, 5, 4, 2, 3, 12_500),
+        body,
+        "openai_chat",
+    )
+    assert second == Chunk("yo", 1, finish="stop", dialect="openai_chat")
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        ({"choices": [{"delta": {"content": "a"}}]}, Chunk("a")),
+        ({"choices": [{"delta": {"reasoning": "b"}}]}, Chunk(reasoning="b")),
+        ({"choices": [{"delta": {}, "finish_reason": "length"}]}, Chunk(finish="length")),
+        ({"choices": [{"delta": {}, "finish_reason": "abort"}]}, Chunk()),
+        ({"choices": [{"finish_reason": "stop"}]}, Chunk(finish="stop")),
+        (
+            {"choices": [{"delta": {"tool_calls": [{"index": 2, "function": {"arguments": "x"}}]}}]},
+            Chunk(tool_calls=(ToolDelta(2, "", "", "x"),)),
+        ),
+        ({"choices": [{"delta": {"tool_calls": [{"id": "c"}]}}]}, Chunk(tool_calls=(ToolDelta(0, "c"),))),
+        (
+            {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 1, "prompt_cache_hit_tokens": 3}},
+            Chunk(usage=Usage(7, 1, 3)),
+        ),
+        ({"choices": [], "usage": {"prompt_tokens": 7}}, None),
+        ({"choices": []}, None),
+        ({}, None),
+    ],
+)
+def test_events(event: dict[str, Any], expected: Chunk | None) -> None:
+    """Every shape of a stream's event; what is no part of an answer gives no chunk."""
+    data = msgspec.json.encode(event)
+    got = upstream.decode_event(data)
+    wired = () if expected is None else (msgspec.structs.replace(expected, wire=data, dialect="openai_chat"),)
+    assert got == wired
+
+
+@pytest.mark.parametrize(
+    ("data", "overloaded"),
+    [
+        (b"<html>", False),
+        (b"\xff", False),
+        (b"[" * 100_000, False),
+        (b'{"choices":[{"delta":{"content":7}}]}', False),
+        (b'{"error":{"message":"x","type":"server_error"}}', True),
+        (b'{"error":{"message":"x","type":null,"code":429}}', True),
+        (b'{"error":{"message":"x","type":"invalid_request_error"}}', False),
+        (b'{"error":"broken"}', False),
+        (b'{"choices":[{"finish_reason":"insufficient_system_resource"}]}', True),
+    ],
+)
+def test_what_is_no_answer(data: bytes, overloaded: bool) -> None:
+    """Garbage and errors inside an answer are never taken for one; their own text is not repeated."""
+    with pytest.raises(WireError) as caught:
+        upstream.decode_event(data)
+    assert caught.value.overloaded is overloaded
+
+
+@pytest.mark.parametrize("data", [b"{}", b'{"choices":[{"message":{"content":"x"}}]}'])
+def test_whole_answers_have_an_end(data: bytes) -> None:
+    """A body without a choice, or without a finish reason, is torn."""
+    with pytest.raises(WireError):
+        upstream.decode_answer(data)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
+def test_try_again(status: int) -> None:
+    """Overload may be retried, and says for how long to wait."""
+    error = upstream.decode_error("m", status, {"retry-after": "3"}, b"")
+    assert isinstance(error, Overloaded)
+    assert (error.retryable, error.retry_after, error.upstream) == (True, 3.0, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, b'{"error":{"message":"Incorrect API key provided: sk-secret"}}', "refused our key"),
+        (403, b'{"error":{"message":"sk-secret"}}', "refused our key"),
+        (
+            400,
+            b'{"error":{"message":"max_tokens is too large; key sk-secret-1 Bearer abc"}}',
+            "max_tokens is too large",
+        ),
+        (404, b'{"error":"no such model"}', "no such model"),
+        (422, b"<html>", "(422)"),
+        (418, b'{"error":null}', "(418)"),
+    ],
+)
+def test_refusals(status: int, body: bytes, said: str) -> None:
+    """A refusal says what the client can mend, and never a key."""
+    error = upstream.decode_error("m", status, {}, body)
+    assert isinstance(error, Refused)
+    assert said in error.message
+    assert "secret" not in error.message
+    assert "Bearer abc" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "2.5"}, 2.5),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    """Milliseconds before seconds; what is no number is no answer."""
+    assert upstream.retry_after(headers) == seconds
