@@ -1,0 +1,284 @@
+"""What providers' answers look like on the wire: a Script and a request in, JSON and events out.
+
+Written from the providers' public API references, not from our dialects: a test that read both from the same place
+would agree with its own mistakes. Knows no sockets and no time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+Event = tuple[bytes, int]
+"""One server-sent event, and how many tokens of the answer are in it."""
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What to do with a request whose last user message contains `match`, and which asks for `model`, if given."""
+
+    match: str = ""
+    model: str = ""
+    text: str = "The answer is forty-two, as it has always been."
+    tokens: tuple[str, ...] | None = None  # how `text` is streamed; by default word by word
+    tool_calls: tuple[tuple[str, str], ...] = ()  # (name, JSON text of the arguments)
+    finish: str = "stop"  # OpenAI's word; Anthropic's is derived from it
+    input_tokens: int = 20  # cached ones included
+    output_tokens: int | None = None  # by default as many as were streamed
+    cached_tokens: int = 0
+    reasoning: str = ""  # DeepSeek's reasoning_content, Anthropic's thinking
+    logprob: float = -0.1  # of every token, where the request asks for it
+    status: int = 200
+    headers: dict[str, str] = {}
+    error: str = "scripted refusal"  # the message of an error body
+    delay: float = 0.0  # seconds before the head
+    first: float = 0.0  # seconds before the first token
+    gap: float = 0.0  # seconds between tokens
+    cut: int | None = None  # the socket is aborted after so many tokens (a whole answer: after half of its bytes)
+    no_end: bool = False  # the stream closes cleanly, with no finish, no usage and no end marker
+    garbage: bool = False  # what should be JSON is none
+    no_usage: bool = False
+    in_band_error: bool = False  # an error event instead of the stream's end
+    huge: int = 0  # bytes; the text is as long as this
+    drop: bool = False  # the socket is aborted before a byte of an answer
+    close: bool = False  # "connection: close"
+    raw: bytes = b""  # sent as it is, in place of everything above
+    times: int | None = None  # only for the first so many requests that match
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        if self.huge:
+            return ("x" * 1000,) * (self.huge // 1000)
+        return self.tokens if self.tokens is not None else tuple(re.findall(r"\s*\S+", self.text))
+
+    @property
+    def produced(self) -> int:
+        """Tokens of the whole answer."""
+        if self.output_tokens is not None:
+            return self.output_tokens
+        return len(self.pieces) + len(self.reasoning.split()) + 5 * len(self.tool_calls)
+
+    @property
+    def stop(self) -> str:
+        return "tool_calls" if self.tool_calls and self.finish == "stop" else self.finish
+
+
+def last_text(request: Json) -> str:
+    """The text of the last user message, in either dialect; "" where there is none."""
+    for message in reversed(request.get("messages") or []):
+        if message.get("role") == "user":
+            content = message.get("content")
+            if isinstance(content, str):
+                return content
+            return " ".join(part.get("text", "") for part in content or [] if isinstance(part, dict))
+    return ""
+
+
+def _event(payload: Json, name: str = "") -> bytes:
+    prefix = b"event: %b\n" % name.encode() if name else b""
+    return prefix + b"data: " + msgspec.json.encode(payload) + b"\n\n"
+
+
+# ------------------------------------------------------------------ OpenAI chat completions
+
+
+class OpenAI:
+    """https://platform.openai.com/docs/api-reference/chat; DeepSeek's extra fields for models that begin so."""
+
+    @staticmethod
+    def error(script: Script, answer_id: str) -> Json:
+        kind = "server_error" if script.status >= 500 else "invalid_request_error"
+        return {"error": {"message": script.error, "type": kind, "param": None, "code": None}}
+
+    @staticmethod
+    def whole(script: Script, request: Json, answer_id: str) -> Json:
+        message: Json = {"role": "assistant", "content": "".join(script.pieces) or None, "refusal": None}
+        if script.reasoning:
+            message["reasoning_content"] = script.reasoning
+        if script.tool_calls:
+            message["tool_calls"] = [
+                _openai_call(answer_id, index, call) for index, call in enumerate(script.tool_calls)
+            ]
+        choices = [
+            {
+                "index": index,
+                "message": message,
+                "logprobs": _logprobs(script.pieces, script) if request.get("logprobs") else None,
+                "finish_reason": script.stop,
+            }
+            for index in range(request.get("n") or 1)
+        ]
+        body = _openai_frame("chat.completion", request, answer_id) | {"choices": choices}
+        return body if script.no_usage else body | {"usage": _openai_usage(script, request)}
+
+    @staticmethod
+    def events(script: Script, request: Json, answer_id: str) -> Iterator[Event]:
+        with_usage = bool((request.get("stream_options") or {}).get("include_usage"))
+        frame = _openai_frame("chat.completion.chunk", request, answer_id)
+        if with_usage:
+            frame["usage"] = None
+
+        def chunk(index: int, delta: Json, finish: str | None = None, piece: str | None = None) -> bytes:
+            logprobs = _logprobs((piece,), script) if piece is not None and request.get("logprobs") else None
+            choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+            return _event(frame | {"choices": [choice]})
+
+        choices = range(request.get("n") or 1)
+        for index, delta, tokens in _openai_deltas(script, choices, answer_id):
+            yield chunk(index, delta, piece=delta.get("content") if tokens else None), tokens
+        if script.in_band_error:
+            yield _event(OpenAI.error(script, answer_id)), 0
+        if script.no_end or script.in_band_error:
+            return
+        for index in choices:
+            yield chunk(index, {}, script.stop), 0
+        if with_usage and not script.no_usage:
+            yield _event(frame | {"choices": [], "usage": _openai_usage(script, request)}), 0
+        yield b"data: [DONE]\n\n", 0
+
+
+def _openai_deltas(script: Script, choices: range, answer_id: str) -> Iterator[tuple[int, Json, int]]:
+    """(choice, delta, tokens in it): the whole answer, before its finish reason."""
+    for index in choices:
+        yield index, {"role": "assistant", "content": "", "refusal": None}, 0
+    for word in re.findall(r"\s*\S+", script.reasoning):
+        yield 0, {"reasoning_content": word}, 1
+    for piece in script.pieces:
+        for index in choices:
+            yield index, {"content": piece}, 1
+    for index, call in enumerate(script.tool_calls):
+        for delta, tokens in _openai_call_deltas(answer_id, index, call):
+            yield 0, {"tool_calls": [delta]}, tokens
+
+
+def _openai_frame(kind: str, request: Json, answer_id: str) -> Json:
+    model = request.get("model", "")
+    return {"id": answer_id, "object": kind, "created": 1_790_000_000, "model": model, "system_fingerprint": "fp_0"}
+
+
+def _openai_call(answer_id: str, index: int, call: tuple[str, str]) -> Json:
+    return {"id": f"call_{answer_id}_{index}", "type": "function", "function": {"name": call[0], "arguments": call[1]}}
+
+
+def _openai_call_deltas(answer_id: str, index: int, call: tuple[str, str]) -> Iterator[tuple[Json, int]]:
+    half = len(call[1]) // 2
+    yield {"index": index} | _openai_call(answer_id, index, (call[0], "")), 1
+    yield {"index": index, "function": {"arguments": call[1][:half]}}, 2
+    yield {"index": index, "function": {"arguments": call[1][half:]}}, 2
+
+
+def _logprobs(pieces: tuple[str, ...], script: Script) -> Json:
+    rows = [{"token": p, "logprob": script.logprob, "bytes": list(p.encode()), "top_logprobs": []} for p in pieces]
+    return {"content": rows, "refusal": None}
+
+
+def _openai_usage(script: Script, request: Json) -> Json:
+    thought = len(script.reasoning.split())
+    usage: Json = {
+        "prompt_tokens": script.input_tokens,
+        "completion_tokens": script.produced,
+        "total_tokens": script.input_tokens + script.produced,
+        "prompt_tokens_details": {"cached_tokens": script.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
+    }
+    if str(request.get("model", "")).startswith("deepseek"):
+        usage["prompt_cache_hit_tokens"] = script.cached_tokens
+        usage["prompt_cache_miss_tokens"] = script.input_tokens - script.cached_tokens
+    return usage
+
+
+# ------------------------------------------------------------------ Anthropic messages
+
+_STOP = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+_ERRORS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+_ERRORS |= {413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error"}
+
+
+class Anthropic:
+    """https://docs.anthropic.com/en/api/messages and .../messages-streaming."""
+
+    @staticmethod
+    def error(script: Script, answer_id: str) -> Json:
+        # inside a stream that began with 200 the error is an overload, which is what Anthropic documents there
+        kind = "overloaded_error" if script.status == 200 else _ERRORS.get(script.status, "api_error")
+        return {"type": "error", "error": {"type": kind, "message": script.error}, "request_id": answer_id}
+
+    @staticmethod
+    def whole(script: Script, request: Json, answer_id: str) -> Json:
+        content: list[Json] = []
+        if script.reasoning:
+            content.append({"type": "thinking", "thinking": script.reasoning, "signature": "c2lnbmVk"})
+        if script.pieces:
+            content.append({"type": "text", "text": "".join(script.pieces)})
+        for index, (name, arguments) in enumerate(script.tool_calls):
+            call = {"type": "tool_use", "id": f"toolu_{answer_id}_{index}", "name": name}
+            content.append(call | {"input": msgspec.json.decode(arguments)})
+        body = _anthropic_frame(request, answer_id)
+        body |= {"content": content, "stop_reason": _STOP.get(script.stop, script.stop)}
+        return body if script.no_usage else body | {"usage": _anthropic_usage(script, script.produced)}
+
+    @staticmethod
+    def events(script: Script, request: Json, answer_id: str) -> Iterator[Event]:
+        frame = _anthropic_frame(request, answer_id)
+        if not script.no_usage:
+            frame["usage"] = _anthropic_usage(script, 1)
+        yield _named({"type": "message_start", "message": frame}), 0
+        yield _named({"type": "ping"}), 0
+        for index, (block, deltas) in enumerate(_anthropic_blocks(script, answer_id)):
+            yield _named({"type": "content_block_start", "index": index, "content_block": block}), 0
+            for delta, tokens in deltas:
+                yield _named({"type": "content_block_delta", "index": index, "delta": delta}), tokens
+            yield _named({"type": "content_block_stop", "index": index}), 0
+        if script.in_band_error:
+            yield _named(Anthropic.error(script, answer_id)), 0
+        if script.no_end or script.in_band_error:
+            return
+        end: Json = {"type": "message_delta"}
+        end["delta"] = {"stop_reason": _STOP.get(script.stop, script.stop), "stop_sequence": None}
+        yield _named(end if script.no_usage else end | {"usage": {"output_tokens": script.produced}}), 0
+        yield _named({"type": "message_stop"}), 0
+
+
+def _named(payload: Json) -> bytes:
+    return _event(payload, str(payload["type"]))
+
+
+def _anthropic_frame(request: Json, answer_id: str) -> Json:
+    frame = {"id": answer_id, "type": "message", "role": "assistant", "model": request.get("model", "")}
+    return frame | {"content": [], "stop_reason": None, "stop_sequence": None}
+
+
+def _anthropic_usage(script: Script, output: int) -> Json:
+    # unlike OpenAI's, their input_tokens leaves cached ones out
+    usage = {"input_tokens": script.input_tokens - script.cached_tokens, "output_tokens": output}
+    return usage | {"cache_read_input_tokens": script.cached_tokens, "cache_creation_input_tokens": 0}
+
+
+def _anthropic_blocks(script: Script, answer_id: str) -> Iterator[tuple[Json, list[tuple[Json, int]]]]:
+    if script.reasoning:
+        thoughts: list[tuple[Json, int]] = [
+            ({"type": "thinking_delta", "thinking": word}, 1) for word in re.findall(r"\s*\S+", script.reasoning)
+        ]
+        signed: tuple[Json, int] = ({"type": "signature_delta", "signature": "c2lnbmVk"}, 0)
+        yield {"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signed]
+    if script.pieces:
+        yield {"type": "text", "text": ""}, [({"type": "text_delta", "text": piece}, 1) for piece in script.pieces]
+    for index, (name, arguments) in enumerate(script.tool_calls):
+        half = len(arguments) // 2
+        parts: list[tuple[Json, int]] = [
+            ({"type": "input_json_delta", "partial_json": part}, tokens)
+            for part, tokens in (("", 1), (arguments[:half], 2), (arguments[half:], 2))
+        ]
+        yield {"type": "tool_use", "id": f"toolu_{answer_id}_{index}", "name": name, "input": {}}, parts
+
+
+Dialect = type[OpenAI] | type[Anthropic]
+
+
+def dialect_of(path: str) -> Dialect | None:
+    if path.endswith("/chat/completions"):
+        return OpenAI
+    return Anthropic if path.endswith("/messages") else None
