@@ -1,0 +1,117 @@
+"""The free check `repeated`: a model caught in a loop.
+
+Three signs, each found in linear time: a run of one character, the same line again and again, and a text whose
+end is one group of words over and over. Thresholds are set so that tables, lists, code, zero-filled data and a
+poem's refrain pass. A loop in the middle that the model left again is seen only where it goes by lines or by one
+character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from tierwise.types import Answer, Checks, Evidence, Request
+
+HEAD, TAIL = 12_000, 4_000  # characters that are looked at, of a longer text
+RUN = 100  # equal characters; found on a grid of RUN // 2, so from 149 on at the latest
+RULE_RUN = 400  # the same for what rules, leaders and blanks are drawn with
+_RULES = frozenset("-=_*#~.·─━═ \n\t0")
+WORDS = 24  # a looped end is at least this many words long ...
+CHARS = 60  # ... or characters, in scripts that put no spaces between words
+TOKENS = 640  # words (or characters) of the end that are looked at
+MUTE = 100  # a line or group without two letters in it (numbers, brackets) may be repeated this many times as often
+
+
+def repeated(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """No choice loops: a unit comes at most `checks.max_repeats` times in a row."""
+    looked = False
+    for choice in answer.choices:
+        text = choice.text
+        if not text:
+            continue
+        looked = True
+        if len(text) > HEAD + TAIL:
+            text = f"{text[:HEAD]}\n{text[-TAIL:]}"
+        found = _char_run(text) or _line_run(text, checks.max_repeats) or _looped_end(text[-TAIL:], checks.max_repeats)
+        if found:
+            return Evidence("repeated", False, found)
+    return Evidence("repeated", True if looked else None)
+
+
+def _char_run(text: str) -> str:
+    step = RUN // 2
+    run, last = 0, ""
+    for start in range(0, len(text) - step + 1, step):
+        char = text[start]
+        if text[start + step - 1] != char or text[start : start + step] != char * step:
+            run, last = 0, ""
+            continue
+        run = run + step if char == last else step
+        last = char
+        # One full cell of the grid may be all that a run of RUN - 1 fills; two are a run of at least RUN.
+        if run >= (RULE_RUN if char in _RULES else RUN):
+            return f"one character {run} times and more"
+    return ""
+
+
+def _line_run(text: str, most: int) -> str:
+    if text.count("\n") < most:
+        return ""
+    run, last = 1, ""
+    for raw in text.split("\n"):
+        line = raw.rstrip()
+        if not line:
+            continue  # blank lines between looped lines don't end the loop
+        run = run + 1 if line == last else 1
+        last = line
+        if run > most and run > most * (1 if _speaks(line) else MUTE):
+            return f"one line {run} times and more"
+    return ""
+
+
+def _looped_end(text: str, most: int) -> str:
+    """The text ends in one group of words (or characters) more than `most` times in a row, and long enough."""
+    words: Sequence[str] = text.split()
+    least = WORDS
+    if len(words) * 20 < len(text):  # no spaces between words, or hardly any
+        words, least = text, CHARS
+    words = words[-TOKENS:-1]  # without the last: it may be cut, or have got the full stop
+    if len(words) < least or words.count(words[-1]) <= most:
+        return ""
+    if list(pairwise(words)).count((words[-2], words[-1])) < most:
+        return ""  # nearly every text ends here: its last two words do not come together that often
+    backwards = words[::-1]
+    for period, match in enumerate(_z(backwards)):
+        times = match // period + 1 if period else 0
+        if times <= most or match + period < least:
+            continue
+        if times > most * MUTE or _speaks("".join(backwards[:period])):
+            return f"the end repeats {period} words {times} times"
+    return ""
+
+
+def _speaks(unit: str) -> bool:
+    """Whether it holds two letters side by side: words, not numbers, brackets or a table's rules."""
+    before = False
+    for char in unit:
+        letter = char.isalpha()
+        if letter and before:
+            return True
+        before = letter
+    return False
+
+
+def _z(items: Sequence[str]) -> list[int]:
+    """The Z function: for each position, how many items from there equal the beginning. Linear time."""
+    size = len(items)
+    z = [0] * size
+    left = right = 0
+    for i in range(1, size):
+        k = min(right - i, z[i - left]) if i < right else 0
+        while i + k < size and items[k] == items[i + k]:
+            k += 1
+        z[i] = k
+        if i + k > right:
+            left, right = i, i + k
+    return z
