@@ -1,0 +1,123 @@
+"""The ledger's tables, as numbered steps from nothing to now. A step that has shipped is never edited.
+
+Knows SQLite's DDL and `PRAGMA user_version`; nothing of what the rows mean to the gateway.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tierwise.errors import StoreError
+
+APPLICATION = 0x5457_4C47  # "TWLG": marks a file as ours, so that another program's database is never migrated
+
+_TABLES = (
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY) STRICT",
+    # `id` is in order of writing, over all processes: a crash is swept from an instance's `mark` on, without an index.
+    """CREATE TABLE reservations(
+        id INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL UNIQUE,
+        key_id TEXT NOT NULL,
+        route TEXT NOT NULL,
+        nanos INTEGER NOT NULL CHECK(nanos >= 0),
+        started_ns INTEGER NOT NULL,
+        instance TEXT NOT NULL) STRICT""",
+    """CREATE TABLE requests(
+        request_id TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL,
+        route TEXT NOT NULL,
+        started_ns INTEGER NOT NULL,
+        total_ms REAL NOT NULL CHECK(total_ms >= 0),
+        status INTEGER NOT NULL CHECK(status BETWEEN 0 AND 599),
+        decision TEXT NOT NULL,
+        baseline_nanos INTEGER NOT NULL CHECK(baseline_nanos >= 0),
+        baseline_state TEXT NOT NULL
+            CHECK(baseline_state IN ('provider_reported', 'computed', 'estimated', 'unknown')),
+        settled_by TEXT NOT NULL CHECK(settled_by IN ('gateway', 'recovery'))) STRICT, WITHOUT ROWID""",
+    # The primary key is the index by request: one b-tree to write where a rowid table would need two.
+    """CREATE TABLE entries(
+        request_id TEXT NOT NULL,
+        seq INTEGER NOT NULL CHECK(seq >= 0),
+        model TEXT NOT NULL,
+        provider_model TEXT NOT NULL,
+        role TEXT NOT NULL CHECK(role IN ('draft', 'premium', 'direct')),
+        input_tokens INTEGER NOT NULL CHECK(input_tokens >= 0),
+        output_tokens INTEGER NOT NULL CHECK(output_tokens >= 0),
+        cache_read_tokens INTEGER NOT NULL CHECK(cache_read_tokens >= 0),
+        cache_write_tokens INTEGER NOT NULL CHECK(cache_write_tokens >= 0),
+        reasoning_tokens INTEGER NOT NULL CHECK(reasoning_tokens >= 0),
+        reported_nanos INTEGER CHECK(reported_nanos >= 0),
+        nanos INTEGER NOT NULL CHECK(nanos >= 0),
+        cost_state TEXT NOT NULL CHECK(cost_state IN ('provider_reported', 'computed', 'estimated', 'unknown')),
+        outcome TEXT NOT NULL CHECK(outcome IN ('served', 'rejected', 'failed', 'cancelled', 'recovered')),
+        rule TEXT NOT NULL,
+        first_ms REAL CHECK(first_ms >= 0),
+        total_ms REAL NOT NULL CHECK(total_ms >= 0),
+        PRIMARY KEY(request_id, seq)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE keys(
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        digest BLOB NOT NULL UNIQUE,
+        prefix TEXT NOT NULL,
+        created_ns INTEGER NOT NULL,
+        budget_nanos INTEGER CHECK(budget_nanos >= 0),
+        revoked_ns INTEGER) STRICT""",
+    # Running sums of the append-only tables, kept in the same transaction: the only money that is ever updated.
+    """CREATE TABLE accounts(
+        key_id TEXT PRIMARY KEY,
+        posted_nanos INTEGER NOT NULL CHECK(posted_nanos >= 0),
+        held_nanos INTEGER NOT NULL CHECK(held_nanos >= 0)) STRICT, WITHOUT ROWID""",
+    # `mark`: no reservation of the instance with a lower id is still open.
+    """CREATE TABLE instances(
+        id TEXT PRIMARY KEY,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started_ns INTEGER NOT NULL,
+        beat_ns INTEGER NOT NULL,
+        mark INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+)
+
+
+def m001_initial(conn: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        conn.execute(statement)
+    for table in ("reservations", "requests", "entries"):
+        for verb in ("UPDATE", "DELETE"):
+            conn.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial,)
+
+
+def migrate(conn: sqlite3.Connection) -> None:
+    """Bring the database to the newest schema in one transaction. Safe where several processes start at once.
+
+    Raises StoreError for a newer schema than this version knows, and for a database that is not a ledger.
+    """
+    if _version(conn) == len(MIGRATIONS):
+        return
+    with conn:
+        conn.execute("BEGIN IMMEDIATE")
+        version = _version(conn)  # again: another process may have been first
+        for number, step in enumerate(MIGRATIONS[version:], version + 1):
+            step(conn)
+            conn.execute(f"PRAGMA user_version = {number}")
+        conn.execute(f"PRAGMA application_id = {APPLICATION}")
+
+
+def _version(conn: sqlite3.Connection) -> int:
+    application: int = conn.execute("PRAGMA application_id").fetchone()[0]
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
+    tables: int = conn.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application != APPLICATION and (tables or version):
+        raise StoreError("the database file belongs to another program: it is no Tierwise ledger")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the ledger has schema {version}, this version knows up to {len(MIGRATIONS)}: "
+            "it was written by a newer Tierwise, upgrade this one"
+        )
+    return version

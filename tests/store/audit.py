@@ -1,0 +1,24 @@
+"""The books, read from the file by another connection: do the running sums say what the append-only rows say?"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+_ROWS = """
+    SELECT key_id, sum(posted), sum(held) FROM (
+        SELECT key_id, nanos AS posted, 0 AS held FROM requests JOIN entries USING (request_id)
+        UNION ALL
+        SELECT key_id, 0, nanos FROM reservations WHERE request_id NOT IN (SELECT request_id FROM requests)
+    ) GROUP BY key_id HAVING sum(posted) > 0 OR sum(held) > 0 ORDER BY key_id"""
+_SUMS = "SELECT * FROM accounts WHERE posted_nanos > 0 OR held_nanos > 0 ORDER BY key_id"
+
+
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+def assert_sound(path: Path) -> None:
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert query(path, _ROWS) == query(path, _SUMS)
