@@ -1,0 +1,1 @@
+"""The live gateway: wiring, the driver of a plan, keys, settings."""

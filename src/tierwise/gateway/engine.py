@@ -1,0 +1,56 @@
+"""Everything that answering a request needs, in one value: models, routes, upstreams, scorers, store, clock.
+
+Knows no client wire. `Engine.route` says what a client's `model` means; `run.py` answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from tierwise.errors import BadRequest, NotFound
+from tierwise.gateway.snapshot import Snapshot
+from tierwise.ports import Clock, Provider, Scorer, Store
+from tierwise.types import Record, Route
+
+MODES = ("premium",)  # what a client may ask for with `x-tierwise-mode`: it can only lead upwards
+
+
+@dataclass(frozen=True)
+class Engine:
+    snapshot: Snapshot
+    providers: Mapping[str, Provider]  # by configured model name
+    verifiers: Mapping[str, Scorer]  # by route name
+    router: Scorer
+    store: Store
+    clock: Clock
+
+    def route(self, asked: str, mode: str | None = None) -> Route:
+        """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""
+        route = self.snapshot.routes.get(asked)
+        if route is None:
+            model = self.snapshot.models.get(asked)
+            if model is None:
+                raise NotFound(
+                    f"No route or model is called {asked[:100]!r}; GET /v1/models lists what there is.",
+                    param="model",
+                    code="model_not_found",
+                )
+            return Route(model.name, (model,))
+        if mode is None:
+            return route
+        if mode not in MODES:
+            raise BadRequest(f"x-tierwise-mode must be one of: {', '.join(MODES)}.", param="x-tierwise-mode")
+        return msgspec.structs.replace(route, mode="premium")
+
+    def post(self, record: Record) -> None:
+        """Queue a record. Nobody waits for it: a reservation that is never settled counts in full until it is."""
+        self.store.post(record)
+
+    async def close(self) -> None:
+        """Let go of upstreams, then of the store once it has written everything."""
+        for provider in self.providers.values():
+            await provider.close()
+        await self.store.close()

@@ -1,0 +1,84 @@
+"""What stands between a fresh clone and a gateway that answers: a config, the local models' files, a first key.
+
+Each step does nothing where its work is done already. Prints nothing: what there is to tell is returned.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.doctor import local_weights
+from tierwise.gateway.keys import create_key, list_keys, revoke_key
+from tierwise.gateway.settings import Config, Environment, load, pepper
+from tierwise.gateway.starter import starter, write
+from tierwise.providers.weights import fetch, find
+from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.types import Key
+
+FIRST = "first"
+
+Progress = Callable[[str, int, int | None, str], None]
+"""(model, bytes done, bytes in all or None where it is not known, what is being fetched)."""
+
+
+def ensure_config(path: Path, environment: Environment) -> tuple[Config, bool]:
+    """The config at `path`, and whether a starter config was written there first. Raises ConfigError."""
+    written = not path.exists()
+    if written:
+        write(path, starter(environment))
+    return load(path, environment.variables), written
+
+
+def fetch_missing(config: Config, environment: Environment, progress: Progress) -> tuple[str, ...]:
+    """Fetch the weights that are not on this machine; the names of the models that needed it. Raises WeightsError."""
+    fetched: list[str] = []
+    for name, weights in local_weights(config).items():
+        if find(weights, environment.weights) is None:
+            fetch(weights, environment.weights, environment.hub, _named(name, progress))
+            fetched.append(name)
+    return tuple(fetched)
+
+
+def _named(name: str, progress: Progress) -> Callable[[int, int | None, str], None]:
+    return lambda done, total, what: progress(name, done, total, what)
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[SqliteStore]:
+    """The config's store, closed at the end. Raises StoreError."""
+    store = await open_sqlite(config.store_path, clock=SystemClock(), instance=secrets.token_hex(8))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def first_key(config: Config, environment: Environment) -> str | None:
+    """The text of a new key, where the store has no key at all; else None. Raises StoreError, ConfigError."""
+    async with opened(config) as store:
+        if await store.keys():
+            return None
+        _, text = await create_key(store, pepper(config, environment), FIRST, None, SystemClock().now_ns())
+        return text
+
+
+async def new_key(config: Config, environment: Environment, name: str, budget_nanos: int | None) -> tuple[Key, str]:
+    """A new key and its text. Raises StoreError, ConfigError."""
+    async with opened(config) as store:
+        return await create_key(store, pepper(config, environment), name, budget_nanos, SystemClock().now_ns())
+
+
+async def key_states(config: Config) -> list[tuple[Key, tuple[int, int]]]:
+    """Every key with its (posted, held) nano-dollars. Raises StoreError."""
+    async with opened(config) as store:
+        return [(key, await store.spent(key.id)) for key in await list_keys(store)]
+
+
+async def end_key(config: Config, key_id: str) -> bool:
+    """False where there is no such live key. Raises StoreError."""
+    async with opened(config) as store:
+        return await revoke_key(store, key_id, SystemClock().now_ns())

@@ -1,0 +1,153 @@
+"""HTTP as the gateway's routes see it: a request's head and body, a whole reply, a stream that flows.
+
+Speaks granian's RSGI (its specification, version 1.x). Knows no route and no dialect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+from granian._granian import RSGIProtocolClosed as ProtocolClosed
+
+from tierwise.core.cascade import Outcome
+from tierwise.errors import BadRequest, TierwiseError, TooLarge
+
+if TYPE_CHECKING:
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
+    from granian.rsgi import Scope
+
+WATCH_AFTER = 0.2  # seconds a request may take before it is worth a task to see whether its client is still there
+
+JSON = ("content-type", "application/json")
+EVENT_STREAM = [
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache"),
+    ("x-accel-buffering", "no"),  # nginx would hold the stream back
+]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A whole reply."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_PROCESS = secrets.token_hex(4)
+_count = itertools.count()
+
+
+def new_id() -> str:
+    """A request's id, unique over processes: time first, so that rows of one moment lie together in an index."""
+    return f"req_{time.time_ns():016x}{_PROCESS}{next(_count) & 0xFFFF:04x}"
+
+
+async def read_body(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
+    """The whole body. Raises TooLarge over `limit` bytes, at the latest as soon as they have come."""
+    declared = scope.headers.get("content-length")
+    if declared is not None:
+        if not declared.isdigit():
+            raise BadRequest("content-length must be a number.")
+        if int(declared) > limit:
+            raise _too_large(limit)
+        return await proto()
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in proto:
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The request body is over the limit of {limit >> 20} MiB ([server] max_body_mb).")
+
+
+class ClientLeft(Exception):
+    """Nobody is there to be told any more."""
+
+
+class Stopping(TierwiseError):
+    status = 503
+    code = "gateway_stopping"
+
+
+class Watch:
+    """Cancels the task that answers a request once the client has left: what nobody reads must not be paid for."""
+
+    __slots__ = ("_proto", "_task", "_timer", "_waiting", "left", "stopped")
+
+    def __init__(self, proto: HTTPProtocol) -> None:
+        self._proto = proto
+        self._task = asyncio.current_task()
+        self._waiting: asyncio.Future[None] | None = None
+        self.left = False
+        self.stopped = False
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._begin)
+
+    def _begin(self) -> None:
+        self._waiting = asyncio.ensure_future(self._proto.client_disconnect())
+        self._waiting.add_done_callback(self._gone)
+
+    def _gone(self, waiting: asyncio.Future[None]) -> None:
+        if not waiting.cancelled() and self._task is not None:
+            self.left = True
+            self._task.cancel()
+
+    async def over(self, running: Awaitable[Outcome]) -> Outcome:
+        """What comes of it; raises Stopping where `stop` was called meanwhile."""
+        try:
+            return await running
+        except asyncio.CancelledError:
+            if not self.stopped:
+                raise
+            raise Stopping("The gateway is being stopped; ask again.") from None
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self.stopped = True
+            self._task.cancel()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._waiting is not None:
+            self._waiting.remove_done_callback(self._gone)
+            self._waiting.cancel()
+
+
+class Stream:
+    """A reply that flows."""
+
+    __slots__ = ("_proto", "_transport")
+
+    def __init__(self, proto: HTTPProtocol) -> None:
+        self._proto = proto
+        self._transport: Callable[[bytes], Awaitable[None]] | None = None
+
+    @property
+    def opened(self) -> bool:
+        return self._transport is not None
+
+    def open(self, headers: list[tuple[str, str]]) -> None:
+        self._transport = self._proto.response_stream(200, EVENT_STREAM + headers).send_bytes
+
+    async def send(self, data: bytes) -> None:
+        """Raises ClientLeft."""
+        if data and self._transport is not None:
+            try:
+                await self._transport(data)
+            except ProtocolClosed:
+                raise ClientLeft from None
+
+    def close(self) -> None:
+        """The end of the reply. Granian sends its last chunk when the transport is freed, so nothing may hold it."""
+        self._transport = None

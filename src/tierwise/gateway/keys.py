@@ -1,0 +1,86 @@
+"""Virtual keys: made here, shown once, kept as a keyed digest only.
+
+A key has 256 random bits, so a fast HMAC is enough: there is nothing to guess. The pepper that keys the HMAC is kept
+outside the store; who copies the store alone can't even test a key. Knows nothing of HTTP beyond the header's value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+
+from tierwise.errors import Unauthorized
+from tierwise.ports import Store
+from tierwise.types import Key, Tenant
+
+PREFIX = "tw-"
+_SHOWN = 9  # characters of a key that lists and logs may show: 36 of its 256 bits
+_LONGEST = 256  # a longer header value is no key of ours, and is not hashed
+
+
+def mint() -> str:
+    """A new key: `tw-` and 256 random bits in URL-safe base64."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(key: str, pepper: bytes) -> bytes:
+    """HMAC-SHA256 of the key, 32 bytes."""
+    return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256)
+
+
+async def create_key(store: Store, pepper: bytes, name: str, budget_nanos: int | None, now_ns: int) -> tuple[Key, str]:
+    """A new live key in the store, and its text, which exists nowhere else. `budget_nanos` is in nano-dollars."""
+    text = mint()
+    key = Key(
+        id=f"key_{secrets.token_hex(8)}",
+        name=name,
+        digest=digest(text, pepper),
+        prefix=text[:_SHOWN],
+        created_ns=now_ns,
+        budget_nanos=budget_nanos,
+    )
+    await store.add_key(key)
+    return key, text
+
+
+async def list_keys(store: Store) -> Sequence[Key]:
+    """All keys, revoked ones too, oldest first."""
+    return sorted(await store.keys(), key=lambda key: (key.created_ns, key.id))
+
+
+async def revoke_key(store: Store, key_id: str, now_ns: int) -> bool:
+    """False where there is no such live key."""
+    return await store.revoke_key(key_id, now_ns)
+
+
+class Ring:
+    """The live keys at one moment: who a request comes from, without a look into the store. Immutable."""
+
+    def __init__(self, keys: Iterable[Key], pepper: bytes) -> None:
+        self._pepper = pepper
+        self._tenants = {
+            key.digest: Tenant(key_id=key.id, name=key.name, budget_nanos=key.budget_nanos)
+            for key in keys
+            if key.revoked_ns is None
+        }
+
+    def __len__(self) -> int:
+        return len(self._tenants)
+
+    def find(self, header_value: str | None) -> Tenant:
+        """Whose key this is. Takes `Bearer KEY`, and the bare key that an `x-api-key` header holds.
+
+        The lookup is by digest: its timing tells of the digest, which nobody outside can compute. Raises Unauthorized.
+        """
+        scheme, _, rest = (header_value or "").strip().partition(" ")
+        key = rest.strip() if scheme.lower() == "bearer" else scheme if not rest else ""
+        if not key:
+            raise Unauthorized(
+                "No API key was given. Send it as `Authorization: Bearer tw-...`.", code="missing_api_key"
+            )
+        tenant = self._tenants.get(digest(key, self._pepper)) if len(key) <= _LONGEST else None
+        if tenant is None:
+            raise Unauthorized("The API key is not valid here: unknown, or revoked.")
+        return tenant

@@ -1,0 +1,199 @@
+"""Processes and sockets: `workers` processes that each run the app on one event loop.
+
+The kernel spreads connections over the workers (SO_REUSEPORT). Knows nothing of what the app does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import multiprocessing
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import uvloop
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from tierwise.errors import ConfigError, TierwiseError
+from tierwise.gateway.app import App
+from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.settings import Config, Environment, pepper
+from tierwise.gateway.wiring import open_engine
+
+Ready = Callable[[str], None]
+HEAD_LIMIT = 64 << 10  # bytes of a request's head
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HEAD_SECONDS = 10  # a client may take to send it
+GRACE = 3.0  # seconds that requests may go on for once a signal has come
+
+
+def serve(config: Config, environment: Environment, ready: Ready | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is told the base URL once connections are taken.
+
+    Raises ConfigError where the port is taken, and TierwiseError where one of several workers ended by itself.
+    """
+    config = _with_port(config)
+    if config.server.workers == 1:
+        uvloop.run(work(config, environment, ready))
+        return
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_child, args=(config, environment), name=f"tierwise-{number}")
+        for number in range(config.server.workers)
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        asked = uvloop.run(_supervise(config, [worker.sentinel for worker in workers], ready))
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
+    if not asked and any(worker.exitcode for worker in workers):
+        raise TierwiseError("a worker ended by itself, so the others were stopped; start the gateway again")
+
+
+def _child(config: Config, environment: Environment) -> None:
+    try:
+        uvloop.run(_attended(config, environment))
+    except TierwiseError as error:
+        raise SystemExit(f"error: {error.message}") from None
+
+
+async def _attended(config: Config, environment: Environment) -> None:
+    """A worker that ends with the process that started it, however that one ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel)
+    await work(config, environment)
+
+
+def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
+    loop.remove_reader(sentinel)
+    signal.raise_signal(signal.SIGTERM)
+
+
+async def _supervise(config: Config, sentinels: list[int], ready: Ready | None) -> bool:
+    """Until a signal comes (True), or a worker ends: half a gateway is stopped and started as a whole."""
+    asked, stop = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        asked.set()
+        stop.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, ask)
+    for sentinel in sentinels:
+        loop.add_reader(sentinel, stop.set)
+    told = asyncio.ensure_future(_tell(config, ready))
+    await stop.wait()
+    told.cancel()
+    for sentinel in sentinels:
+        loop.remove_reader(sentinel)
+    return asked.is_set()
+
+
+async def work(config: Config, environment: Environment, ready: Ready | None = None) -> None:
+    """One worker: serve on the running loop until a signal comes or the task is cancelled."""
+    logging.getLogger("_granian").setLevel(logging.ERROR)  # its start-up lines would hide our own
+    engine = await open_engine(config, environment)
+    try:
+        keyring = Keyring(engine.store, pepper(config, environment), engine.clock)
+        await keyring.refresh()
+        app = App(engine, keyring, config.server.max_body_mb << 20)
+        server = Server(
+            app,
+            address=config.server.host,
+            port=config.server.port,
+            interface=Interfaces.RSGI,
+            websockets=False,
+            backlog=1024,
+            http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_LIMIT),
+            log_enabled=False,
+        )
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, _stop, server, app)
+        beside = [asyncio.ensure_future(keyring.follow()), asyncio.ensure_future(_tell(config, ready))]
+        try:
+            await _until_stopped(server)
+        finally:
+            for task in beside:
+                task.cancel()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+    finally:
+        await engine.close()
+
+
+@asynccontextmanager
+async def serving(config: Config, environment: Environment) -> AsyncIterator[str]:
+    """A gateway on the running loop until the block ends; gives its base URL. For tests, and to embed one."""
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    working = asyncio.ensure_future(work(_with_port(config), environment, ready.set_result))
+    try:
+        await asyncio.wait((working, ready), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        yield ready.result()
+    finally:
+        working.cancel()
+        await asyncio.wait((working,))
+
+
+def _stop(server: Server, app: App) -> None:
+    """Take no more connections; granian waits for the requests that run, but a provider may hang for minutes."""
+    server.stop()  # type: ignore[no-untyped-call]  # granian's own types leave it open
+    asyncio.get_running_loop().call_later(GRACE, app.abandon)
+
+
+async def _until_stopped(server: Server) -> None:
+    """Until `server.stop`, or until this is cancelled; either way its sockets are closed when it ends."""
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # granian's own types leave it open
+        await serving
+
+
+async def _tell(config: Config, ready: Ready | None) -> None:
+    """Wait until the port answers, then say so."""
+    host, port = config.server.host, config.server.port
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  a name for "all", not a bind
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(reachable, port)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        break
+    if ready is not None:
+        shown = f"[{reachable}]" if ":" in reachable else reachable
+        ready(f"http://{shown}:{port}/v1")
+
+
+def _with_port(config: Config) -> Config:
+    """The config with a port that is free now. SO_REUSEPORT would let two gateways share one without a word."""
+    host, port = config.server.host, config.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigError(f"port {port} on {host} is in use; stop what uses it, or choose --port") from error
+            raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}") from error
+        server = msgspec.structs.replace(config.server, port=probe.getsockname()[1])
+    return msgspec.structs.replace(config, server=server)

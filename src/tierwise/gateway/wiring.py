@@ -1,0 +1,89 @@
+"""Config to engine: which file serves each provider name, and what each model's upstream is given.
+
+The one place where provider names meet provider files: a table, so that a new provider is a line.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tierwise.dialects import anthropic_answers, openai_upstream
+from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.engine import Engine
+from tierwise.gateway.settings import Config, Environment, ModelTable
+from tierwise.gateway.snapshot import build
+from tierwise.ports import Provider
+from tierwise.providers import anthropic, deepseek, openai, scripted
+from tierwise.providers.http import Limits, Upstream
+from tierwise.providers.local import LocalOptions, LocalProvider
+from tierwise.providers.weights import Weights
+from tierwise.scorers.router import LengthRouter
+from tierwise.scorers.verifier import FreeChecks
+from tierwise.store.sqlite import open_sqlite
+
+Builder = Callable[[str, ModelTable, Environment], Provider]
+
+
+async def open_engine(config: Config, environment: Environment) -> Engine:
+    """Everything ready to answer; nothing is called yet. Raises ConfigError, StoreError."""
+    snapshot = build(config, environment)
+    clock = SystemClock()
+    providers = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
+    store = await open_sqlite(config.store_path, clock=clock, instance=secrets.token_hex(8))
+    return Engine(
+        snapshot=snapshot,
+        providers=providers,
+        verifiers={name: FreeChecks(route.checks) for name, route in snapshot.routes.items()},
+        router=LengthRouter(),
+        store=store,
+        clock=clock,
+    )
+
+
+def _limits(table: ModelTable) -> Limits:
+    limits = table.limits
+    return Limits(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle, total=limits.total)
+
+
+def _key(table: ModelTable, environment: Environment) -> str | None:
+    return environment.secret(table.api_key_env) if table.api_key_env else None
+
+
+def _openai(name: str, table: ModelTable, environment: Environment) -> Provider:
+    headers = openai.headers(_key(table, environment))
+    return openai.OpenAIProvider(Upstream(name, table.base_url, headers, openai_upstream.decode_error, _limits(table)))
+
+
+def _deepseek(name: str, table: ModelTable, environment: Environment) -> Provider:
+    headers = openai.headers(_key(table, environment))
+    upstream = Upstream(name, table.base_url, headers, openai_upstream.decode_error, _limits(table))
+    return openai.OpenAIProvider(upstream, deepseek.adapt)
+
+
+def _anthropic(name: str, table: ModelTable, environment: Environment) -> Provider:
+    headers = anthropic.headers(_key(table, environment))
+    return anthropic.AnthropicProvider(
+        Upstream(name, table.base_url, headers, anthropic_answers.decode_error, _limits(table))
+    )
+
+
+def _local(name: str, table: ModelTable, environment: Environment) -> Provider:
+    options = LocalOptions(
+        threads=table.threads, context=table.context or 4096, idle=table.idle_minutes * 60, hub=environment.hub
+    )
+    return LocalProvider(name, Weights(table.weights, table.sha256), environment.cache / "weights", options)
+
+
+def _scripted(name: str, table: ModelTable, environment: Environment) -> Provider:
+    return scripted.ScriptedProvider(scripted.load(Path(table.script)))
+
+
+_BUILDERS: Mapping[str, Builder] = {
+    "openai": _openai,
+    "deepseek": _deepseek,
+    "anthropic": _anthropic,
+    "local": _local,
+    "scripted": _scripted,
+}

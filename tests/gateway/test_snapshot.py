@@ -1,0 +1,79 @@
+"""From a config to what the core sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tierwise.gateway.catalogue import ceiling, lookup
+from tierwise.gateway.settings import load, read_environment
+from tierwise.gateway.snapshot import Snapshot, build
+from tierwise.types import Checks, Model, Price, Route
+
+TEXT = """\
+[models.cheap]
+provider = "openai"
+model = "gpt-4o-mini"
+[models.own]
+provider = "openai"
+model = "gpt-4o-mini"
+price = { input = "0.0000015", output = 2 }
+[models.elsewhere]
+provider = "openai"
+model = "gpt-4o-mini"
+base_url = "http://127.0.0.1:9/v1"
+context = 100
+max_output = 7
+logprobs = true
+[models.demo]
+provider = "scripted"
+script = "demo.json"
+[routes.support]
+tiers = ["elsewhere", "cheap"]
+mode = "enforce"
+uncertified = "checks"
+max_harm = 0.01
+confidence = 0.9
+hold = "window"
+window = 5
+audit = 0.5
+floor = ["legal", "legal"]
+premium_down = "draft"
+checks = { min_logprob = -2, max_repeats = 9 }
+"""
+
+
+def snapshot(tmp_path: Path) -> Snapshot:
+    path = tmp_path / "c.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return build(load(path, {}), read_environment({}))
+
+
+def test_models(tmp_path: Path) -> None:
+    """The config's price before the catalogue's; no price where neither knows one."""
+    found = snapshot(tmp_path)
+    assert found.models["cheap"] == Model("cheap", "openai", "gpt-4o-mini", lookup("openai", "gpt-4o-mini"))
+    assert found.models["own"].price == Price(2, 2_000_000, 2, 2, "config")
+    assert found.models["elsewhere"] == Model("elsewhere", "openai", "gpt-4o-mini", None, 7, 100, True)
+    assert found.unpriced() == ("elsewhere", "demo")
+    assert found.ceiling == ceiling()
+
+
+def test_routes(tmp_path: Path) -> None:
+    """Every setting of a route arrives."""
+    found = snapshot(tmp_path)
+    assert found.routes == {
+        "support": Route(
+            name="support",
+            tiers=(found.models["elsewhere"], found.models["cheap"]),
+            mode="enforce",
+            uncertified="checks",
+            max_harm=0.01,
+            confidence=0.9,
+            hold="window",
+            window=5,
+            audit=0.5,
+            floor=frozenset({"legal"}),
+            premium_down="draft",
+            checks=Checks(-2.0, 9),
+        )
+    }
