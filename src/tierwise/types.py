@@ -230,8 +230,11 @@ class Route(msgspec.Struct, frozen=True):
 # ------------------------------------------------------------------ what was decided, and what it cost
 
 
-class Evidence(Value, frozen=True):
-    """One check's finding about a draft. `passed` None means that the check had nothing to look at."""
+class Evidence(Value, frozen=True, array_like=True):
+    """One check's finding about a draft. `passed` None means that the check had nothing to look at.
+
+    As an array in JSON: the ledger keeps several of them for every request.
+    """
 
     check: str
     passed: bool | None

@@ -5,7 +5,7 @@ Runs the same engine as the gateway, in this process, on the same ledger: it nee
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 import uvloop
@@ -23,9 +23,16 @@ from tierwise.gateway.run import Live
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.ports import Batch
-from tierwise.types import Decision, Entry, Evidence, Model, Record, Tenant
+from tierwise.types import Decision, Entry, Model, Record, Tenant
 
+DRAFT_SHOWN = 200  # characters of a dropped draft
 OPERATOR = Tenant("operator", "operator")  # whose requests these are in the ledger
+
+
+class Check(msgspec.Struct, frozen=True):
+    check: str
+    passed: bool | None
+    detail: str
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -35,8 +42,9 @@ class Step(msgspec.Struct, frozen=True):
     role: str
     outcome: str
     rule: str
+    text: str  # what it said, as far as it came
     score: float | None
-    checks: tuple[Evidence, ...]
+    checks: tuple[Check, ...]
     input_tokens: int
     output_tokens: int
     cost_usd: str
@@ -124,11 +132,12 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)
         raise
-    return trail(outcome, live.book(200, ""))
+    said = [attempt.answer(complete=False).text for attempt in live.attempts]
+    return trail(outcome, live.book(200, ""), said)
 
 
-def trail(outcome: Outcome, record: Record) -> Trail:
-    """The story as told by what was decided and what was booked."""
+def trail(outcome: Outcome, record: Record, said: Sequence[str]) -> Trail:
+    """The story as told by what was decided, what was booked, and what each attempt `said`."""
     decisions = {step.model: step.decision for step in reversed(outcome.trail)}
     return Trail(
         request_id=record.request_id,
@@ -136,7 +145,9 @@ def trail(outcome: Outcome, record: Record) -> Trail:
         model=outcome.answer.model,
         decision=outcome.decision.rule,
         text=outcome.answer.text,
-        steps=tuple(_step(entry, decisions.get(entry.model)) for entry in record.entries),
+        steps=tuple(
+            _step(entry, decisions.get(entry.model), text) for entry, text in zip(record.entries, said, strict=True)
+        ),
         cost_usd=dollars(record.nanos),
         baseline_usd=dollars(record.baseline_nanos),
         baseline_state=record.baseline_state,
@@ -145,14 +156,15 @@ def trail(outcome: Outcome, record: Record) -> Trail:
     )
 
 
-def _step(entry: Entry, decision: Decision | None) -> Step:
+def _step(entry: Entry, decision: Decision | None, text: str) -> Step:
     return Step(
         model=entry.model,
         role=entry.role,
         outcome=entry.outcome,
         rule=entry.rule,
+        text=text,
         score=decision.score if decision else None,
-        checks=decision.evidence if decision else (),
+        checks=tuple(Check(*msgspec.structs.astuple(item)) for item in decision.evidence) if decision else (),
         input_tokens=entry.usage.input_tokens,
         output_tokens=entry.usage.output_tokens,
         cost_usd=dollars(entry.nanos),
@@ -167,10 +179,15 @@ def signed(nanos: int) -> str:
 
 
 def show(story: Trail, console: Console) -> None:
-    """The trail as a person reads it: who answered, why, what it cost and what premium would have."""
+    """The trail as a person reads it: who answered, why, what it cost and what premium would have.
+
+    Tokens are in/out, ms to the first piece/to the end.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("model", "role", "outcome", "why", "tokens in/out", "USD", "first", "total"):
-        table.add_column(name, justify="right" if name in ("tokens in/out", "USD", "first", "total") else "left")
+    for name in ("model", "role", "outcome", "why"):
+        table.add_column(name, overflow="fold")
+    for name in ("score", "tokens", "USD", "ms"):
+        table.add_column(name, justify="right")
     for step in story.steps:
         colour = {"served": "green", "rejected": "yellow"}.get(step.outcome, "red")
         table.add_row(
@@ -178,22 +195,30 @@ def show(story: Trail, console: Console) -> None:
             step.role,
             Text(step.outcome, colour),
             step.rule,
+            "-" if step.score is None else f"{step.score:.2f}",
             f"{step.input_tokens}/{step.output_tokens}",
             f"{float(step.cost_usd):.8f}" + ("" if step.cost_state == "computed" else f" ({step.cost_state})"),
-            "-" if step.first_ms is None else f"{step.first_ms:.0f} ms",
-            f"{step.total_ms:.0f} ms",
+            f"{step.total_ms:.0f}" if step.first_ms is None else f"{step.first_ms:.0f}/{step.total_ms:.0f}",
         )
     console.print()
     console.print(table)
     for step in story.steps:
         if step.checks:
             console.print(_found(step))
+        if step.outcome == "rejected":
+            console.print(Text(f"dropped draft of {step.model}: {_short(step.text)}", "dim"))
+    saved = f"-${story.saved_usd[1:]}" if story.saved_usd.startswith("-") else f"${story.saved_usd}"
     console.print(
-        f"answered by [bold]{story.model}[/] ({story.decision}) in {story.total_ms:.0f} ms; cost ${story.cost_usd}, "
-        f"always-premium ${story.baseline_usd} ({story.baseline_state}), saved ${story.saved_usd}",
+        f"answered by [bold]{story.model}[/] ({story.decision}) in {story.total_ms:.0f} ms\n"
+        f"cost ${story.cost_usd}, always-premium ${story.baseline_usd} ({story.baseline_state}), saved {saved}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= DRAFT_SHOWN else f"{line[:DRAFT_SHOWN]} ..."
 
 
 def _found(step: Step) -> Text:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import multiprocessing
 import signal
@@ -29,6 +30,7 @@ from tierwise.gateway.wiring import open_engine
 Ready = Callable[[str], None]
 HEAD_LIMIT = 64 << 10  # bytes of a request's head
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+COLLECT_AFTER = 20_000  # new container objects; the interpreter's own default is 700
 HEAD_SECONDS = 10  # a client may take to send it
 GRACE = 3.0  # seconds that requests may go on for once a signal has come
 
@@ -40,7 +42,7 @@ def serve(config: Config, environment: Environment, ready: Ready | None = None) 
     """
     config = _with_port(config)
     if config.server.workers == 1:
-        uvloop.run(work(config, environment, ready))
+        uvloop.run(work(config, environment, _settled(ready)))
         return
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -60,6 +62,22 @@ def serve(config: Config, environment: Environment, ready: Ready | None = None) 
         raise TierwiseError("a worker ended by itself, so the others were stopped; start the gateway again")
 
 
+def _settled(ready: Ready | None) -> Ready:
+    """What has been loaded by now stays for good, and requests leave few cycles: look for them less often.
+
+    Measured with benchmarks/gateway.py: it saves about a tenth of the CPU a request.
+    """
+
+    def tell(url: str) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(COLLECT_AFTER, 20, 20)
+        if ready is not None:
+            ready(url)
+
+    return tell
+
+
 def _child(config: Config, environment: Environment) -> None:
     try:
         uvloop.run(_attended(config, environment))
@@ -73,7 +91,7 @@ async def _attended(config: Config, environment: Environment) -> None:
     if parent is not None:
         loop = asyncio.get_running_loop()
         loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel)
-    await work(config, environment)
+    await work(config, environment, _settled(None))
 
 
 def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:

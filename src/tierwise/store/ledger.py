@@ -6,7 +6,7 @@ Knows tables and the arithmetic of `core.budget`; nothing of threads, futures, f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -30,6 +30,7 @@ _REPLACE = (
     " ON CONFLICT(key_id) DO UPDATE SET posted_nanos = excluded.posted_nanos, held_nanos = excluded.held_nanos"
     " WHERE posted_nanos <> excluded.posted_nanos OR held_nanos <> excluded.held_nanos"
 )
+_ACCOUNT_OF = "SELECT posted_nanos, held_nanos FROM accounts WHERE key_id = ?"
 _ACCOUNTS_OF = "SELECT key_id, posted_nanos, held_nanos FROM accounts WHERE key_id IN (SELECT value FROM json_each(?))"
 _RESERVATION = "SELECT request_id, key_id, route, nanos, started_ns FROM reservations WHERE request_id = ?"
 _OPEN_SINCE = (
@@ -107,7 +108,11 @@ class Ledger:
             self.open.pop(request[0], None)
         return outcomes
 
-    def _accounts(self, key_ids: Iterable[str]) -> dict[str, Account]:
+    def _accounts(self, key_ids: Collection[str]) -> dict[str, Account]:
+        if len(key_ids) == 1:  # the group of a quiet moment, in which somebody waits for the reservation
+            (key_id,) = key_ids
+            row = self._conn.execute(_ACCOUNT_OF, (key_id,)).fetchone()
+            return {key_id: Account(None, *row)} if row else {}
         rows = self._conn.execute(_ACCOUNTS_OF, (_json.encode(list(key_ids)).decode(),))
         return {key_id: Account(None, posted, held) for key_id, posted, held in rows}
 

@@ -20,7 +20,7 @@ from tierwise.errors import StoreError, TierwiseError
 
 log = logging.getLogger("tierwise.store")
 
-LINGER = 0.005  # seconds that a write without urgency waits for others
+LINGER = 0.001  # seconds that a write without urgency waits for others
 RUSH = 8  # groups begun within ...
 BREATH = 0.004  # ... as many times half of these seconds are load; then a group begins this long after the last one
 
