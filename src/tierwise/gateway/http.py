@@ -6,6 +6,7 @@ Speaks granian's RSGI (its specification, version 1.x). Knows no route and no di
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 import time
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
+DRAIN_SECONDS = 0.5  # that a body over the limit is read on for, and forgotten
 WATCH_AFTER = 0.2  # seconds a request may take before it is worth a task to see whether its client is still there
 
 JSON = ("content-type", "application/json")
@@ -50,21 +52,34 @@ def new_id() -> str:
 
 
 async def read_body(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
-    """The whole body. Raises TooLarge over `limit` bytes, at the latest as soon as they have come."""
+    """The whole body. Raises TooLarge over `limit` bytes, whether they were declared or not."""
     declared = scope.headers.get("content-length")
-    if declared is not None:
-        if not declared.isdigit():
-            raise BadRequest("content-length must be a number.")
-        if int(declared) > limit:
-            raise _too_large(limit)
-        return await proto()
+    if declared is None:
+        return await _gather(proto, limit, too_large=False)
+    if not declared.isdigit():
+        raise BadRequest("content-length must be a number.")
+    if int(declared) > limit:
+        return await _gather(proto, limit, too_large=True)
+    return await proto()
+
+
+async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
+    """A body in pieces. One over the limit is read on for a moment and forgotten: who is cut off never reads why."""
     pieces: list[bytes] = []
     size = 0
-    async for piece in proto:
-        size += len(piece)
-        if size > limit:
-            raise _too_large(limit)
-        pieces.append(piece)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS if too_large else None) as patience:
+            async for piece in proto:
+                size += len(piece)
+                if size > limit and not too_large:
+                    too_large = True
+                    patience.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+                if too_large:
+                    pieces.clear()
+                else:
+                    pieces.append(piece)
+    if too_large:
+        raise _too_large(limit)
     return b"".join(pieces)
 
 
