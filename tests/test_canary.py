@@ -16,6 +16,8 @@ from tests.gateway.harness import GOOD, UPSTREAM_KEY, Gateway, child, placed, ru
 from tests.gateway.test_run import Crashing, opened, post
 from tests.support.shapes import Script
 from tierwise.cli import app
+from tierwise.gateway.serve import serving
+from tierwise.gateway.settings import read_environment
 
 PROMPT = "Zanzibar-canary-prompt"
 ANSWER = "Xylophone-canary-answer"
@@ -101,6 +103,22 @@ async def test_a_session(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
             clean(path.read_bytes(), *secrets, where=path.name)
     clean(caplog.text, *secrets, where="the logs")
     clean((tmp_path / "ledger.db").read_bytes(), *secrets, where="the closed ledger")
+
+
+async def test_a_key_that_looks_like_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A provider that quotes the key it was sent does not get it through to a client, whatever shape the key has."""
+    caplog.set_level(logging.DEBUG)
+    odd = "plainwordsofaprovider42"
+    scripts = [Script(status=400, error=f"you sent {odd}, which is wrong")]
+    async with placed(tmp_path, *scripts) as place:
+        environment = read_environment({"UPSTREAM_KEY": odd, "HOME": str(tmp_path)})
+        async with serving(place.config, environment) as url:
+            asked = {"model": "cheap", "messages": [{"role": "user", "content": "hi"}]}
+            async with place.http.post(f"{url}/chat/completions", json=asked, headers=place.headers) as reply:
+                text = await reply.text()
+    assert "you sent [redacted], which is wrong" in text
+    assert odd in str(place.upstream.requests[0].headers)
+    clean(text + caplog.text, odd, where="a body or the logs")
 
 
 async def leave_early(gateway: Gateway) -> None:

@@ -140,8 +140,8 @@ async def test_times(tmp_path: Path) -> None:
 
 
 async def nothing() -> AsyncGenerator[Batch, None]:
-    for batch in ():
-        yield batch
+    return
+    yield ()
 
 
 MODELS = st.sampled_from([CHEAP, PREMIUM, msgspec.structs.replace(CHEAP, name="odd", price=None)])

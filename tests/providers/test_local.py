@@ -43,7 +43,7 @@ def smol() -> Weights:
 
 @asynccontextmanager
 async def local(weights: Weights, cache: Path, **options: Any) -> AsyncIterator[LocalProvider]:
-    provider = LocalProvider("small", weights, cache, LocalOptions(**{"context": 512, **options}))
+    provider = LocalProvider("small", weights, cache, LocalOptions(**{"context": 512, "alias": "smol", **options}))
     try:
         yield provider
     finally:
@@ -86,6 +86,7 @@ async def test_a_real_model_answers(smol: Weights, tmp_path: Path) -> None:
     assert max(whole[0].logprobs) <= 0
     assert whole[0].wire is not None
     assert str(SHARED).encode() not in whole[0].wire
+    assert msgspec.json.decode(whole[0].wire)["model"] == "smol"
     assert text(whole)
     assert text(streamed)
     assert text(again)

@@ -71,7 +71,11 @@ def _anthropic(name: str, table: ModelTable, environment: Environment) -> Provid
 
 def _local(name: str, table: ModelTable, environment: Environment) -> Provider:
     options = LocalOptions(
-        threads=table.threads, context=table.context or 4096, idle=table.idle_minutes * 60, hub=environment.hub
+        threads=table.threads,
+        context=table.context or 4096,
+        idle=table.idle_minutes * 60,
+        hub=environment.hub,
+        alias=table.model or name,
     )
     return LocalProvider(name, Weights(table.weights, table.sha256), environment.cache / "weights", options)
 

@@ -1,8 +1,8 @@
 """The process that runs one local model: llama.cpp's own HTTP server (the xllamacpp wheel), on loopback only.
 
-`python -m tierwise.providers.llama WEIGHTS PLACE THREADS CONTEXT` leaves a process behind and ends. It knows nothing
-of configs, routes or who calls it; what it shares with its users is three files, whose locks end with the process
-that holds them, however that ends:
+`python -m tierwise.providers.llama WEIGHTS PLACE THREADS CONTEXT NAME` leaves a process behind and ends. It knows
+nothing of configs, routes or who calls it; what it shares with its users is three files, whose locks end with the
+process that holds them, however that ends:
 
     PLACE.lock   exclusive, held while somebody starts the process, so that it is started once
     PLACE.users  shared, held by every process that uses the model. Whoever gets it exclusively knows that nobody does
@@ -80,14 +80,14 @@ def running(state: Path) -> Child | None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    weights, stem, threads, context = arguments
+    weights, stem, threads, context, name = arguments
     place = Place(Path(stem))
     # uvloop lets a child inherit what it should not, its own pipe a second time too: that end would never be closed
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if os.fork():  # nobody has to wait for the process, so it may outlive the one that happened to start it
         os._exit(0)
     token = secrets.token_urlsafe(32)
-    server, port = _serve(weights, token, int(threads), int(context))
+    server, port = _serve(weights, token, (int(threads), int(context), name))
     _await_health(port)
     with place.users.open("ab") as users, _announce(place.state, Child(port, token, os.getpid(), weights)) as state:
         _silence()
@@ -98,15 +98,16 @@ def main(arguments: Sequence[str]) -> None:
     del server
 
 
-def _serve(weights: str, token: str, threads: int, context: int) -> tuple[Any, int]:
+def _serve(weights: str, token: str, options: tuple[int, int, str]) -> tuple[Any, int]:
     """The server and its port; it stops when the server object goes."""
     try:
         import xllamacpp  # noqa: PLC0415  heavy, and optional
     except ImportError:
         sys.exit("the package xllamacpp is missing: install Tierwise with its extra `local`")
+    threads, context, name = options
     wanted = xllamacpp.CommonParams()
     wanted.model.path = weights
-    wanted.model_alias = {Path(weights).stem}  # else every answer would tell its client where the file is
+    wanted.model_alias = {name}  # what answers call themselves; else they would tell every client where the file is
     wanted.offline = True
     wanted.hostnames, wanted.port = ["127.0.0.1"], 0
     wanted.api_keys = [token]

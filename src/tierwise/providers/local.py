@@ -42,13 +42,15 @@ class LocalOptions(msgspec.Struct, frozen=True):
     """`context` in tokens, the rest in seconds. `idle` without a call ends our use of the process.
 
     `patience` is how long a call waits until the model is there; fetching and loading go on after it. After a failure
-    to start, calls fail at once for `cooldown`. `hub` is the address for `hf:` sources.
+    to start, calls fail at once for `cooldown`. `hub` is the address for `hf:` sources. `alias` is what answers call
+    the model; where several processes share it, the one that starts it decides.
     """
 
     threads: int = 1  # two on a busy machine of two cores collapse to a tenth of the speed
     context: int = 4096
     idle: float = 600.0
     hub: str = "https://huggingface.co"
+    alias: str = "local"
     patience: float = 300.0
     cooldown: float = 10.0
     limits: Limits = SLOW
@@ -173,7 +175,7 @@ class LocalProvider:
 
     async def _launch(self, weights: Path) -> Child:
         options = self._options
-        arguments = (str(weights), str(self._place.stem), str(options.threads), str(options.context))
+        arguments = (str(weights), str(self._place.stem), str(options.threads), str(options.context), options.alias)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "tierwise.providers.llama", *arguments),
             stdin=asyncio.subprocess.DEVNULL,
