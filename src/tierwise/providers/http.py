@@ -25,6 +25,7 @@ DecodeError = Callable[[str, int, Mapping[str, str], bytes], ProviderError]
 RETRIES = 2  # a call
 PATIENCE = 5.0  # seconds; who asks us to wait longer is left to the plan, which has other models
 ERROR_BODY = 64 << 10  # bytes of a refusal that are read
+_SECRET = frozenset({"authorization", "x-api-key"})  # headers whose last word is our key
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class Upstream:
         self._secure, self._host, self._port, authority, self._base = _address(name, base_url)
         self._tls = tls
         self._fixed = _fixed_head(name, authority, headers)
+        self._secrets = [word.encode() for header in _SECRET for word in headers.get(header, "").split()[-1:]]
         self._free: list[Connection] = []  # the last one used is the first to be used again
         self._live: set[Connection] = set()
         self._opening = 0
@@ -110,7 +112,10 @@ class Upstream:
         if 200 <= connection.status < 300:
             return reply
         headers, status = connection.headers, connection.status
-        error = self.decode_error(self.name, status, headers, await reply.refusal())
+        refusal = await reply.refusal()
+        for secret in self._secrets:  # some providers quote the key that they refuse
+            refusal = refusal.replace(secret, b"[redacted]")
+        error = self.decode_error(self.name, status, headers, refusal)
         if error.retry_after is None:
             error.retry_after = retry_after(headers, time.time())
         if error.upstream is None:
@@ -280,7 +285,7 @@ class Reply:
         if self._size > upstream.limits.max_answer:
             self._failed()
             raise Torn(upstream.name, f"the answer is over {upstream.limits.max_answer} bytes (limits.max_answer)")
-        if connection.complete:
+        if connection.answer.complete:
             # everything is here: the connection can serve the next call while this answer is being worked on
             self._ended = True
             self._let_go()
