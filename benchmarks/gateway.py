@@ -142,7 +142,7 @@ def rss_mb(pid: int) -> float:
     return total / 1024
 
 
-async def saturate(load: Load, body: bytes, seconds: float, pid: int, case: str, connections: int = 64) -> Figures:
+async def saturate(load: Load, body: bytes, seconds: float, pid: int, case: str, connections: int = 128) -> Figures:
     await load.run(body, connections, 0.5)
     before, start = cpu_seconds(pid), time.perf_counter()
     done = await load.run(body, connections, seconds)
@@ -165,6 +165,12 @@ def percentile(values: list[float], percent: int) -> float:
 
 def request(model: str, text: str = TEXT, *, stream: bool = False) -> bytes:
     return msgspec.json.encode({"model": model, "messages": [{"role": "user", "content": text}], "stream": stream})
+
+
+async def bare(load: Load, straight: Load, pid: int, seconds: float) -> Figures:
+    figures = await saturate(load, request("cheap"), seconds, pid, "granian and our client, no work")
+    await added(load, straight, request("cheap"), seconds, figures)
+    return figures
 
 
 async def measure(load: Load, straight: Load, pid: int, seconds: float) -> list[Figures]:
@@ -233,7 +239,7 @@ def main() -> None:
             child,
             url,
         ):
-            floor = uvloop.run(saturate(Load(url, "none"), request("cheap"), options.seconds, child.pid, FLOOR))
+            floor = uvloop.run(bare(Load(url, "none"), straight, child.pid, options.seconds))
         config = folder / "tierwise.toml"
         config.write_text(CONFIG.format(port=options.port, store="ledger.db", upstream=upstream))
         tierwise = str(pathlib.Path(sys.executable).parent / "tierwise")
@@ -249,8 +255,6 @@ def main() -> None:
             figures = {"floor": floor, "rows": rows, "first_text_ms": holds, "rss_mb": rss}
             options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
 
-
-FLOOR = "granian and our client, no work"
 
 if __name__ == "__main__":
     main()

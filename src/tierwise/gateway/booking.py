@@ -58,11 +58,10 @@ class Attempt:
 
     def entry(self, role: Role, request: Request, ceiling: Price) -> Entry:
         """Its line of the ledger. What a provider did not count is estimated from what it has said."""
-        answer = self.answer(complete=False) if self.chunks else None
-        usage = answer.usage if answer else None
+        usage = next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage is not None), None)
         if usage is None and self.fate == "failed" and not self.chunks:
             usage = price.NOTHING  # a call that failed before its first word is not billed
-        fallback = price.estimate(request, answer) if usage is None else price.NOTHING
+        fallback = price.estimate(request, self.answer(complete=False)) if usage is None else price.NOTHING
         counted, nanos, state = price.charge(self.model, usage, fallback, ceiling)
         ended = self.ended_ms if self.ended_ms is not None else self.started_ms
         return Entry(

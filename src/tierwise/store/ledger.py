@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -231,9 +232,15 @@ def insert(conn: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]],
         left = len(rows) - start
         size = 64 if left >= 64 else min(8, left)
         group = rows[start : start + size]
-        places = f"({','.join('?' * len(group[0]))})"
-        conn.execute(into + ",".join([places] * size) + tail, [value for row in group for value in row])
+        conn.execute(_statement(into, len(group[0]), size, tail), [value for row in group for value in row])
         start += size
+
+
+@lru_cache(maxsize=256)
+def _statement(into: str, columns: int, rows: int, tail: str) -> str:
+    """One string object a shape: SQLite's cache of statements then need not hash a kilobyte each time."""
+    places = f"({','.join('?' * columns)})"
+    return into + ",".join([places] * rows) + tail
 
 
 def failure(error: Exception) -> StoreError:
