@@ -18,6 +18,7 @@
       WireError               a provider's bytes are not what its dialect says; becomes a ProviderError
       CheckFailed             a verifier erred; the draft escalates
       StoreError              503  the ledger can't be written; without it nothing is served
+      Stopping                503  the gateway is being stopped; another one, or this one restarted, can be asked
       WeightsError            a local model's file can't be had, or is not the file that was asked for
 
 Messages are for the person who reads them. They never hold a secret, a prompt or an answer.
@@ -141,6 +142,11 @@ class CheckFailed(TierwiseError):
 class StoreError(TierwiseError):
     status = 503
     code = "ledger_unavailable"
+
+
+class Stopping(TierwiseError):
+    status = 503
+    code = "gateway_stopping"
 
 
 class WeightsError(TierwiseError):

@@ -49,6 +49,11 @@ class Clock(Protocol):
 class Store(Protocol):
     """Keys and the ledger. Raises StoreError when a write can't be made durable."""
 
+    @property
+    def sound(self) -> bool:
+        """False after a write that failed, until one succeeds: then nothing should be spent before it is reserved."""
+        ...
+
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
         """Queue a reservation at once; awaiting it waits until it is durable.
 

@@ -62,6 +62,24 @@ def test_evidence_is_asked_for() -> None:
     assert "logprobs" not in sent(plain)
 
 
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, {"max_completion_tokens": 64}),
+        ({"max_tokens": None}, {"max_tokens": None, "max_completion_tokens": 64}),
+        ({"max_tokens": 5}, {"max_tokens": 5}),
+        ({"max_completion_tokens": 5}, {"max_completion_tokens": 5}),
+    ],
+)
+def test_a_bound_of_ours(limits: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A bound that the gateway sets is sent, and never beside the client's own."""
+    body = msgspec.json.encode({"model": "r", "messages": [{"role": "user", "content": "hi"}]} | limits)
+    request = decode_request(body, "q")
+    bounded = msgspec.structs.replace(request, max_output=request.max_output or 64)
+    asked = sent(bounded)
+    assert {name: value for name, value in asked.items() if name.startswith("max_")} == expected
+
+
 names = st.text("abcdefgh_", min_size=1, max_size=8)
 texts = st.text(max_size=20)
 calls = st.builds(ToolCall, names, names, st.just('{"a": 1}'))

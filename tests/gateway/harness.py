@@ -46,6 +46,7 @@ base_url = "{url}/v1"
 model = "cheap-1"
 api_key_env = "UPSTREAM_KEY"
 price = {{ input = 1, output = 2 }}
+max_output = 1024
 limits = {{ connect = 1, first_token = 1, idle = 1, total = 20 }}
 [models.premium]
 provider = "openai"

@@ -247,8 +247,9 @@ async def test_premium_down(tmp_path: Path) -> None:
 async def test_budget(tmp_path: Path) -> None:
     """A key that has spent its budget is told so, in dollars, and nothing is called."""
     async with running(tmp_path, budget=100_000_000) as gateway:
-        status, _, _ = await gateway.chat(max_tokens=100)
+        status, _, _ = await gateway.chat()
         assert status == 200
+        assert gateway.upstream.requests[0].body["max_completion_tokens"] == 1024  # what was reserved for is the end
         status, body, headers = await gateway.chat(max_tokens=100_000_000)
         assert (status, body["error"]["code"], body["error"]["type"]) == (429, "budget_exceeded", "insufficient_quota")
         assert "$0.10" in body["error"]["message"]

@@ -70,7 +70,7 @@ async def test_an_instance_that_stopped_beating_is_settled_at_the_bound(
     assert [(e.outcome, e.cost_state, e.rule) for e in found.entries] == [("recovered", "estimated", "recovered")]
     assert await other.record("r2") == record("r2", entry(7))
     await store.post(record("r1", entry(9)))  # it lived, after all: too late, and counted
-    assert (await store.spent("k1"), store.duplicates) == ((57, 0), 1)
+    assert (await store.spent("k1"), store.counts.duplicates) == ((57, 0), 1)
     await other.close()
     assert_sound(path)
 

@@ -77,7 +77,7 @@ async def test_a_full_queue_refuses_and_loses_nothing(path: Path, clock: ManualC
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
     refused = [outcome for outcome in outcomes if outcome]
     assert all("queue full" in str(outcome) for outcome in refused)
-    assert store.failures == len(refused) >= 70
+    assert store.counts.failures == len(refused) >= 70
     assert query(path, "SELECT count(*) FROM reservations") == [(100 - len(refused),)]
     await store.close()
 
@@ -102,7 +102,7 @@ async def test_an_unawaited_failure_is_logged_and_counted(
     with caplog.at_level(logging.ERROR, "tierwise.store"):
         store.reserve(reservation("secret-id", -5))
         await store.spent("k1")
-    assert store.failures == 1
+    assert store.counts.failures == 1
     assert "1 of" in caplog.text
     assert "secret-id" not in caplog.text
     await store.close()
@@ -112,14 +112,14 @@ async def test_a_refused_budget_is_no_failure(store: SqliteStore) -> None:
     """It is an answer."""
     with pytest.raises(BudgetExceeded):
         await store.reserve(reservation("r1", 2, budget=1))
-    assert store.failures == 0
+    assert store.counts.failures == 0
 
 
 async def test_second_ends_are_counted(store: SqliteStore) -> None:
     """Ignored is not unseen."""
     await store.post(record("r1", entry(1)))
     await store.post(record("r1", entry(1)))
-    assert store.duplicates == 1
+    assert store.counts.duplicates == 1
 
 
 async def test_a_cancelled_wait_does_not_undo_the_write(store: SqliteStore, path: Path) -> None:

@@ -66,7 +66,7 @@ async def test_a_backend_that_dies_leaves_nobody_waiting() -> None:
     await writer.close()
     with pytest.raises(StoreError):
         await writer.put("late")
-    assert writer.failures == 4
+    assert (writer.failures, writer.sound) == (4, False)
 
 
 def test_a_loop_that_ends_first_is_survived(caplog: pytest.LogCaptureFixture) -> None:
@@ -130,4 +130,20 @@ async def test_a_wait_that_was_cancelled_can_be_begun_again() -> None:
     backend.gate.set()
     assert await ticket == "x"
     assert await ticket == "x"
+    await writer.close()
+
+
+async def test_sound_until_a_write_is_lost_and_again_after_one_that_is_not() -> None:
+    """Whoever spends money before it is reserved can know when not to."""
+    backend = Groups()
+    backend.gate.set()
+    writer = Writer(backend, queue_max=0, batch_max=8)
+    await writer.start()
+    assert writer.sound
+    with pytest.raises(StoreError):
+        await writer.put("no room")
+    assert not writer.sound
+    writer._queue_max = 1  # room again
+    await writer.put("room")
+    assert writer.sound
     await writer.close()

@@ -17,6 +17,7 @@ from tierwise.errors import BadRequest, Overloaded, ProviderError, Refused, Wire
 from tierwise.types import Chunk, Finish, Image, Message, Model, Part, Request, Text, Tool, ToolDelta, Usage
 
 _TRUE = msgspec.Raw(b"true")
+_LIMITS = ("max_completion_tokens", "max_tokens")
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 # ------------------------------------------------------------------ requests out
@@ -28,6 +29,8 @@ def encode_request(request: Request, model: Model) -> bytes:
     body["model"] = model.model
     if model.logprobs:
         body["logprobs"] = _TRUE
+    if request.max_output is not None and not any(_given(body, name) for name in _LIMITS):
+        body["max_completion_tokens"] = request.max_output  # ours, where the client set none
     if request.stream:
         body["stream"] = _TRUE
         if not request.usage_asked:
@@ -35,10 +38,13 @@ def encode_request(request: Request, model: Model) -> bytes:
     return msgspec.json.encode(body)
 
 
+def _given(body: Mapping[str, Any], name: str) -> bool:
+    return name in body and bytes(body[name]) != b"null"
+
+
 def _written(request: Request) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
     optional = {
-        "max_completion_tokens": request.max_output,
         "temperature": request.temperature,
         "top_p": request.top_p,
         "stop": list(request.stop) or None,

@@ -116,10 +116,10 @@ async def _whole(live: Live, watch: Watch, size: int) -> Reply:
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)
         raise
+    body = openai_chat.encode_answer(outcome.answer, live.request, _label(live, outcome.answer.model))
     record = live.book(200, "")
-    label = _label(live, outcome.answer.model)
     headers = [*_said(live.route, outcome.answer.model, outcome.decision), *_money(record)]
-    return Reply(200, openai_chat.encode_answer(outcome.answer, live.request, label), tuple(headers))
+    return Reply(200, body, tuple(headers))
 
 
 async def _streamed(live: Live, watch: Watch, stream: Stream, size: int) -> None:

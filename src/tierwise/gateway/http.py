@@ -17,7 +17,7 @@ import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
 from tierwise.core.cascade import Outcome
-from tierwise.errors import BadRequest, TierwiseError, TooLarge
+from tierwise.errors import BadRequest, Stopping, TooLarge
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
@@ -89,11 +89,6 @@ def _too_large(limit: int) -> TooLarge:
 
 class ClientLeft(Exception):
     """Nobody is there to be told any more."""
-
-
-class Stopping(TierwiseError):
-    status = 503
-    code = "gateway_stopping"
 
 
 class Watch:

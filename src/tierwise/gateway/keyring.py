@@ -29,7 +29,7 @@ class Keyring:
         self._read_ms = -1e12
 
     async def find(self, header_value: str | None) -> Tenant:
-        """Whose key this is. Raises Unauthorized."""
+        """Whose key this is. Raises Unauthorized; StoreError for an unknown key while the store can't be read."""
         try:
             return self._ring.find(header_value)
         except Unauthorized as error:

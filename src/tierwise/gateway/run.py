@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+import msgspec
+
 from tierwise.core import price
 from tierwise.core.cascade import Call, Drop, Outcome, Reserve, Resume, Score, Serve, Verify, Wish, cascade
 from tierwise.core.join import tokens
@@ -105,19 +107,26 @@ class Live:
                 return self.engine.router.score(self.request, None)
 
     async def _reserve(self, models: tuple[Model, ...], size: int) -> None:
-        """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns."""
+        """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns.
+
+        Not while the ledger fails: a call would be paid for and its answer could not be served.
+        """
         nanos = price.bound(self.request, size, models, self.engine.snapshot.ceiling)
         budget = self.tenant.budget_nanos
         pending = self.engine.store.reserve(
             Reservation(self.request.id, self.tenant.key_id, self.route.name, nanos, self._started_ns, budget)
         )
-        if budget is None:
+        if budget is None and self.engine.store.sound:
             self._reserved = pending
         else:
             await pending
 
     async def _call(self, step: Call) -> Answer:
-        stream = self.engine.providers[step.model.name].stream(step.model, self.request)
+        request = self.request
+        if self.tenant.budget_nanos is not None and request.max_output is None:
+            # a budget only holds where every answer ends by what was reserved for it
+            request = msgspec.structs.replace(request, max_output=step.model.max_output)
+        stream = self.engine.providers[step.model.name].stream(step.model, request)
         attempt = Attempt(step.model, stream, self.engine.clock.monotonic_ms(), step.decision)
         self.attempts.append(attempt)
         return await self._drain(attempt, self._next_look(attempt) if step.hold == "window" else None)

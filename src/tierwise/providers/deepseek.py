@@ -67,6 +67,8 @@ def _body(request: Request, line: str | None) -> Json:
     output = body.pop("max_completion_tokens", _NULL)
     if output != _NULL:
         body["max_tokens"] = output  # the only name that DeepSeek limits an answer by
+    elif request.max_output is not None and body.get("max_tokens", _NULL) == _NULL:
+        body["max_tokens"] = msgspec.Raw(b"%d" % request.max_output)
     if request.json_answer:
         body["response_format"] = _JSON_OBJECT
     said = bytes(body.get("messages", b"[]"))

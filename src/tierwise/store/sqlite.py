@@ -41,6 +41,13 @@ class Limits(Value, frozen=True):
     stale_ms: int = 30_000  # a beat older than this is a dead instance's
 
 
+class Counts(Value, frozen=True):
+    """What went wrong since the store was opened."""
+
+    failures: int  # writes that were lost, awaited or not
+    duplicates: int  # second ends of a request, ignored
+
+
 class SqliteStore:
     """Implements `ports.Store`. Belongs to the event loop it was opened in."""
 
@@ -49,14 +56,12 @@ class SqliteStore:
         self._backend = backend
 
     @property
-    def failures(self) -> int:
-        """Writes that were lost, awaited or not."""
-        return self._writer.failures
+    def sound(self) -> bool:
+        return self._writer.sound
 
     @property
-    def duplicates(self) -> int:
-        """Second ends of a request, ignored."""
-        return self._backend.ledger.duplicates
+    def counts(self) -> Counts:
+        return Counts(self._writer.failures, self._backend.ledger.duplicates)
 
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
         return self._writer.put(reservation)

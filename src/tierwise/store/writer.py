@@ -82,10 +82,14 @@ _PENDING = object()
 
 
 class Writer:
-    """`put` and `close` belong to the event loop's thread that made the writer. `failures` counts lost writes."""
+    """`put` and `close` belong to the event loop's thread that made the writer.
+
+    `failures` counts lost writes; `sound` is False from one until a group is written again.
+    """
 
     def __init__(self, backend: Backend, *, queue_max: int, batch_max: int) -> None:
         self.failures = 0
+        self.sound = True
         self._backend = backend
         self._queue_max = queue_max
         self._batch_max = batch_max
@@ -185,6 +189,7 @@ class Writer:
             group.append(self._waiting.popleft())
         outcomes = self._backend.write([ticket.payload for ticket in group])
         self._taken = []
+        self.sound = True  # unless one of them says otherwise
         self._settle(group, outcomes)
 
     def _settle(self, tickets: Sequence[Ticket], outcomes: Sequence[object]) -> None:
@@ -192,6 +197,7 @@ class Writer:
         lost = [outcome for outcome in outcomes if isinstance(outcome, StoreError)]
         if lost:
             self.failures += len(lost)
+            self.sound = False
             log.error("%d of %d writes failed: %s", len(lost), len(tickets), lost[0].message)
         self._tell(tickets, outcomes)
 
