@@ -9,7 +9,6 @@ character.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from tierwise.types import Answer, Checks, Evidence, Request
 
@@ -72,6 +71,8 @@ def _line_run(text: str, most: int) -> str:
 
 def _looped_end(text: str, most: int) -> str:
     """The text ends in one group of words (or characters) more than `most` times in a row, and long enough."""
+    if not _comes_again(text):
+        return ""
     words: Sequence[str] = text.split()
     least = WORDS
     if len(words) * 20 < len(text):  # no spaces between words, or hardly any
@@ -79,8 +80,6 @@ def _looped_end(text: str, most: int) -> str:
     words = words[-TOKENS:-1]  # without the last: it may be cut, or have got the full stop
     if len(words) < least or words.count(words[-1]) <= most:
         return ""
-    if list(pairwise(words)).count((words[-2], words[-1])) < most:
-        return ""  # nearly every text ends here: its last two words do not come together that often
     backwards = words[::-1]
     for period, match in enumerate(_z(backwards)):
         times = match // period + 1 if period else 0
@@ -89,6 +88,18 @@ def _looped_end(text: str, most: int) -> str:
         if times > most * MUTE or _speaks("".join(backwards[:period])):
             return f"the end repeats {period} words {times} times"
     return ""
+
+
+def _comes_again(text: str) -> bool:
+    """Whether the two words before the last one stand together elsewhere too. Nearly every text is done with here.
+
+    In a loop they do, once a round; the last word itself may be cut, or have got the full stop.
+    """
+    parts = text.rsplit(None, 3)
+    if len(parts) < 4:
+        return True  # hardly any spaces: there are no words to go by
+    pair = text[len(parts[0]) :].rstrip()[: -len(parts[3])].strip()
+    return text.count(pair) > 1
 
 
 def _speaks(unit: str) -> bool:
