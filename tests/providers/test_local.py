@@ -21,6 +21,8 @@ import msgspec
 import pytest
 import uvloop
 
+from tests.conformance.provider import Ability, Bench, Check, cases, run
+from tests.support.shapes import Script
 from tierwise.dialects.openai_chat import decode_request
 from tierwise.errors import ProviderError, Refused, TimedOut, Torn, Unreachable
 from tierwise.providers.footprint import memory
@@ -94,6 +96,34 @@ async def test_a_real_model_answers(smol: Weights, tmp_path: Path) -> None:
     assert 0 < usage.output_tokens <= 24  # the client set no bound: the model's own holds
     assert all(math.isfinite(value) for chunk in streamed for value in chunk.logprobs)
     assert any(chunk.logprobs for chunk in streamed)
+    await ended(tmp_path)
+
+
+class SmolLab:
+    """The real model, which answers what it likes: the suite's cases that need no script."""
+
+    can: frozenset[Ability] = frozenset({"logprobs"})
+
+    def __init__(self, weights: Weights, cache: Path) -> None:
+        self._weights = weights
+        self._cache = cache
+
+    @asynccontextmanager
+    async def open(
+        self, *scripts: Script, first: float = 5.0, idle: float = 5.0, down: bool = False
+    ) -> AsyncIterator[Bench]:
+        async with local(self._weights, self._cache) as provider:
+
+            async def left() -> None:
+                await ask(provider, max_tokens=1)  # the only slot is free again
+
+            yield Bench(provider, MODEL, left, left)
+
+
+@pytest.mark.parametrize("check", cases(SmolLab.can))
+async def test_conformance(check: Check, smol: Weights, tmp_path: Path) -> None:
+    """What every provider holds, on a real model."""
+    await run(check, SmolLab(smol, tmp_path))
     await ended(tmp_path)
 
 
