@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -82,7 +83,8 @@ def _child(config: Config, environment: Environment) -> None:
     try:
         uvloop.run(_attended(config, environment))
     except TierwiseError as error:
-        raise SystemExit(f"error: {error.message}") from None
+        sys.stderr.write(f"error: {error.message}\n")  # at once, or the lines of several workers would mingle
+        raise SystemExit(1) from None
 
 
 async def _attended(config: Config, environment: Environment) -> None:
