@@ -1,21 +1,16 @@
-"""Anthropic, and whatever speaks its Messages API.
-
-Knows the order of things on this wire; bytes are the dialect's, connections `http.py`'s.
-"""
+"""Anthropic, and whatever speaks its Messages API."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncGenerator
 
 from tierwise.dialects.anthropic_answers import StreamDecoder, decode_answer
 from tierwise.dialects.anthropic_requests import encode_request
 from tierwise.dialects.sse import Events
-from tierwise.errors import Overloaded, Torn, WireError
+from tierwise.errors import WireError
 from tierwise.ports import Batch
 from tierwise.providers.http import Upstream
-from tierwise.types import Chunk, Model, Request
+from tierwise.providers.wired import Wire, WiredProvider
+from tierwise.types import Chunk
 
-PATH = "/messages"
 VERSION = "2023-06-01"  # the only one there is; newer fields come with it
 
 
@@ -24,34 +19,9 @@ def headers(api_key: str | None) -> dict[str, str]:
     return {"anthropic-version": VERSION} | ({"x-api-key": api_key} if api_key else {})
 
 
-class AnthropicProvider:
-    """A model behind `POST {base_url}/messages`. Raises BadRequest for a request that this wire can't express."""
-
+class AnthropicProvider(WiredProvider):
     def __init__(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-
-    async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
-        reply = await self._upstream.open(PATH, encode_request(request, model))
-        try:
-            if not request.stream:
-                yield decode_answer(await reply.read())
-                return
-            reader = _Reader()
-            async for piece in reply.pieces():
-                if batch := reader.feed(piece):
-                    yield batch
-                if reader.done:
-                    reply.finish()
-                    break
-            reader.end()
-        except WireError as error:
-            reply.broken()
-            raise (Overloaded if error.overloaded else Torn)(model.name, error.message) from None
-        finally:
-            reply.close()
-
-    async def close(self) -> None:
-        await self._upstream.close()
+        super().__init__(upstream, Wire("/messages", encode_request, decode_answer, _Reader))
 
 
 class _Reader:

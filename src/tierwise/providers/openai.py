@@ -1,21 +1,17 @@
-"""OpenAI, and whatever speaks its Chat Completions: vLLM, Ollama, llama.cpp, a cloud's endpoint.
-
-Knows the order of things on this wire; bytes are the dialect's, connections `http.py`'s.
-"""
+"""OpenAI, and whatever speaks its Chat Completions: vLLM, Ollama, llama.cpp, a cloud's endpoint."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 from tierwise.dialects import openai_upstream as dialect
 from tierwise.dialects.openai_chat import DONE
 from tierwise.dialects.sse import Events
-from tierwise.errors import Overloaded, ProviderError, Torn, WireError
+from tierwise.errors import WireError
 from tierwise.ports import Batch
 from tierwise.providers.http import Upstream
+from tierwise.providers.wired import Wire, WiredProvider
 from tierwise.types import Chunk, Model, Request
-
-PATH = "/chat/completions"
 
 
 def headers(api_key: str | None) -> dict[str, str]:
@@ -23,37 +19,14 @@ def headers(api_key: str | None) -> dict[str, str]:
     return {"authorization": f"Bearer {api_key}"} if api_key else {}
 
 
-class OpenAIProvider:
-    """A model behind `POST {base_url}/chat/completions`. `adapt` rewrites a request for a server with other habits."""
+class OpenAIProvider(WiredProvider):
+    """`adapt` rewrites a request for a server with other habits."""
 
     def __init__(self, upstream: Upstream, adapt: Callable[[Request], Request] | None = None) -> None:
-        self._upstream = upstream
-        self._adapt = adapt
+        def encode(request: Request, model: Model) -> bytes:
+            return dialect.encode_request(adapt(request) if adapt else request, model)
 
-    async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
-        if self._adapt is not None:
-            request = self._adapt(request)
-        reply = await self._upstream.open(PATH, dialect.encode_request(request, model))
-        try:
-            if not request.stream:
-                yield dialect.decode_answer(await reply.read())
-                return
-            reader = _Reader()
-            async for piece in reply.pieces():
-                if batch := reader.feed(piece):
-                    yield batch
-                if reader.done:
-                    reply.finish()
-                    break
-            reader.end()
-        except WireError as error:
-            reply.broken()
-            raise fault(model.name, error) from None
-        finally:
-            reply.close()
-
-    async def close(self) -> None:
-        await self._upstream.close()
+        super().__init__(upstream, Wire("/chat/completions", encode, dialect.decode_answer, _Reader))
 
 
 class _Reader:
@@ -94,8 +67,3 @@ class _Reader:
             self._events.end()
         if not self._ended or self._ended < self._begun:
             raise WireError("the stream stopped before the answer did")
-
-
-def fault(model: str, error: WireError) -> ProviderError:
-    """What went wrong on the wire, as the error of a model."""
-    return (Overloaded if error.overloaded else Torn)(model, error.message)

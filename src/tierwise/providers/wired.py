@@ -1,0 +1,74 @@
+"""What the providers with a wire share: ask over HTTP, read the answer whole or as it comes, say how it broke.
+
+Knows the order of things; bytes are a dialect's, connections `http.py`'s, and which dialect is the subclass's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+import msgspec
+
+from tierwise.errors import Overloaded, Torn, WireError
+from tierwise.ports import Batch
+from tierwise.providers.http import Upstream
+from tierwise.types import Model, Request
+
+
+class Reader(Protocol):
+    """Pieces of a stream to batches."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing more is to come: the provider said so, or it can't be read on."""
+        ...
+
+    def feed(self, piece: bytes) -> Batch:
+        """What a piece holds, up to where it breaks off: that was paid for. `end` raises what broke it."""
+        ...
+
+    def end(self) -> None:
+        """Raises WireError unless the answer is whole."""
+        ...
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """One dialect, towards a provider."""
+
+    path: str
+    encode: Callable[[Request, Model], bytes]
+    decode: Callable[[bytes], Batch]
+    reader: Callable[[], Reader]
+
+
+class WiredProvider:
+    """A model behind `POST {base_url}{path}`. Raises BadRequest for a request that its wire can't express."""
+
+    def __init__(self, upstream: Upstream, wire: Wire) -> None:
+        self._upstream = upstream
+        self._wire = wire
+
+    async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
+        wire = self._wire
+        reply = await self._upstream.open(wire.path, wire.encode(request, model))
+        try:
+            if not request.stream:
+                yield wire.decode(await reply.read())
+                return
+            reader = wire.reader()
+            async for piece in reply.pieces():
+                if batch := reader.feed(piece):
+                    yield batch
+                if reader.done:
+                    reply.finish()
+                    break
+            reader.end()
+        except WireError as error:
+            reply.broken()
+            raise (Overloaded if error.overloaded else Torn)(model.name, error.message) from None
+        finally:
+            reply.close()
+
+    async def close(self) -> None:
+        await self._upstream.close()
