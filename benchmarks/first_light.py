@@ -39,7 +39,8 @@ INTENTS = 10
 TUNING = 30  # rows a set that fix the threshold
 ARMS = ("small", "large", "support")
 SYSTEM = (
-    "You sort customer messages. Answer with JSON that names the one intent that fits best.\nThe intents:\n{intents}"
+    "You sort customer messages into one of these intents:\n{intents}\n"
+    'Answer with JSON only, the one intent that fits best, in this form: {{"intent": "..."}}'
 )
 CONFIG = """
 [server]
@@ -78,6 +79,7 @@ class Result(msgspec.Struct, frozen=True):
     output_tokens: int
     ms: float
     logprob: float | None = None
+    logprobs: tuple[float, ...] = ()
 
 
 # ------------------------------------------------------------------ queries
@@ -159,6 +161,7 @@ class Gateway:
             output_tokens=answer["usage"]["completion_tokens"],
             ms=ms,
             logprob=sum(tokens) / len(tokens) if tokens else None,
+            logprobs=tuple(round(value, 4) for value in tokens),
         )
 
 
@@ -207,15 +210,28 @@ def median(values: Sequence[float]) -> float:
 
 
 def load(log: Path) -> list[Result]:
+    """What an interrupted run has left; a line that it did not get to the end of is dropped."""
     if not log.exists():
         return []
-    return [msgspec.json.decode(line, type=Result) for line in log.read_bytes().splitlines()]
+    whole, _, _ = log.read_bytes().rpartition(b"\n")
+    log.write_bytes(whole + b"\n" if whole else b"")
+    return [msgspec.json.decode(line, type=Result) for line in whole.splitlines()]
 
 
-def run(options: argparse.Namespace) -> tuple[list[Result], list[Result]]:
-    """(tuning results, measured results); each is appended to the log as it comes, so that a run can be resumed."""
+def same_run(options: argparse.Namespace) -> None:
+    """Refuse to mix answers to other questions into a run that is resumed."""
+    mark = options.out / "first_light.run"
+    this = msgspec.json.encode([SEED, options.queries, TUNING, SYSTEM])
+    if options.resume and mark.exists() and mark.read_bytes() != this:
+        raise SystemExit("--resume: the run there has another prompt, seed or number of queries; start anew without it")
+    mark.write_bytes(this)
+
+
+def run(options: argparse.Namespace) -> tuple[float, list[Result], list[Result]]:
+    """(threshold, tuning results, measured results); each result is appended to the log as it comes."""
     measured, tuning = draw(options.data, options.queries)
     log = options.out / "first_light.jsonl"
+    same_run(options)
     if not options.resume:
         log.unlink(missing_ok=True)
     done = load(log)
@@ -239,7 +255,7 @@ def run(options: argparse.Namespace) -> tuple[list[Result], list[Result]]:
                 todo = [(number, query) for number, query in enumerate(measured) if query.set == part]
                 for arm in ARMS:
                     go(live, arm, todo, arm)
-    return [r for r in done if r.arm == "tuning"], [r for r in done if r.arm != "tuning"]
+    return threshold, [r for r in done if r.arm == "tuning"], [r for r in done if r.arm != "tuning"]
 
 
 def main() -> None:
@@ -251,11 +267,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=18085)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    tuning, measured = run(options)
+    threshold, tuning, measured = run(options)
     example = draw(options.data, options.queries)[0][0]
     facts = {
         "queries": options.queries,
         "seed": SEED,
+        "threshold": threshold,
         "cores": os.cpu_count(),
         "prompt": SYSTEM,
         "example": json.loads(body(example, "support")),

@@ -107,27 +107,27 @@ def curve(results: Sequence[Result]) -> list[dict[str, float]]:
 
 
 def write(out: Path, tuning: Sequence[Result], results: Sequence[Result], facts: dict[str, Any]) -> None:
-    """Print the table; write first_light.json and first_light.png."""
+    """Print the table; write first_light.txt, .json and .png."""
     arms = {name: summary(results, name) for name in NAMES}
     cascade, premium = arm(results, "support"), arm(results, "large")
     better = sum(a.correct and not b.correct for a, b in zip(cascade, premium, strict=True))
     worse = sum(b.correct and not a.correct for a, b in zip(cascade, premium, strict=True))
-    threshold = percentile([r.logprob for r in tuning if r.logprob is not None], 0.5)
     found = {
         "arms": arms,
         "cascade_against_premium": {"better": better, "worse": worse},
-        "threshold": threshold,
         "auroc_tuning": auroc(tuning),
         "auroc": auroc(arm(results, "small")),
         "curve": curve(results),
         **facts,
     }
     (out / "first_light.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    show(arms, found)
+    console = Console(width=130, record=True)
+    show(arms, found, console)
+    (out / "first_light.txt").write_text(console.export_text())
     plot(out / "first_light.png", arms, found["curve"])
 
 
-def show(arms: dict[str, dict[str, Any]], found: dict[str, Any]) -> None:
+def show(arms: dict[str, dict[str, Any]], found: dict[str, Any], console: Console) -> None:
     table = Table(box=None, header_style="bold")
     for title in (
         "",
@@ -154,7 +154,6 @@ def show(arms: dict[str, dict[str, Any]], found: dict[str, Any]) -> None:
             f"{row['ms_p50']:.0f} ms",
             f"{row['ms_p95']:.0f} ms",
         )
-    console = Console(width=130)
     console.print(table)
     against = found["cascade_against_premium"]
     console.print(
@@ -191,12 +190,16 @@ def panel(axes: Any, spend: str, arms: dict[str, dict[str, Any]], points: Sequen
     axes.plot(x, y, color="#0072b2", lw=1.6, label="every threshold")
     ends = [(arms[name][spend] * 100, arms[name]["accuracy"]["value"] * 100) for name in ("small", "large")]
     axes.plot(*zip(*ends, strict=True), "--", color="#777777", lw=1.2, label="random mixture")
-    colours = {"small": "#009e73", "large": "#d55e00", "support": "#000000"}
+    marks = {"small": ("#009e73", "s"), "large": ("#d55e00", "^"), "support": ("#000000", "o")}
     for name, row in arms.items():
         value, low, high = (row["accuracy"][key] * 100 for key in ("value", "low", "high"))
         at = row[spend] * 100
-        axes.errorbar(at, value, yerr=[[value - low], [high - value]], fmt="o", capsize=3, color=colours[name])
-        axes.annotate(NAMES[name], (at, value), (7, -13), textcoords="offset points", fontsize=9)
+        axes.errorbar(
+            at, value, yerr=[[value - low], [high - value]], fmt=marks[name][1], capsize=3, color=marks[name][0]
+        )
+        axes.annotate(
+            NAMES[name], (at, value), (8, 9 if name == "support" else -14), textcoords="offset points", fontsize=9
+        )
     axes.set_xlabel("spend, % of always-premium (drafts included)")
     axes.set_xlim(0, 150)
     axes.grid(alpha=0.25)
