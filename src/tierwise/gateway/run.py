@@ -150,6 +150,7 @@ class Live:
     async def _drain(self, attempt: Attempt, look: int | None) -> Answer:
         """Take the stream to its end, or until `look` tokens have come, for the plan to have a look."""
         clock = self.engine.clock
+        seen = tokens(attempt.chunks) if look is not None else 0
         try:
             async for batch in attempt.stream:
                 if attempt.first_ms is None and _speaks(batch):
@@ -157,7 +158,7 @@ class Live:
                 attempt.chunks += batch
                 if attempt.decision is not None:
                     await self._out(attempt, batch)
-                elif look is not None and tokens(attempt.chunks) >= look:
+                elif look is not None and (seen := seen + tokens(batch)) >= look:
                     return attempt.answer(complete=False)
         except TierwiseError as error:
             attempt.settle("failed", error.code or error.kind)
