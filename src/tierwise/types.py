@@ -198,11 +198,23 @@ class Model(Value, frozen=True):
     logprobs: bool = False  # ask for token log-probabilities: evidence for the verifier
 
 
-class Checks(Value, frozen=True):
+class Vector(Value, frozen=True):
+    """An operator's own test: where the prompt matches `when` ("": always), the answer must match `expect`.
+
+    Both are regular expressions, searched for; with `absent` the answer must not match.
+    """
+
+    expect: str
+    when: str = ""
+    absent: bool = False
+
+
+class Checks(msgspec.Struct, frozen=True):
     """Thresholds of the free checks. `min_logprob` is a mean natural logarithm a token; None only reports it."""
 
     min_logprob: float | None = -1.0
     max_repeats: int = 4
+    vectors: tuple[Vector, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -239,6 +251,7 @@ class Evidence(Value, frozen=True, array_like=True):
     check: str
     passed: bool | None
     detail: str = ""  # for people; never text of the prompt or the answer
+    value: float | None = None  # what was measured, for a verifier that learns from it
 
 
 class Verdict(msgspec.Struct, frozen=True):
