@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Protocol
 
-from tierwise.types import Answer, Chunk, Key, Model, Record, Request, Reservation, Verdict
+from tierwise.types import Answer, Chunk, Evidence, Key, Model, Record, Request, Reservation, Verdict
 
 Batch = tuple[Chunk, ...]
 """Chunks that arrived together: a burst costs one wake-up."""
@@ -31,9 +31,19 @@ class Provider(Protocol):
 
 
 class Scorer(Protocol):
-    """Router (draft None) and verifier (draft given) alike: pure, no I/O, linear time."""
+    """Router (draft None) and verifier (draft given) alike: pure, no I/O, linear time.
 
-    def score(self, request: Request, draft: Answer | None) -> Verdict: ...
+    What was found out about a draft since it was first scored comes in too: other models' answers to the same
+    request (`opinions` None: nobody was asked; empty: nobody answered), and a judge's finding.
+    """
+
+    def score(
+        self,
+        request: Request,
+        draft: Answer | None,
+        opinions: Sequence[Answer] | None = None,
+        judged: Evidence | None = None,
+    ) -> Verdict: ...
 
 
 class Clock(Protocol):

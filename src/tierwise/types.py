@@ -14,10 +14,12 @@ import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+Duty = Literal["draft", "premium", "direct", "opinion", "judge"]
 CostState = Literal["provider_reported", "computed", "estimated", "unknown"]
 Hold = Literal["draft", "window", "none"]
 Mode = Literal["observe", "enforce", "premium"]
 Uncertified = Literal["observe", "checks", "agreement"]
+OpinionForm = Literal["same", "reason", "code"]
 ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
 
 
@@ -97,6 +99,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     json_answer: bool = False  # the answer must be a JSON document
     schema: dict[str, Any] | None = None  # ... and satisfy this JSON Schema
     tags: frozenset[str] = frozenset()  # risk classes and labels of the request, e.g. "legal"
+    last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
     dialect: str = "openai_chat"
     body: Mapping[str, msgspec.Raw] = {}
 
@@ -217,6 +220,18 @@ class Checks(msgspec.Struct, frozen=True):
     vectors: tuple[Vector, ...] = ()
 
 
+class Thresholds(Value, frozen=True):
+    """What a trained verifier's score is worth on a route: from `accept` on a draft is served.
+
+    From `consult` up to `unheard` is the uncertain band, in which second opinions and a judge are asked: below it a
+    draft escalates at once, from `unheard` on it is served without asking anybody. consult <= accept <= unheard.
+    """
+
+    accept: float
+    consult: float
+    unheard: float
+
+
 class Route(msgspec.Struct, frozen=True):
     """A named workload. `tiers` is cheapest first; the last is the premium and the reference for quality."""
 
@@ -233,6 +248,12 @@ class Route(msgspec.Struct, frozen=True):
     escalate_above: float = 0.5  # with hold = "none": the router's score from which a request goes to premium
     premium_down: Literal["refuse", "draft"] = "refuse"  # what a rejected draft is worth when no premium answers
     checks: Checks = Checks()
+    opinions: tuple[Model, ...] = ()  # other cheap models, asked in the uncertain band
+    opinion_form: OpinionForm = "same"
+    judge: Model | None = None  # asked where opinions leave a draft in the band
+    thresholds: Thresholds | None = None  # of the trained verifier; None: there is none, or nothing could be certified
+    planned: bool = False  # a trained router says before the first call which tiers are worth trying
+    nanos_per_second: int = 0  # what a second of waiting is worth
 
     @property
     def premium(self) -> Model:
@@ -254,11 +275,25 @@ class Evidence(Value, frozen=True, array_like=True):
     value: float | None = None  # what was measured, for a verifier that learns from it
 
 
+class Estimate(Value, frozen=True):
+    """What a router expects of one tier for one request, before any call."""
+
+    good: float  # P(its answer is good enough)
+    accept: float  # P(its draft will be served)
+    consult: float = 0.0  # P(opinions will be asked about its draft)
+    output_tokens: float = 0.0
+    seconds: float = 0.0
+
+
 class Verdict(msgspec.Struct, frozen=True):
-    """A scorer's view. Only calibration gives `score`, in [0, 1], a meaning."""
+    """A scorer's view. Only calibration gives `score`, in [0, 1], a meaning.
+
+    `estimates`, one for every tier of the route, come from a router that was trained for it.
+    """
 
     score: float
     evidence: tuple[Evidence, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -273,11 +308,11 @@ class Entry(Value, frozen=True):
 
     model: str
     provider_model: str
-    role: Literal["draft", "premium", "direct"]
+    role: Duty
     usage: Usage
     nanos: int
     cost_state: CostState
-    outcome: Literal["served", "rejected", "failed", "cancelled", "recovered"]
+    outcome: Literal["served", "rejected", "consulted", "failed", "cancelled", "recovered"]
     rule: str  # the decision's rule, or the kind of error
     first_ms: float | None  # to the first token; None where none came
     total_ms: float

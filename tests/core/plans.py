@@ -6,11 +6,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tierwise.core.cascade import Call, Drop, Outcome, Plan, Reserve, Resume, Score, Serve, Verify, Wish
+from tierwise.core.cascade import (
+    Call,
+    Consult,
+    Drop,
+    Judge,
+    Outcome,
+    Plan,
+    Reserve,
+    Resume,
+    Score,
+    Serve,
+    Verify,
+    Wish,
+)
 from tierwise.types import Answer, Choice, Chunk, Evidence, Message, Model, Price, Request, Route, Usage, Verdict
 
 CHEAP = Model("cheap", "scripted", "c-1", Price(150_000, 600_000, 15_000, 150_000))
 MIDDLE = Model("middle", "scripted", "m-1", Price(500_000, 2_000_000, 50_000, 500_000))
+OTHER = Model("other", "scripted", "o-1", Price(200_000, 800_000, 20_000, 200_000))
+SMALL = Model("small", "scripted", "s-1", Price(100_000, 400_000, 10_000, 100_000))
 PREMIUM = Model("premium", "scripted", "p-1", Price(2_500_000, 10_000_000, 250_000, 2_500_000))
 
 GOOD = Verdict(1.0, (Evidence("finish", True),))
@@ -42,6 +57,8 @@ class Hand:
     verdicts: Any = GOOD
     score: Any = BAD
     reserve: Any = None
+    opinions: Any = ()
+    judged: Any = None
     steps: list[Wish] = field(default_factory=list)
 
     def run(self, plan: Plan) -> Outcome:
@@ -77,6 +94,10 @@ class Hand:
                 return self.score
             case Reserve():
                 return self.reserve
+            case Consult():
+                return self.opinions
+            case Judge():
+                return self.judged
             case Serve() | Drop():
                 return None
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.plans import BAD, CHEAP, GOOD, MIDDLE, PREMIUM, Hand, answer, request, route
-from tierwise.core.cascade import Call, Drop, Reserve, Resume, Serve, cascade
+from tests.core.plans import BAD, CHEAP, GOOD, MIDDLE, OTHER, PREMIUM, SMALL, Hand, answer, request, route
+from tierwise.core.cascade import Call, Consult, Drop, Judge, Reserve, Resume, Serve, Verify, cascade
 from tierwise.errors import BadRequest, BudgetExceeded, CheckFailed, Overloaded, Refused
-from tierwise.types import Route, Verdict
+from tierwise.types import Estimate, Evidence, Route, Thresholds, Verdict
 
 ANSWERS = {"cheap": answer(CHEAP), "middle": answer(MIDDLE), "premium": answer(PREMIUM)}
 
@@ -184,3 +184,158 @@ def test_drop_carries_the_decision() -> None:
     drop = next(step for step in hand.steps if isinstance(step, Drop))
     assert drop.decision.rule == "check:refusal"
     assert drop.decision.evidence == BAD.evidence
+
+
+# ------------------------------------------------------------------ second opinions and the judge
+
+OPINIONS = (answer(OTHER), answer(SMALL))
+JUDGED = Evidence("judge", True, "better, swapped tied", 0.75)
+AGREEMENT = {"uncertified": "agreement", "opinions": (OTHER, SMALL)}
+BAND = {"thresholds": Thresholds(0.8, 0.4, 0.8), "opinions": (OTHER, SMALL), "judge": MIDDLE}
+UNSURE = Verdict(0.6)
+
+
+def test_agreement_serves() -> None:
+    """By this rule every draft that passes is shown to others, and what they say is verified with it."""
+    hand = Hand(ANSWERS, opinions=OPINIONS)
+    outcome = hand.run(cascade(request(), route(**AGREEMENT)))
+    assert (outcome.answer.model, outcome.decision.rule) == ("cheap", "agreement")
+    assert hand.names == ["Reserve", "Call", "Verify", "Consult", "Verify", "Serve"]
+    assert hand.steps[3:5] == [Consult((OTHER, SMALL)), Verify(ANSWERS["cheap"], OPINIONS)]
+
+
+def test_disagreement_escalates() -> None:
+    """The trail names the check that others' answers failed."""
+    apart = Verdict(0.0, (Evidence("finish", True), Evidence("agreement", False, "0 of 2 opinions agree", 0.0)))
+    outcome = Hand(ANSWERS, verdicts=[GOOD, apart], opinions=OPINIONS).run(cascade(request(), route(**AGREEMENT)))
+    assert (outcome.answer.model, outcome.decision.rule) == ("premium", "escalated:check:agreement")
+
+
+def test_nobody_is_asked_about_a_bad_draft() -> None:
+    """What fails a free check costs no opinion."""
+    hand = Hand(ANSWERS, verdicts=BAD)
+    hand.run(cascade(request(), route(**AGREEMENT)))
+    assert hand.names == ["Reserve", "Call", "Verify", "Drop", "Call"]
+
+
+def test_everybody_who_may_be_asked_is_reserved_for() -> None:
+    """Opinions and a judge may be asked about every draft; where they are not, nothing is set aside for them."""
+    tiers = (CHEAP, MIDDLE, PREMIUM)
+    asked = {"opinions": (OTHER,), "judge": SMALL}
+    for changes, expected in (
+        ({"uncertified": "agreement"}, Reserve((*tiers, OTHER, OTHER), (SMALL, SMALL))),
+        ({"uncertified": "checks"}, Reserve(tiers)),
+        ({"mode": "premium"}, Reserve((PREMIUM,))),
+    ):
+        hand = Hand(ANSWERS)
+        hand.run(cascade(request(), route(tiers=tiers, **asked, **changes)))
+        assert hand.steps[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "names", "served"),
+    [
+        ([0.8], [], True),
+        ([0.39], [], False),
+        ([0.6, 0.8], ["Consult", "Verify"], True),
+        ([0.6, 0.39], ["Consult", "Verify"], False),
+        ([0.4, 0.79, 0.8], ["Consult", "Verify", "Judge", "Verify"], True),
+        ([0.4, 0.79, 0.79], ["Consult", "Verify", "Judge", "Verify"], False),
+    ],
+)
+def test_the_band(scores: list[float], names: list[str], served: bool) -> None:
+    """Between the thresholds others are asked, then the judge, each only as long as the draft is uncertain."""
+    hand = Hand(ANSWERS, verdicts=[Verdict(score) for score in scores], opinions=OPINIONS, judged=JUDGED)
+    outcome = hand.run(cascade(request(), route(**BAND)))
+    assert hand.names == ["Reserve", "Call", "Verify", *names, *(["Serve"] if served else ["Drop", "Call"])]
+    assert outcome.decision.rule == ("verifier" if served else "escalated:check:score")
+
+
+def test_what_the_judge_is_shown() -> None:
+    """The draft beside the opinions that came; then its finding goes to the verifier with them."""
+    hand = Hand(ANSWERS, verdicts=[UNSURE, UNSURE, GOOD], opinions=OPINIONS[:1], judged=JUDGED)
+    hand.run(cascade(request(), route(**BAND)))
+    draft = ANSWERS["cheap"]
+    assert hand.steps[5:7] == [Judge(MIDDLE, draft, OPINIONS[:1]), Verify(draft, OPINIONS[:1], JUDGED)]
+
+
+def test_a_judge_without_opinions() -> None:
+    """It grades the draft alone; the verifier is told that nobody else was asked."""
+    hand = Hand(ANSWERS, verdicts=[UNSURE, GOOD], judged=JUDGED)
+    outcome = hand.run(cascade(request(), route(thresholds=Thresholds(0.8, 0.4, 0.8), judge=MIDDLE)))
+    draft = ANSWERS["cheap"]
+    assert hand.steps[3:5] == [Judge(MIDDLE, draft, ()), Verify(draft, None, JUDGED)]
+    assert outcome.decision.rule == "verifier"
+
+
+def test_opinions_without_a_judge() -> None:
+    """What is still uncertain escalates."""
+    hand = Hand(ANSWERS, verdicts=UNSURE, opinions=OPINIONS)
+    outcome = hand.run(cascade(request(), route(thresholds=Thresholds(0.8, 0.4, 0.8), opinions=(OTHER,))))
+    assert hand.names == ["Reserve", "Call", "Verify", "Consult", "Verify", "Drop", "Call"]
+    assert outcome.decision.rule == "escalated:check:score"
+
+
+def test_a_judge_that_errs() -> None:
+    """It never makes a draft look good."""
+    hand = Hand(ANSWERS, verdicts=UNSURE, opinions=OPINIONS, judged=CheckFailed("no verdict"))
+    assert hand.run(cascade(request(), route(**BAND))).decision.rule == "escalated:check:erred"
+
+
+def test_a_band_with_nobody_to_ask() -> None:
+    """Uncertain is not good enough."""
+    hand = Hand(ANSWERS, verdicts=UNSURE)
+    outcome = hand.run(cascade(request(), route(thresholds=Thresholds(0.8, 0.4, 0.8))))
+    assert hand.names == ["Reserve", "Call", "Verify", "Drop", "Call"]
+    assert outcome.decision.rule == "escalated:check:score"
+
+
+def test_a_window_in_the_band_is_held_to_its_end() -> None:
+    """More of the draft is more evidence."""
+    partial = [answer(CHEAP, complete=False, pieces=8), answer(CHEAP, pieces=12)]
+    hand = Hand({**ANSWERS, "cheap": partial}, verdicts=[UNSURE, GOOD])
+    changes = {"hold": "window", "window": 8, "thresholds": Thresholds(0.8, 0.4, 0.8)}
+    hand.run(cascade(request(stream=True), route(**changes)))
+    assert hand.names == ["Reserve", "Call", "Verify", "Resume", "Verify", "Serve"]
+
+
+# ------------------------------------------------------------------ planned
+
+SURE = Estimate(good=0.9, accept=0.9, output_tokens=100)
+HOPELESS = Estimate(good=0.1, accept=0.01, output_tokens=100)
+
+
+@pytest.mark.parametrize(
+    ("first", "called", "rule"),
+    [(SURE, ["cheap"], "verifier"), (HOPELESS, ["premium"], "plan:premium")],
+)
+def test_a_trained_router_plans(first: Estimate, called: list[str], rule: str) -> None:
+    """A draft that will hardly be served is not paid for."""
+    hand = Hand(ANSWERS, score=Verdict(0.5, (), (first, SURE)))
+    outcome = hand.run(cascade(request(), route(planned=True, thresholds=Thresholds(0.8, 0.4, 0.8))))
+    assert [step.model.name for step in hand.steps if isinstance(step, Call)] == called
+    assert outcome.decision.rule == rule
+    assert hand.names[:2] == ["Score", "Reserve"]
+    assert hand.steps[1] == Reserve((PREMIUM,) if first is HOPELESS else (CHEAP, PREMIUM))
+
+
+def test_a_trained_router_that_errs() -> None:
+    """Premium answers."""
+    hand = Hand(ANSWERS, score=CheckFailed("broken"))
+    outcome = hand.run(cascade(request(), route(planned=True, thresholds=Thresholds(0.8, 0.4, 0.8))))
+    assert outcome.decision.rule == "router:erred"
+
+
+def test_without_thresholds_nothing_is_planned() -> None:
+    """Where nothing could be certified a trained router's hopes count for nothing."""
+    hand = Hand(ANSWERS)
+    hand.run(cascade(request(), route(planned=True)))
+    assert hand.names == ["Reserve", "Call", "Verify", "Serve"]
+
+
+@pytest.mark.parametrize(("last", "served"), [("", "premium"), ("cheap", "cheap"), ("premium", "premium")])
+def test_a_conversation_stays_where_it_is(last: str, served: str) -> None:
+    """A score near the limit changes no model in the middle of a conversation."""
+    hand = Hand(ANSWERS, score=Verdict(0.52))
+    outcome = hand.run(cascade(request(stream=True, last_model=last), route(hold="none")))
+    assert outcome.answer.model == served

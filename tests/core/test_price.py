@@ -83,3 +83,19 @@ def test_baseline() -> None:
     assert price.baseline(PREMIUM, Usage(100, 10), 1) == (100 * 2500 + 10 * 10_000, "estimated")
     assert price.baseline(unpriced, Usage(100, 10), 123) == (123, "unknown")
     assert answer(CHEAP).usage == Usage(9, 3)
+
+
+def test_expected() -> None:
+    """A prompt's length and the usual output at the model's price; nothing where nobody knows it."""
+    asked = request(messages=(Message("system", "s" * 80), Message("user", "u" * 400)))
+    assert price.expected(asked, CHEAP, 50.4) == price.cost(Usage(128, 50), CHEAP.price or CEILING)
+    assert price.expected(asked, msgspec.structs.replace(CHEAP, price=None), 50) == 0
+
+
+def test_expected_in_a_conversation() -> None:
+    """The model that answered last has all but the newest message in its cache; for any other one it is all new."""
+    turns = (Message("user", "u" * 400), Message("assistant", "a" * 400), Message("user", "v" * 40))
+    asked = request(messages=turns, last_model="premium")
+    listed = PREMIUM.price or CEILING
+    assert price.expected(asked, PREMIUM, 10) == price.cost(Usage(222, 10, cache_read_tokens=208), listed)
+    assert price.expected(asked, CHEAP, 10) == price.cost(Usage(222, 10), CHEAP.price or CEILING)

@@ -5,6 +5,8 @@ traffic, replays a log and runs in a test. What a step's performer can't do come
 the `yield`. Theory of operation:
 
 - A draft is called with its text held back. It is verified, and either served or dropped for the next tier.
+- A draft that the verifier leaves in the uncertain band is looked at again: with other models' answers to the same
+  request, then with a judge's finding. What is still uncertain after that escalates.
 - With a window the call comes back while the draft is still growing (`answer.complete` is False); the plan
   then says release (`Resume` with a decision), hold on (`Resume` without), or `Drop`.
 - The last tier's answer is final: its `Call` carries a decision, and its performer may let it flow out as it comes.
@@ -21,13 +23,17 @@ import msgspec
 
 from tierwise.core import decide, policy
 from tierwise.errors import BadRequest, CheckFailed, ProviderError
-from tierwise.types import Answer, Decision, Hold, Model, Request, Route
+from tierwise.types import Answer, Decision, Evidence, Hold, Model, Request, Route, Verdict
 
 
 class Reserve(msgspec.Struct, frozen=True):
-    """Set aside what calling each of `models` once may cost. Result: None; or BudgetExceeded, StoreError."""
+    """Set aside what calling each of `models` once, and asking each of `judges` about one draft, may cost.
+
+    A model that may be called twice stands there twice. Result: None; or BudgetExceeded, StoreError.
+    """
 
     models: tuple[Model, ...]
+    judges: tuple[Model, ...] = ()
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -55,9 +61,25 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Ask the verifier. Result: Verdict; or CheckFailed."""
+    """Ask the verifier, with what was found out since it was last asked. Result: Verdict; or CheckFailed."""
 
     answer: Answer
+    opinions: tuple[Answer, ...] | None = None
+    judged: Evidence | None = None
+
+
+class Consult(msgspec.Struct, frozen=True):
+    """Ask other models the same, all at once. Result: the whole answers that came, in no order; perhaps none."""
+
+    models: tuple[Model, ...]
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """Have `model` judge a draft, beside the opinions that there are. Result: Evidence; or CheckFailed."""
+
+    model: Model
+    answer: Answer
+    opinions: tuple[Answer, ...]
 
 
 class Serve(msgspec.Struct, frozen=True):
@@ -80,8 +102,9 @@ class Outcome(msgspec.Struct, frozen=True):
     trail: tuple[Step, ...]
 
 
-Wish = Reserve | Score | Call | Resume | Drop | Verify | Serve
+Wish = Reserve | Score | Call | Resume | Drop | Verify | Consult | Judge | Serve
 Plan = Generator[Wish, Any, Outcome]
+Routing = Generator[Wish, Any, tuple[tuple[Model, ...], str]]
 SubPlan = Generator[Wish, Any, tuple[Answer | None, Decision]]
 
 
@@ -89,9 +112,9 @@ def cascade(request: Request, route: Route) -> Plan:
     """The plan for `request` on `route`. Raises what the last tier raised where no tier could answer."""
     tiers, rule = policy.path(request, route)
     hold = policy.hold(request, route)
-    if len(tiers) > 1 and hold == "none":
-        tiers, rule = yield from _routed(tiers, route)
-    yield Reserve(tiers)
+    if len(tiers) > 1 and (hold == "none" or (route.planned and rule == "verifier")):
+        tiers, rule = yield from _routed(request, route, hold, tiers, rule)
+    yield _reserve(tiers, route, rule)
     trail: list[Step] = []
     rejected: Answer | None = None
     for model in tiers[:-1]:
@@ -115,13 +138,23 @@ def cascade(request: Request, route: Route) -> Plan:
     return Outcome(answer, decision, tuple(trail))
 
 
-def _routed(tiers: tuple[Model, ...], route: Route) -> Generator[Wish, Any, tuple[tuple[Model, ...], str]]:
-    """With hold = "none" no draft can be looked at, so the choice is made before any call."""
+def _reserve(tiers: tuple[Model, ...], route: Route, rule: str) -> Reserve:
+    if len(tiers) == 1 or rule == "checks":
+        return Reserve(tiers)
+    drafts = len(tiers) - 1
+    judges = () if route.judge is None else (route.judge,)
+    return Reserve(tiers + route.opinions * drafts, judges * drafts)
+
+
+def _routed(request: Request, route: Route, hold: Hold, tiers: tuple[Model, ...], rule: str) -> Routing:
+    """Which tiers to try, chosen before any call: one of them where no draft can be looked at."""
     try:
         verdict = yield Score()
     except CheckFailed:
         return tiers[-1:], "router:erred"
-    if decide.unseen(verdict, route):
+    if hold != "none":
+        return policy.plan(request, route, tiers, verdict.estimates, rule)
+    if decide.unseen(verdict, route, request.last_model):
         return tiers[-1:], "router:premium"
     return tiers[:1], "router:cheap"
 
@@ -131,7 +164,7 @@ def _draft(model: Model, hold: Hold, route: Route, rule: str) -> SubPlan:
     try:
         answer: Answer = yield Call(model, hold)
         while True:
-            decision = yield from _judged(answer, route, rule)
+            decision = yield from _verified(answer, route, rule)
             if decision is not None:
                 break
             answer = yield Resume()
@@ -147,9 +180,25 @@ def _draft(model: Model, hold: Hold, route: Route, rule: str) -> SubPlan:
     return answer, decision
 
 
-def _judged(answer: Answer, route: Route, rule: str) -> Generator[Wish, Any, Decision | None]:
+def _verified(answer: Answer, route: Route, rule: str) -> Generator[Wish, Any, Decision | None]:
+    """None: hold on, the draft is not whole yet."""
     try:
         verdict = yield Verify(answer)
+        decision = decide.draft(answer, verdict, route, rule)
+        if decision is None and answer.complete:
+            decision = yield from _asked(answer, verdict, route, rule)
     except CheckFailed:
         return Decision("escalate", "check:erred")
-    return decide.window(answer, verdict, route, rule)
+    return decision
+
+
+def _asked(answer: Answer, verdict: Verdict, route: Route, rule: str) -> Generator[Wish, Any, Decision]:
+    """In the uncertain band: other models first, then the judge, where there are any."""
+    opinions: tuple[Answer, ...] | None = None
+    if route.opinions or rule == "agreement":
+        opinions = yield Consult(route.opinions)
+        verdict = yield Verify(answer, opinions)
+    if route.judge is not None and decide.uncertain(verdict, route, rule):
+        judged = yield Judge(route.judge, answer, opinions or ())
+        verdict = yield Verify(answer, opinions, judged)
+    return decide.final(verdict, route, rule)

@@ -5,7 +5,10 @@ Knows the request's tags and the route's settings, nothing of money or answers.
 
 from __future__ import annotations
 
-from tierwise.types import Hold, Model, Request, Route
+from tierwise.core import decide, price
+from tierwise.core.budget import NANOS
+from tierwise.core.tiers import Tier, best, full_cost
+from tierwise.types import Estimate, Hold, Model, Request, Route
 
 
 def path(request: Request, route: Route) -> tuple[tuple[Model, ...], str]:
@@ -20,15 +23,49 @@ def path(request: Request, route: Route) -> tuple[tuple[Model, ...], str]:
         return (route.premium,), f"floor:{floor[0]}"
     if route.mode != "enforce":
         return (route.premium,), f"mode:{route.mode}"
+    if route.thresholds is not None:
+        return route.tiers, "verifier"
     if route.uncertified == "observe":
         return (route.premium,), "uncertified"
     return route.tiers, route.uncertified
 
 
+def plan(
+    request: Request, route: Route, models: tuple[Model, ...], estimates: tuple[Estimate, ...], rule: str
+) -> tuple[tuple[Model, ...], str]:
+    """Of `models`, a route's tiers, those worth trying before premium, which answers last; and the rule that says so.
+
+    The thresholds hold the quality, so the chain of least expected cost wins: cheap first if and only if its draft is
+    likelier to be served than its price is a share of premium's. Without an estimate for every tier, or a price for
+    every model, nothing is known to be worth leaving out.
+    """
+    if len(estimates) != len(models) or any(model.price is None for model in (*models, *route.opinions)):
+        return models, rule
+    tiers = [_tier(request, route, model, estimate) for model, estimate in zip(models, estimates, strict=True)]
+    last = len(tiers) - 1
+    chosen = best(tiers, 0.0, route.nanos_per_second / NANOS, final=(last,))
+    if not chosen.cascades:
+        return models[-1:], "plan:premium"
+    return tuple(models[place] for place in chosen.order), rule
+
+
+def _tier(request: Request, route: Route, model: Model, estimate: Estimate) -> Tier:
+    asked = [price.expected(request, opinion, estimate.output_tokens) / NANOS for opinion in route.opinions]
+    call = price.expected(request, model, estimate.output_tokens) / NANOS
+    return Tier(
+        good=estimate.good,
+        cost=full_cost(call, [(estimate.consult, dollars) for dollars in asked]),
+        accept=estimate.accept,
+        latency=estimate.seconds,
+    )
+
+
 def hold(request: Request, route: Route) -> Hold:
-    """How a draft is kept back. A window can't judge what is only right as a whole: JSON and tool calls."""
+    """How a draft is kept back. A window can't judge what is only right as a whole: JSON, tool calls, or what others
+    are asked to compare."""
     if not request.stream:
         return "draft"
-    if route.hold == "window" and (request.json_answer or request.tools or request.n > 1):
+    whole = request.json_answer or request.tools or request.n > 1 or decide.asks(route)
+    if route.hold == "window" and whole:
         return "draft"
     return route.hold

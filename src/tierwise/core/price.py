@@ -52,6 +52,21 @@ def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price
     return total
 
 
+def expected(request: Request, model: Model, output_tokens: float) -> int:
+    """Nano-dollars that calling `model` will probably cost, by the prompt's length and the output that is usual.
+
+    Where it answered the conversation's last turn, all but the newest message is taken to lie in its prompt cache: a
+    change of models loses that. 0 where the model has no price.
+    """
+    if model.price is None:
+        return 0
+    tokens = _tokens(sum(_length(message.content) for message in request.messages)) + 4 * len(request.messages)
+    cached = 0
+    if model.name == request.last_model:
+        cached = tokens - _tokens(_length(request.messages[-1].content)) - 4
+    return cost(Usage(tokens, round(output_tokens), cache_read_tokens=max(cached, 0)), model.price)
+
+
 def estimate(request: Request, answer: Answer | None) -> Usage:
     """Tokens by length, for a provider that did not say or did not get to say."""
     asked = sum(_length(message.content) for message in request.messages)
