@@ -1,5 +1,8 @@
 """The free checks, in the order in which their evidence is told, and the three smallest of them.
 
+CHECKS can fail a draft on any route. MEASURES can't: what they find is worth something only to a verifier that was
+trained on a route's own traffic, and there the sign may go either way.
+
 A check is a pure function `(request, answer, checks) -> Evidence`. It looks at every choice, and all of them
 must pass. `passed` is None where there is nothing to look at: nothing was asked for, or the answer is not
 complete yet and the check needs its end. Time is linear in the answer, and bounded (LIMIT): from a longer
@@ -15,10 +18,25 @@ import re
 from collections.abc import Callable
 from math import isnan
 
+from tierwise.scorers.arithmetic import arithmetic
+from tierwise.scorers.confidence import logprob_entropy, logprob_low, logprob_min, logprob_spread
+from tierwise.scorers.contradiction import contradiction, unsupported
+from tierwise.scorers.grounded import (
+    arguments_grounded,
+    entities_grounded,
+    numbers_grounded,
+    numbers_used,
+    quotes_grounded,
+)
+from tierwise.scorers.hedging import hedging
+from tierwise.scorers.language import language
+from tierwise.scorers.length import length
+from tierwise.scorers.parses import parses
 from tierwise.scorers.refusal import refusal
 from tierwise.scorers.repeated import repeated
 from tierwise.scorers.structure import json, tools
 from tierwise.scorers.truncated import truncated
+from tierwise.scorers.vectors import vectors
 from tierwise.types import Answer, Checks, Evidence, Request
 
 Check = Callable[[Request, Answer, Checks], Evidence]
@@ -92,5 +110,28 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("repeated", repeated),
     ("json", json),
     ("tools", tools),
+    ("parses", parses),
+    ("arithmetic", arithmetic),
+    ("language", language),
+    ("vectors", vectors),
     ("logprob", logprob),
+)
+
+HARD = frozenset({"finish", "empty", "json", "tools", "vectors"})
+"""Checks that no trained verifier may overrule: what was asked for, by the client or the operator, is not there."""
+
+MEASURES: tuple[tuple[str, Check], ...] = (
+    ("numbers_grounded", numbers_grounded),
+    ("numbers_used", numbers_used),
+    ("quotes_grounded", quotes_grounded),
+    ("entities_grounded", entities_grounded),
+    ("arguments_grounded", arguments_grounded),
+    ("contradiction", contradiction),
+    ("unsupported", unsupported),
+    ("hedging", hedging),
+    ("length", length),
+    ("logprob_low", logprob_low),
+    ("logprob_min", logprob_min),
+    ("logprob_spread", logprob_spread),
+    ("logprob_entropy", logprob_entropy),
 )

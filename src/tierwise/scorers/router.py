@@ -8,6 +8,8 @@ their data). A learned router takes its place once there are outcomes to learn f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tierwise.errors import CheckFailed
 from tierwise.types import Answer, Evidence, Request, Text, Verdict
 
@@ -18,7 +20,14 @@ CAP = 16_384  # characters that are looked at
 class LengthRouter:
     """Score in [0, 1): grows with the newest turn; structured answers and tools count as long."""
 
-    def score(self, request: Request, draft: Answer | None) -> Verdict:
+    def score(
+        self,
+        request: Request,
+        draft: Answer | None,
+        opinions: Sequence[Answer] | None = None,
+        judged: Evidence | None = None,
+    ) -> Verdict:
+        """From the request alone. Raises CheckFailed with a draft, so nothing that is known of one can come in."""
         if draft is not None:
             raise CheckFailed("a router scores a request before there is a draft")
         length = min(sum(_length(message.content) for message in request.messages[-1:]), CAP)

@@ -13,6 +13,7 @@ from tierwise.types import Answer, Checks, Choice, Evidence, Request
 SHORT = 12  # characters; shorter answers are labels or symbols, where a mark at the end means nothing
 LIMIT = 1_000_000  # characters of one choice in which fences are looked for
 _FENCE = re.compile(r"^[ \t]{0,12}(`{3,})([^`\n]*)$", re.MULTILINE)
+_JSON_FENCE = re.compile(r"\s{0,20}```(?:json|JSON)?\s{0,20}([{\[])")
 _DANGLING = ",:-–([{（「『、，：；"  # noqa: RUF001 - full-width marks are meant
 _SMILEYS = (":(", ":-(", ":'(", ":[", ";(", "=(", ":-[", ":{", "--")
 _CLOSER = {"{": "}", "[": "]"}
@@ -35,9 +36,9 @@ def truncated(request: Request, answer: Answer, checks: Checks) -> Evidence:
 
 def _sign(request: Request, choice: Choice) -> str:
     text = choice.text
-    if "```" in text and _open_fence(text):
-        return "open code fence"
     end = text[-64:].rstrip()
+    if "```" in text and _open_fence(text) and not _whole_json(text, end):
+        return "open code fence"
     if not end:
         return ""
     if request.json_answer or request.schema is not None:
@@ -48,6 +49,14 @@ def _sign(request: Request, choice: Choice) -> str:
     if len(text) >= SHORT and end[-1] in _DANGLING and not end.endswith(_SMILEYS):
         return "ends in the middle of a sentence"
     return ""
+
+
+def _whole_json(text: str, end: str) -> bool:
+    """Whether the text is one fence with a document that came to its end: models forget the mark after it."""
+    begin = _JSON_FENCE.match(text)
+    if begin is None or end[-1:] != _CLOSER[begin[1]]:
+        return False
+    return text.count("```") == 1
 
 
 def _open_fence(text: str) -> bool:

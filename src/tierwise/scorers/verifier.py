@@ -1,29 +1,70 @@
-"""The first verifier: the free checks, and nothing that needs training.
+"""The first verifier: the free checks, what others say, and nothing that needs training.
 
 Its score is 1.0 where no check failed and 0.0 where one did: not a probability, and no claim about quality.
-Only calibration on a route's own traffic gives a score a meaning. Knows nothing of thresholds or routes.
+Other models' opinions are one more check (at least one must have answered, and all that did must agree with the
+draft), a judge's finding is another. Only calibration on a route's own traffic gives a score a meaning. Knows nothing
+of thresholds or routes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from tierwise.errors import CheckFailed
-from tierwise.scorers.checks import CHECKS, Check
+from tierwise.scorers import agreement
+from tierwise.scorers.checks import CHECKS, HARD, Check
 from tierwise.types import Answer, Checks, Evidence, Request, Verdict
 
 
+ERRED = "erred:"  # how the detail of a check begins that could not do its work
+
+
 class FreeChecks:
-    """A Scorer. `score` raises CheckFailed without a draft: it looks at answers, it is no router."""
+    """A Scorer. `similarity` gives the cosine of two texts: by it open answers are compared with opinions.
 
-    def __init__(self, checks: Checks) -> None:
+    `score` raises CheckFailed without a draft: it looks at answers, it is no router.
+    """
+
+    def __init__(self, checks: Checks, similarity: agreement.Similarity | None = None) -> None:
         self._checks = checks
+        self._similarity = similarity
 
-    def score(self, request: Request, draft: Answer | None) -> Verdict:
-        """1.0 if no check failed, else 0.0, uncalibrated; every check's evidence, in the order of CHECKS."""
+    def score(
+        self,
+        request: Request,
+        draft: Answer | None,
+        opinions: Sequence[Answer] | None = None,
+        judged: Evidence | None = None,
+    ) -> Verdict:
+        """1.0 if no check failed, else 0.0, uncalibrated.
+
+        The evidence: every free check's, in the order of CHECKS, then the opinions' and the judge's, where there are.
+        """
         if draft is None:
             raise CheckFailed("the free checks need a draft to look at")
         evidence = tuple([run(name, check, request, draft, self._checks) for name, check in CHECKS])
+        if opinions is not None:
+            evidence += self.compared(request, draft, opinions)
+        if judged is not None:
+            evidence += (judged,)
         failed = any(finding.passed is False for finding in evidence)
         return Verdict(0.0 if failed else 1.0, evidence)
+
+    def compared(self, request: Request, draft: Answer, opinions: Sequence[Answer]) -> tuple[Evidence, ...]:
+        """How opinions stand to a draft: `agreement`, which can fail, and what else they tell."""
+        more: list[Evidence] = []
+
+        def agrees(request: Request, draft: Answer, checks: Checks) -> Evidence:
+            found, *rest = agreement.opinions(request, draft, opinions, self._similarity)
+            more.extend(rest)
+            return found
+
+        return run("agreement", agrees, request, draft, self._checks), *more
+
+
+def blocked(evidence: Iterable[Evidence]) -> bool:
+    """Whether a check failed that no other evidence outweighs, or erred."""
+    return any(item.passed is False and (item.check in HARD or item.detail.startswith(ERRED)) for item in evidence)
 
 
 def run(name: str, check: Check, request: Request, draft: Answer, checks: Checks) -> Evidence:
@@ -35,6 +76,6 @@ def run(name: str, check: Check, request: Request, draft: Answer, checks: Checks
     try:
         return check(request, draft, checks)
     except CheckFailed as error:
-        return Evidence(name, False, f"erred: CheckFailed: {error.message}")
+        return Evidence(name, False, f"{ERRED} CheckFailed: {error.message}")
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not serve a draft
-        return Evidence(name, False, f"erred: {type(error).__name__}")
+        return Evidence(name, False, f"{ERRED} {type(error).__name__}")

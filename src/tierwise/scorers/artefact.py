@@ -1,0 +1,184 @@
+"""What training leaves behind, in one file: arrays and a manifest, no code and no text of anybody's.
+
+The file is a numpy archive; `manifest` in it is JSON with the format's version, the names of tiers and opinions, the
+thresholds, and a SHA-256 over everything else, which is checked on reading. Knows nothing of what the arrays do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tierwise.errors import ConfigError
+from tierwise.scorers.grams import BUCKETS
+from tierwise.scorers.stack import Base, Stack
+from tierwise.types import Thresholds
+
+VERSION = 1
+LARGEST = 512 << 20  # bytes of a file
+
+Arrays = dict[str, NDArray[Any]]
+_SPARSE = ("idf_prompt", "idf_draft")
+_LISTED = ("names", "targets", "tasks", "crossed")
+
+
+class TierModel(msgspec.Struct, frozen=True):
+    """What was learnt for one tier below premium; `consulted` None where there were no opinions."""
+
+    router: Stack  # targets: cheap, premium, accept, consult
+    alone: Stack
+    consulted: Stack | None
+
+
+class Typical(msgspec.Struct, frozen=True):
+    """A tier's means over the outcomes: tokens of an answer, seconds, and how often it was good."""
+
+    output_tokens: float
+    seconds: float
+    good: float
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    tiers: tuple[str, ...]
+    opinions: tuple[str, ...]
+    models: tuple[TierModel, ...]  # one for each tier but the last
+    typical: tuple[Typical, ...]  # one for each tier
+    thresholds: Thresholds | None
+    notes: Mapping[str, Any] = {}  # how it was made: rows, outcomes' hash, certificate
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    version: int
+    tiers: tuple[str, ...]
+    opinions: tuple[str, ...]
+    typical: tuple[Typical, ...]
+    thresholds: Thresholds | None
+    notes: dict[str, Any]
+    stacks: dict[str, dict[str, Any]]  # name of a stack -> its lists, and what its bases read
+    sha256: str
+
+
+def dump(artefact: Artefact) -> bytes:
+    arrays: Arrays = {}
+    stacks: dict[str, dict[str, Any]] = {}
+    for place, model in enumerate(artefact.models):
+        for name in ("router", "alone", "consulted"):
+            stack: Stack | None = getattr(model, name)
+            if stack is not None:
+                stacks[f"{place}.{name}"] = _put(stack, f"{place}.{name}", arrays)
+    manifest = _Manifest(
+        VERSION, artefact.tiers, artefact.opinions, artefact.typical, artefact.thresholds, dict(artefact.notes), stacks,
+        _digest(arrays),
+    )  # fmt: skip
+    packed = io.BytesIO()
+    content = np.frombuffer(msgspec.json.encode(manifest), np.uint8)
+    np.savez_compressed(packed, allow_pickle=False, manifest=content, **arrays)
+    return packed.getvalue()
+
+
+def read(path: Path) -> Artefact:
+    """Raises ConfigError where there is no such file, or it is damaged, too new, or something else."""
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ConfigError(f"{path}: larger than any artefact of `tierwise train`")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        manifest = msgspec.json.decode(arrays.pop("manifest").tobytes(), type=_Manifest)
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ConfigError(f"{path}: not an artefact of `tierwise train`") from error
+    if manifest.version != VERSION:
+        raise ConfigError(f"{path}: format {manifest.version}, and this version reads {VERSION}; train it anew")
+    if _digest(arrays) != manifest.sha256:
+        raise ConfigError(f"{path}: damaged: its SHA-256 is not the manifest's; train it anew, or restore it")
+    try:
+        return _artefact(manifest, arrays)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(f"{path}: incomplete; train it anew") from error
+
+
+def _artefact(manifest: _Manifest, arrays: Arrays) -> Artefact:
+    def taken(name: str) -> Stack:
+        return _take(manifest.stacks[name], name, arrays)
+
+    models = tuple(
+        TierModel(
+            taken(f"{place}.router"),
+            taken(f"{place}.alone"),
+            taken(f"{place}.consulted") if f"{place}.consulted" in manifest.stacks else None,
+        )
+        for place in range(len(manifest.tiers) - 1)
+    )
+    return Artefact(
+        manifest.tiers, manifest.opinions, models, manifest.typical, manifest.thresholds, manifest.notes
+    )  # fmt: skip
+
+
+def _put(stack: Stack, prefix: str, arrays: Arrays) -> dict[str, Any]:
+    for field in fields(stack):
+        value = getattr(stack, field.name)
+        if field.name in _SPARSE:
+            _put_sparse(value, f"{prefix}.{field.name}", arrays)
+        elif isinstance(value, np.ndarray):
+            arrays[f"{prefix}.{field.name}"] = value
+    for place, base in enumerate(stack.bases):
+        _put_sparse(base.prompt, f"{prefix}.base{place}.prompt", arrays)
+        _put_sparse(base.draft, f"{prefix}.base{place}.draft", arrays)
+    lists = {name: list(getattr(stack, name)) for name in _LISTED}
+    return lists | {"bases": [[base.reads, base.bias] for base in stack.bases]}
+
+
+def _take(lists: dict[str, Any], prefix: str, arrays: Arrays) -> Stack:
+    values: dict[str, Any] = {name: tuple(lists[name]) for name in _LISTED}
+    values["bases"] = tuple(
+        Base(
+            reads,
+            _take_sparse(f"{prefix}.base{place}.prompt", arrays),
+            _take_sparse(f"{prefix}.base{place}.draft", arrays),
+            bias,
+        )
+        for place, (reads, bias) in enumerate(lists["bases"])
+    )
+    for field in fields(Stack):
+        if field.name in _SPARSE:
+            values[field.name] = _take_sparse(f"{prefix}.{field.name}", arrays)
+        elif field.name not in values:
+            values[field.name] = arrays[f"{prefix}.{field.name}"]
+    return Stack(**values)
+
+
+def _put_sparse(values: NDArray[np.float32], name: str, arrays: Arrays) -> None:
+    """Most buckets are empty."""
+    used = np.flatnonzero(values)
+    arrays[f"{name}.at"] = used.astype(np.uint32)
+    arrays[f"{name}.is"] = values[used]
+    arrays[f"{name}.of"] = np.array(len(values), np.uint32)
+
+
+def _take_sparse(name: str, arrays: Arrays) -> NDArray[np.float32]:
+    size = int(arrays[f"{name}.of"])
+    if size not in (0, BUCKETS):
+        raise ValueError("not the number of buckets")
+    values = np.zeros(size, np.float32)
+    values[arrays[f"{name}.at"]] = arrays[f"{name}.is"]
+    return values
+
+
+def _digest(arrays: Arrays) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

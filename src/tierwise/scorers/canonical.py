@@ -1,0 +1,174 @@
+# ruff: noqa: RUF001 - typographic quotes and dashes are meant
+"""The canonical form of a final result: results that a reader takes for equal have equal keys.
+
+`question` reads from a prompt what kind of result it wants; `canonical` brings one result, already cut out of its
+answer, into its form. In order: a choice among lettered options, a date, a literal of code, yes or no, an exact
+number, a formula, a short text. Every form is conservative: two keys that differ only mean that nobody here can
+tell that the results are equal. Knows nothing of where in an answer its result stands.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from tierwise.scorers.dates import iso_date
+from tierwise.scorers.formula import decimal, formula, number, untypeset
+from tierwise.scorers.literal import literal, structured
+from tierwise.types import Value
+
+Kind = Literal["number", "choice", "json", "boolean", "code", "calls", "text"]
+
+PROMPT = 8_000  # characters of a prompt that are read, from its end
+LONG = 2_000  # characters of a result; a longer text is no result
+SHORT = 200  # characters of a result that is told in words
+
+
+class Conclusion(Value, frozen=True):
+    """What an answer comes to. `key` is canonical: equal results have equal keys, whatever form they came in."""
+
+    kind: Kind
+    key: str
+
+
+class Asked(Value, frozen=True):
+    """What a prompt wants: a number, one of its `options` (letter, canonical text), a literal of code, a day order."""
+
+    known: bool = False  # there was a prompt
+    numeric: bool = False
+    code: bool = False
+    boolean: bool = False
+    dated: bool = False  # a day, in an order that is said
+    day_first: bool | None = None  # None: no order is said
+    options: tuple[tuple[str, str], ...] = ()
+
+
+_QUANTITY = (
+    r"(?:sum|difference|product|quotient|total|average|mean|median|value|number|amount|percent\w*|probability|"
+    r"remainder|cost|price|area|perimeter|volume|distance|speed|range|mode|ratio|fraction|length|width|height|age|"
+    r"rate|weight)"
+)
+_NUMERIC = re.compile(
+    r"\bhow (?:many|much|far|long|old|tall|fast|big|often)\b|"
+    rf"\bwhat(?:'s| (?:is|was|are|will be|would be))? (?:\w+ ){{0,4}}{_QUANTITY}\b|"
+    r"\b(?:calculate|compute|evaluate|estimate|find the|determine the|solve|simplify)\b|"
+    r"\bas an? (?:integer|number|decimal|fraction)\b|\b(?:integer|numeric\w*|number) (?:only|answer)\b|"
+    r"\bcuánt\w+|\bcombien\b|\bwie ?viele?\b|\bquant[ioae]\b|сколько|多少"
+)
+_CODE = re.compile(
+    r"```\w|\[PYTHON\]|^[ \t]{0,8}(?:def \w+\(|assert |print\(|function \w+\(|console\.log\()", re.MULTILINE
+)
+_BOOLEAN = re.compile(r"\b(?:yes|true)['\"]? ?(?:or|/|,) ?['\"]?(?:no|false)\b", re.IGNORECASE)
+_OPTION = re.compile(r"^[ \t]*(?:\(([A-Za-z])\)|([A-Z])[.):])[ \t]+(\S.*)$", re.MULTILINE)
+_ENUMERATED = re.compile(r"^[ \t]*\(a\)", re.MULTILINE)
+_MONTH_FIRST = re.compile(r"\bMM?[/.-]DD?[/.-]YY", re.IGNORECASE)
+_IN_FORM = re.compile(r"\d\d[/.-]\d\d[/.-]\d{2,4}")
+_DAY_FIRST = re.compile(r"\bDD?[/.-]MM?[/.-]YY", re.IGNORECASE)
+
+_LETTER = re.compile(
+    r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Z])(?![\w'-]))\s*(?:[.:),–-]|$|(?=\s*\())", re.IGNORECASE
+)
+_BARE = re.compile(r"\(([A-Za-z])\)\.?|([A-Z])[.)]?")
+_SEVERAL = re.compile(r"\(?[A-Z]\)?(?:\s*(?:,|&|\band\b|\bor\b){1,2}\s*\(?[A-Z]\b\)?)+(?![\w'])")
+_PADDED = re.compile(r"[-+]?0\d")  # a text of digits, as in "007"
+_YES = {"yes": "true", "true": "true", "correct": "true", "no": "false", "false": "false", "incorrect": "false"}
+_EDGES = " \t\r\n*_`"
+_WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
+_ARTICLES = frozenset({"a", "an", "the"})
+
+
+def question(prompt: str) -> Asked:
+    """What the prompt asks for; nothing known where it is empty. Reads its last PROMPT characters."""
+    tail = prompt[-PROMPT:]
+    if not tail.strip():
+        return Asked()
+    options = _options(tail)
+    if options and _ENUMERATED.search(tail) and _NUMERIC.search(tail.lower()):
+        options = ()  # statements to count or to reckon with
+    day_first = True if _DAY_FIRST.search(tail) else False if _MONTH_FIRST.search(tail) else None
+    return Asked(
+        known=True,
+        numeric=not options and _NUMERIC.search(tail.lower()) is not None,
+        code=not options and _CODE.search(tail.replace("```json", "")) is not None,
+        boolean=_BOOLEAN.search(tail) is not None,
+        dated=day_first is not None,
+        day_first=day_first,
+        options=options,
+    )
+
+
+def _options(prompt: str) -> tuple[tuple[str, str], ...]:
+    """The last run of lettered lines that begins with A and goes on with B."""
+    found: list[tuple[str, str]] = []
+    for match in _OPTION.finditer(prompt):
+        letter = (match[1] or match[2]).upper()
+        if letter == "A":
+            found = []
+        if ord(letter) == ord("A") + len(found):
+            found.append((letter, plain(match[3])))
+    return tuple(found) if len(found) > 1 else ()
+
+
+def canonical(result: str, asked: Asked) -> Conclusion | None:
+    """The result's canonical form. None where there is nothing in it, or too much for a result."""
+    bare = result.strip(_EDGES)
+    if len(result) > LONG or not (bare or asked.code):
+        return None
+    if asked.options:
+        return _choice(untypeset(bare) if "\\" in bare else bare, asked)
+    if asked.code:
+        return _code(result, bare)
+    day = iso_date(bare, asked.day_first)
+    if day is not None and not (asked.dated and not _IN_FORM.fullmatch(bare)):  # MM/DD was asked for, 3/9 is not it
+        return Conclusion("text", day)
+    return _value(bare, asked)
+
+
+def _choice(bare: str, asked: Asked) -> Conclusion | None:
+    letters = {letter for letter, _ in asked.options}
+    several = _SEVERAL.match(bare)
+    if several:
+        return Conclusion("choice", ",".join(sorted(set(re.findall(r"[A-Z]", several[0])))))
+    found = _LETTER.match(bare)
+    if found and (found[1] or found[2]).upper() in letters:
+        return Conclusion("choice", (found[1] or found[2]).upper())
+    words = plain(bare)
+    same = [letter for letter, text in asked.options if text == words and words]
+    return Conclusion("choice", same[0]) if len(same) == 1 else None
+
+
+def _code(result: str, bare: str) -> Conclusion | None:
+    """As code compares them: texts to the letter, with or without quotes; other literals by value."""
+    key = literal(result.strip("`") if result.strip() else result)
+    exact = decimal(bare if decimal(bare) is not None else key)
+    if exact is not None and not _PADDED.match(key.strip()):
+        return Conclusion("number", str(exact))
+    return Conclusion("json" if key.startswith(("[", "{", "(")) else "code", key)
+
+
+def _value(bare: str, asked: Asked) -> Conclusion | None:
+    found = structured(bare)
+    if found is not None:
+        return Conclusion("json", found)
+    unquoted = bare.strip("\"'“”‘’").strip(_EDGES)
+    if unquoted.rstrip(".!").lower() in _YES:
+        return Conclusion("boolean", _YES[unquoted.rstrip(".!").lower()])
+    exact = number(unquoted, sentence=asked.numeric or not asked.known)
+    if exact is not None:
+        return Conclusion("number", exact)
+    letter = _BARE.fullmatch(unquoted)
+    if letter:
+        return Conclusion("choice", (letter[1] or letter[2]).upper())
+    if len(unquoted) > SHORT:
+        return None
+    mathematical = formula(unquoted)
+    if mathematical is not None:
+        return Conclusion("text", mathematical)
+    words = plain(unquoted)
+    return Conclusion("text", words) if words else None
+
+
+def plain(text: str) -> str:
+    """A short text as words: case, articles, punctuation and spacing do not count."""
+    words = [word for word in _WORD.findall(text.casefold()) if word not in _ARTICLES]
+    return " ".join(words) if words else " ".join(text.casefold().split())

@@ -1,0 +1,95 @@
+"""What a trained router or verifier measures of a request, a draft and opinions: named columns, NaN where missing.
+
+The same functions fill them for a live request and for a recorded row; an artefact names the columns that it was
+trained on. Knows how evidence becomes numbers, and not what the numbers are worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import log1p, nan
+
+from tierwise.scorers.agreement import Similarity, compare
+from tierwise.scorers.checks import CHECKS, MEASURES
+from tierwise.scorers.derivation import NAMES as DERIVATION_NAMES
+from tierwise.scorers.derivation import derivation
+from tierwise.scorers.features import ANSWER_NAMES, REQUEST_NAMES, answer_features, prompt_of, request_features
+from tierwise.types import Answer, Evidence, Request
+
+EVIDENCE_NAMES = tuple(f"{kind}_{name}" for name, _ in (*CHECKS, *MEASURES) for kind in ("passed", "value"))
+ROUTER_NAMES = REQUEST_NAMES
+DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES)
+JUDGED_NAMES = ("passed_judge", "value_judge")
+
+router_columns = request_features
+
+
+def draft_columns(request: Request, draft: Answer, evidence: Iterable[Evidence]) -> list[float]:
+    """One number for each of DRAFT_NAMES. `evidence` is what the checks and measures have found."""
+    text = draft.choices[0].text if draft.choices else ""
+    return [
+        *answer_features(request, draft),
+        *derivation(prompt_of(request), text),
+        *evidence_columns(evidence, EVIDENCE_NAMES),
+    ]
+
+
+def evidence_columns(evidence: Iterable[Evidence], names: Sequence[str]) -> list[float]:
+    found: dict[str, float] = {}
+    for item in evidence:
+        if item.passed is not None:
+            found[f"passed_{item.check}"] = float(item.passed)
+        if item.value is not None:
+            found[f"value_{item.check}"] = item.value
+    return [found.get(name, nan) for name in names]
+
+
+def opinion_names(opinions: Sequence[str]) -> tuple[str, ...]:
+    """The columns of opinions by these models, in this order; the crossed ones (`agrees_`, `all_`, ...) first."""
+    pairs = [f"{one}={other}" for place, one in enumerate(opinions) for other in opinions[place + 1 :]]
+    return (
+        *(f"agrees_{name}" for name in opinions),
+        *(("agrees_all", "agrees_against") if len(opinions) > 1 else ()),
+        *(f"between_{pair}" for pair in pairs),
+        "concluded_draft",
+        "conclusion_chars_draft",
+        *(f"{what}_{name}" for name in opinions for what in ("concluded", "chars", "chars_ratio")),
+    )
+
+
+def crossed_names(opinions: Sequence[str]) -> tuple[str, ...]:
+    """Those of `opinion_names` whose worth depends on the task: who agrees with whom."""
+    return tuple(name for name in opinion_names(opinions) if name.startswith(("agrees_", "between_")))
+
+
+def opinion_columns(
+    request: Request, draft: Answer, opinions: Sequence[Answer | None], similarity: Similarity | None = None
+) -> list[float]:
+    """One number for each of `opinion_names`; `opinions` in its order, None where a model has not answered."""
+    seen = compare(request, (draft, *opinions), similarity)
+    count = len(opinions)
+    agrees = seen.scores[0][1:]
+    between = [seen.scores[one][other] for one in range(1, count + 1) for other in range(one + 1, count + 1)]
+    together: list[float] = []
+    if count > 1:
+        against = max(between) * (1 - max(agrees)) if between else nan  # NaN where one is missing
+        together = [min(agrees), against]
+    own = log1p(len(draft.text))
+    about: list[float] = []
+    for place, opinion in enumerate(opinions, 1):
+        chars = nan if opinion is None else log1p(len(opinion.text))
+        about += [seen.concluded[place], chars, chars - own]
+    return [*agrees, *together, *between, seen.concluded[0], log1p(seen.key_chars[0]), *about]
+
+
+def emphasis(name: str) -> float:
+    """How little a column is held back when it is fitted: of many weak columns each is suspect, agreement is not.
+
+    Chosen by cross-validation over all recorded benchmarks at once (docs/routes.md).
+    """
+    if name.startswith(("agrees_", "between_")):
+        return 2.0
+    return 0.5 if name in _WEAK or name.startswith(("chars_", "prompt_")) else 1.0
+
+
+_WEAK = frozenset(REQUEST_NAMES)

@@ -1,0 +1,127 @@
+"""How an answer's numbers come about: taken from the prompt, worked out from one another, or out of nowhere.
+
+Sums that are right one by one can still be the wrong ones to do. What gives that away without solving the task:
+a number that enters a sum although nobody mentioned it, a number of the prompt or a result on the way that is
+never used, and a final number that no sum led to. Measurements for a verifier that learns, never a check.
+
+Knows how numbers are written in text, in English also as words; nothing of what a task is about. Linear time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from math import log
+
+from tierwise.scorers.equations import Side, found
+
+LIMIT = 16_000  # characters of each text
+NAMES = (
+    "sums",
+    "sums_underived",  # share of the numbers in sums that neither the prompt nor an earlier sum has given
+    "sums_unused",  # share of the results on the way that nothing uses
+    "sums_repeated",  # share of the results that come again
+    "sums_to_end",  # whether the last number is the last sum's result
+    "sums_per_given",
+    "given",  # numbers of the prompt
+    "given_missing",  # share of them that the answer never mentions
+    "given_in_sums",  # share of them that enter a sum
+    "numbers_new",  # share of the answer's numbers that come out of nowhere
+    "end_given",  # whether the last number stands in the prompt already
+    "end_size",
+    "end_growth",  # its size against the largest of the prompt
+)
+
+_NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,15})?")
+_PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(?:%|percent)")
+_WORD = re.compile(r"[a-z]{3,10}")
+_SPELLED: dict[str, tuple[float, ...]] = {
+    **{word: (float(number),) for number, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"])},
+    "thirty": (30.0,), "forty": (40.0,), "fifty": (50.0,), "sixty": (60.0,), "hundred": (100.0,), "thousand": (1000.0,),
+    "half": (2.0, 0.5), "halves": (2.0, 0.5), "third": (3.0,), "thirds": (3.0,), "quarter": (4.0, 0.25),
+    "quarters": (4.0, 0.25), "fourth": (4.0, 0.25), "fifth": (5.0, 0.2), "tenth": (10.0, 0.1), "twice": (2.0,),
+    "double": (2.0,), "doubled": (2.0,), "triple": (3.0,), "tripled": (3.0,), "thrice": (3.0,), "dozen": (12.0,),
+    "dozens": (12.0,), "pair": (2.0,), "pairs": (2.0,), "couple": (2.0,), "both": (2.0,), "score": (20.0,),
+}  # fmt: skip
+# What everybody knows without being told: small numbers, and how units of time, length and money are divided.
+_COMMON = frozenset(map(float, (0, 1, 2, 3, 4, 7, 10, 12, 24, 30, 52, 60, 100, 365, 1000)))
+
+
+def derivation(prompt: str, answer: str) -> list[float]:
+    """One number for each of NAMES; shares lie in [0, 1], sizes are natural logarithms, NaN where there is nothing."""
+    prompt, answer = prompt[:LIMIT], answer[-LIMIT:]
+    given = set(_numbers(prompt))
+    known = given | _implied(prompt) | _COMMON
+    flow = _Flow(known)
+    if "=" in answer or "equals" in answer:
+        for equation in found(answer):
+            flow.add(equation.left, equation.right)
+    said = list(_numbers(answer))
+    mentioned = set(said)
+    end = said[-1] if said else None
+    results = flow.results
+    nothing = float("nan")
+    return [
+        float(len(results)),
+        _share(flow.underived, flow.entered),
+        _share(sum(result not in flow.used and result != end for result in results[:-1]), len(results) - 1),
+        _share(len(results) - len(set(results)), len(results)),
+        float(results[-1] == end) if results and end is not None else nothing,
+        len(results) - len(given) if results else nothing,
+        float(len(given)),
+        _share(sum(number not in mentioned for number in given), len(given)),
+        _share(sum(number in flow.used for number in given), len(given)) if results else nothing,
+        _share(sum(number not in flow.known for number in mentioned), len(mentioned)),
+        float(end in known) if end is not None else nothing,
+        log(end + 1) if end is not None else nothing,
+        log((end + 1) / (max(given) + 1)) if end is not None and given else nothing,
+    ]
+
+
+class _Flow:
+    """The numbers as the sums go along."""
+
+    def __init__(self, known: set[float]) -> None:
+        self.known = set(known)
+        self.used: set[float] = set()
+        self.results: list[float] = []
+        self.entered = 0
+        self.underived = 0
+
+    def add(self, left: Side, right: Side) -> None:
+        if left.plain and not right.plain:
+            left, right = right, left
+        entering = _of_side(left)
+        for number in entering:
+            self.entered += 1
+            self.underived += number not in self.known
+            self.used.add(number)
+        for number in _of_side(right):
+            if right.plain:
+                self.results.append(number)
+            self.known.add(number)
+
+
+def _of_side(side: Side) -> list[float]:
+    return [float(text.replace(",", "")) for kind, text in side.tokens if kind == "n"]
+
+
+def _numbers(text: str) -> Iterator[float]:
+    for found in _NUMBER.finditer(text):
+        yield float(found[0].replace(",", ""))
+
+
+def _implied(prompt: str) -> set[float]:
+    """Numbers that a prompt gives in words, or as percents."""
+    implied: set[float] = set()
+    for word in set(_WORD.findall(prompt.lower())) & _SPELLED.keys():
+        implied.update(_SPELLED[word])
+    for found in _PERCENT.finditer(prompt):
+        percent = float(found[1])
+        implied.update((percent / 100, 100 - percent, 1 - percent / 100, 100 + percent, 1 + percent / 100))
+    return implied
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole > 0 else float("nan")

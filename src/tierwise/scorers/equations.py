@@ -1,0 +1,251 @@
+"""Finds the equations between numbers that a text writes out. Knows how sums are written, not whether they are right.
+
+Text becomes tokens, tokens become a string of one-letter kinds, and an equation is a pattern over that string: so a
+variable, a function or a clock time next to a sum takes it out of consideration, whatever it looks like. Linear
+time: every pattern is possessive or bounded.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+HEAD, TAIL = 6_000, 2_000  # characters that are looked at, of a longer text
+PIECE = 1_000  # a longer piece of a sentence is not read
+TOKENS = 1_200  # in one text
+EQUATIONS = 32  # in one text
+DIGITS = 30  # of one number
+
+_NUMBER = rf"(?>(?>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,{DIGITS}}})(?:\.\d{{1,{DIGITS}}})?|\.\d{{1,{DIGITS}}})"
+_GLUED = r"(?:kg|mg|ml|cm|mm|km|lbs?|oz|ft|mph|hrs?|mins?|secs?)\b"
+_LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u04ff"  # of units and names; Greek ones are variables
+_BLANK = " \t$€£_"
+# The first that matches counts. A token that ends in its own look-ahead keeps all of what it has taken (possessive).
+_LEX = re.compile(
+    rf"[{_BLANK}]*+(?:"
+    r"(?P<x>\d{1,4}/\d{1,2}/\d{2,4}|//|[=!<>:+*/-]=|=[=>~]|[=-]>|\\[a-zA-Z]{1,30}+)"
+    rf"|(?P<n>(?:(?<![\w.])|(?<=\d[xX])){_NUMBER}(?:(?![\w]|[.,:]\d)|(?={_GLUED}|[xX×]\d)))"  # noqa: RUF001
+    r"|(?P<odd>\d[\w.,:]{0,60}+)"
+    rf"|(?P<word>(?<!\))[{_LETTER}]{{1,30}}+(?:['’-][{_LETTER}]{{1,30}}+)?+(?:\(|\^\d)?+)"  # noqa: RUF001
+    rf"|(?P<w>\([{_LETTER}][^()\d=+*/^]{{0,40}}\)|/ ?(?:an? )?[{_LETTER}]{{2,30}}+(?:\^\d)?+)"
+    r"|(?P<i>(?<=[\d)])\()"
+    r"|(?P<g>(?<![^ (=*/+^])[-−](?=[$€£]?[\d(]))"  # noqa: RUF001
+    r"|(?P<o>\*\*)"
+    r"|(?P<char>\S))"
+)
+# Kinds: n number, x no number, o operator, d dash, g negation, e equals, a about equal, l and r brackets, i times
+# (before a bracket), p percent, f "of", c "and", w unit or name, b break: what comes after is another matter.
+_CHARS = {
+    **dict.fromkeys("+*/÷×·⋅∗^", "o"), **dict.fromkeys("-−–—", "d"), **dict.fromkeys("≈≃≅", "a"), "=": "e",  # noqa: RUF001
+    "(": "l", ")": "r", "%": "p", **dict.fromkeys(".,:;!?\"`…<>\n", "b"),
+}  # fmt: skip
+# Words by which a number beside them is not what it seems, or that turn a sum into another one.
+_ODD = """half third quarter twice thrice double triple square cube root sqrt log ln sin cos tan exp mod modulo
+remainder floor ceil factorial choose base dozen dozens hundred hundreds thousand thousands million
+millions billion billions trillion trillions bn percent squared cubed"""
+# Words that end one sum and lead to the next thing.
+_LINKS = """so then thus hence or which while where if but is are give gives therefore with since because we get have
+has had i"""
+_WORDS = {
+    "minus": "d",
+    "equals": "e",
+    "of": "f",
+    "and": "c",
+    "a": "w",
+    **dict.fromkeys(_ODD.split(), "x"),
+    **dict.fromkeys(_LINKS.split(), "b"),
+    **dict.fromkeys(["times", "x", "plus"], "o"),
+}
+_OPERATORS = {
+    "÷": "/",
+    "plus": "+",
+    "**": "^",
+    **dict.fromkeys(["times", "x", "of", "×", "·", "⋅", "∗"], "*"),  # noqa: RUF001
+}
+# What lies between marks that end a sum; only the pieces with an equals sign are read further.
+_PIECE = re.compile(r"(?:[^.,;:\n]++|[.,:](?=\S))++")
+_DIGIT = re.compile(r"\d")
+_RESULT = re.compile(r"(?:[=≈≃≅]|equals)[^\w=]{0,8}\d")  # what a sum has after its first digit
+_ASKS = re.compile(r"\n[ \t]{0,4}(?:Q|Question)(?: \d{1,3})?:")  # a model that goes on with questions of its own
+_BULLET = re.compile(r"[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]")  # noqa: RUF001
+# Sums joined by equals signs, neither end of which belongs to something that is no number.
+_SUM = r"[lg]*+n[prw]*+(?:(?:[od][lg]*+|(?<=p)f|(?<=on)f|(?<!w)g[lg]*+|i[lg]*+)n[prw]*+)*+"
+_EQUATION = re.compile(
+    r"(?=[lgn])(?<![xodgnpr])(?<![nx][fc])(?<![nx]wf)(?<![xf]fw)(?<![od]w)(?<![od]ww)(?!(?:(?<=nw)|(?<=nww))l|(?<=w)lnr)"
+    rf"{_SUM}(?:[ea]{_SUM})++(?![xoif]|lx|cn)"
+)
+
+_MARK = re.compile(r"<<([^<>\n]{3,100})>>((?:[$€£]?\d[\d,]{0,30}(?:\.\d{1,30})?)?)")
+_FRACTION = re.compile(r"(\d?) ?\\[dt]?frac ?\{([^{}\n]{1,60})\} ?\{([^{}\n]{1,60})\}")
+_WRAPPED = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf|textrm) ?\{([^{}\n]{0,60})\}")
+_EXPONENT = re.compile(r"\^\{([^{}\n]{1,20})\}")
+_CONTINUED = re.compile(r"(?:\\\\)?+[ ]{0,4}+\n[ ]{0,8}+&?+ ?+=(?![=>])")
+_LATEX = re.compile(
+    r"\\(?:times|cdot|ast|div|approx|left|right|quad|qquad)(?![a-zA-Z])|\\[,;!:%$ ()\[\]*]|&(?==)|\{,\}|\\\\"
+)
+_BOLD = re.compile(r"\*\*(?! ?[\d(-])|(?<![\d)])(?<![\d)] )\*\*")  # what is left is a power
+_LATEX_MEANS = {
+    "\\times": "*", "\\cdot": "*", "\\ast": "*", "\\*": "*", "\\div": "/", "\\approx": "≈", "\\%": "%", "{,}": ",",
+    "\\(": "\n", "\\)": "\n", "\\[": "\n", "\\]": "\n", "\\\\": "\n", "\\left": "", "\\right": "", "&": "", "\\,": "",
+}  # fmt: skip
+# What units measure the same thing by: between them a sum converts, and its numbers may differ.
+_UNITS = """second seconds sec secs minute minutes min mins hour hours hr hrs day days week weeks month months year
+years decade decades cent cents penny pennies nickel nickels dime dimes quarter quarters dollar dollars
+inch inches foot feet yard yards mile miles mm cm m km meter meters metre metres centimeters kilometers
+mg g kg gram grams kilogram kilograms ounce ounces oz pound pounds lb lbs ton tons ml liter liters litre
+litres cup cups pint pints quart quarts gallon gallons pair pairs couple couples degrees radians points"""
+MEASURES = frozenset(_UNITS.split())
+_WORD = re.compile(r"[a-z]+")
+
+Token = tuple[str, str]
+"""(kind, text): n a number, o one of + - * / ^, g "negate", p a percent sign, l "(", r ")"."""
+_MEANS = {"g": "negate", "l": "("}
+
+
+class Side(NamedTuple):
+    """One side of an equation, without its units; `measures` holds those of them that can be converted.
+
+    `closes`: a bracket that it doesn't open, so what stands left of an equals sign is not all of it; `opens`: one that
+    it doesn't close, the same on the right.
+    """
+
+    tokens: list[Token]
+    measures: frozenset[str]
+    closes: bool = False
+    opens: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one number, not a sum."""
+        return sum([kind == "n" for kind, _ in self.tokens]) == 1
+
+
+class Equation(NamedTuple):
+    """`about`: it says "about equal". `after`: at most 60 characters that follow, none at the end of a text."""
+
+    left: Side
+    right: Side
+    about: bool
+    after: str
+
+
+@functools.lru_cache(maxsize=4)
+def found(text: str) -> tuple[Equation, ...]:
+    """`equations` as a tuple, remembered for as long as several look at one answer."""
+    return tuple(equations(text))
+
+
+def equations(text: str) -> Iterator[Equation]:
+    """The equations of a text, at most EQUATIONS, in order; a chain `a = b = c` gives two."""
+    if len(text) > HEAD + TAIL:
+        # A sum that the cut goes through is not read: it ends as a question does, or begins with a variable.
+        text = f"{text[:HEAD]} ?\nx{text[-TAIL:]}"
+    text = _rewritten(text)
+    asks = _ASKS.search(text, 1)
+    if asks is not None:
+        text = text[: asks.start()]
+    equations_left, tokens_left = EQUATIONS, TOKENS
+    for piece in _PIECE.finditer(text):
+        start, end = piece.span()
+        digit = _DIGIT.search(text, start, end)
+        if end - start > PIECE or digit is None or not _RESULT.search(text, digit.end(), end):
+            continue
+        found = list(_LEX.finditer(text, _start(text, start), end))
+        kinds = "".join(["n" if match.lastgroup == "n" else _kind(match[0], match.lastgroup) for match in found])
+        for chain in _EQUATION.finditer(kinds):
+            texts = [match[match.lastindex or 0] for match in found[chain.start() : chain.end()]]
+            end = found[chain.end() - 1].end()
+            for equation in _links(chain[0], texts, text[end : end + 60]):
+                yield equation
+                equations_left -= 1
+                if not equations_left:
+                    return
+        tokens_left -= len(found)
+        if tokens_left < 0:
+            return
+
+
+def _start(text: str, start: int) -> int:
+    """Where a piece begins to say something: after the mark of a list."""
+    bullet = _BULLET.match(text, start) if not start or text[start - 1] == "\n" else None
+    return bullet.end() if bullet else start
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(text: str, group: str | None) -> str:
+    """The kind of a token, which may have blanks and currency signs before it; few tokens are not met again."""
+    if group in {"char", "word"}:
+        text = text.lstrip(_BLANK)
+        if group == "char":
+            return _CHARS.get(text, "x")
+        if text[-1] == "(":
+            return "x"
+        return _WORDS.get(text.lower(), "w" if len(text) > 1 and text[1] != "^" else "x")
+    return "x" if group is None or group == "odd" else group
+
+
+def _rewritten(text: str) -> str:
+    """The text with LaTeX, JSON escapes and calculator marks turned into plain characters."""
+    if text[:64].lstrip()[:1] == "{":  # a document whose strings hold the prose
+        text = text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
+    if "<<" in text:
+        text = _MARK.sub(r"\2 ; \1 ; ", text)
+    if "\\" in text:
+        text = _CONTINUED.sub(" =", text)
+        text = _FRACTION.sub(lambda found: f"{found[1] and found[1] + '@'}(({found[2]})/({found[3]}))", text)
+        text = _WRAPPED.sub(r" \1 ", text)
+        text = _LATEX.sub(lambda found: _LATEX_MEANS.get(found[0], " "), text)
+    if "^{" in text:
+        text = _EXPONENT.sub(r"^(\1)", text)
+    if " by " in text:
+        text = text.replace("multiplied by", "*").replace("divided by", "/")
+    return _BOLD.sub("", text) if "**" in text else text
+
+
+def _links(kinds: str, texts: list[str], after: str) -> Iterator[Equation]:
+    """A chain's equations, neighbour by neighbour; two plain numbers say nothing."""
+    sides: list[Side] = []
+    about: list[bool] = []
+    start = 0
+    for at, kind in enumerate(kinds):
+        if kind in "ea":
+            sides.append(_side(kinds[start:at], texts[start:at]))
+            about.append(kind == "a")
+            start = at + 1
+    sides.append(_side(kinds[start:], texts[start:]))
+    for at, (left, right, nearly) in enumerate(zip(sides, sides[1:], about, strict=False)):
+        # A number at the beginning may be the end of a name ("Cost of day 2 = 3 * 4").
+        if not (left.closes or right.opens or (left.plain and (at == 0 or right.plain))):
+            yield Equation(left, right, nearly, after)
+
+
+def _side(kinds: str, texts: list[str]) -> Side:
+    tokens: list[Token] = []
+    measures: set[str] = set()
+    for kind, text in zip(kinds, texts, strict=True):
+        if kind == "w":
+            measures.update(MEASURES.intersection(_WORD.findall(text.lower())))
+        elif kind == "i":
+            tokens += (("o", "*"), ("l", "("))
+        elif kind in "of":
+            tokens.append(("o", _OPERATORS.get(text.lower(), text)))
+        elif kind == "d" or (kind == "g" and tokens and tokens[-1][0] in "npr"):
+            tokens.append(("o", "-"))
+        else:
+            tokens.append((kind, _MEANS.get(kind, text)))
+    return _balanced(tokens, frozenset(measures))
+
+
+def _balanced(tokens: list[Token], measures: frozenset[str]) -> Side:
+    """The part whose brackets match: a remark that begins with "(3 + 4 = 7" loses its bracket."""
+    opened: list[int] = []
+    for at, (kind, _) in enumerate(tokens):
+        if kind == "l":
+            opened.append(at)
+        elif kind == "r":
+            if not opened:
+                return Side(tokens[:at], measures, closes=True)
+            opened.pop()
+    return Side(tokens[opened[-1] + 1 :] if opened else tokens, measures, opens=bool(opened))

@@ -1,0 +1,344 @@
+"""The free checks `numbers_grounded`, `quotes_grounded`, `entities_grounded`, `arguments_grounded` and `numbers_used`.
+
+Each of the first four measures which share of what an answer names stands in what it was asked with: all messages of
+the request, documents and tool results among them. Spaces, case, quote style, thousands separators and leading or
+trailing zeros don't count. The value is that share, in [0, 1], of the worst choice; None where the answer names
+nothing of the kind, or the request is longer than CONTEXT. Right answers often hold what no prompt did (results, world
+knowledge), so a low share is told and fails nothing: what it is worth, a verifier learns from the route's own outcomes.
+`numbers_used` looks the other way: an answer that leaves out numbers of its question has often left out a condition, or
+a call.
+
+Knows nothing of meaning: a right number in a wrong sentence is grounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from tierwise.scorers.language import language_of
+from tierwise.types import Answer, Checks, Choice, Evidence, Message, Request, Text, Tool, ToolCall
+
+HEAD, TAIL = 12_000, 4_000  # characters of one choice that are read
+CONTEXT = 48_000  # characters of the request; in a longer one, what is not found may stand where nobody looked
+MOST = 128  # different things of one kind that are looked up, of one choice
+QUOTE_WORDS = 3  # a shorter quote is a term, not a quotation
+SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
+SEQUENCES = 1024  # of capitalised words that are looked at, most of them at the beginning of a sentence
+LONG = 40  # characters; what is longer is data, not a number
+LEAVES = 256  # values of tool arguments
+
+_NUMBER = re.compile(r"[0-9]+(?:[.,'\u2019\u00a0\u202f][0-9]+)*")
+_DIGITS = re.compile("[0-9]+")
+_QUOTE = re.compile(
+    r'(?<!\w)"(?=\S)([^"\n]{8,300})"|\u201c([^\u201c\u201d\n]{8,300})\u201d|\u00ab([^\u00ab\u00bb\n]{8,300})\u00bb'
+    r"|\u201e([^\u201e\u201c\u201d\n]{8,300})[\u201c\u201d]"
+)
+_QUOTES = ('"', "\u201c", "\u00ab", "\u201e")
+_STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
+_CAPITALISED = re.compile(r"[A-Z][\w\u2019'-]{1,40}(?: [A-Z][\w\u2019'-]{1,40}){0,5}")
+_ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]{4,200}")
+_SNAKE = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
+_WORD = re.compile(r"[^\W_]+")
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+# Small numbers that prompts spell out; the position is the number.
+_SPELLED = (
+    ("zero",), ("one", "ein", "un"), ("two", "twice", "zwei", "deux", "dos"), ("three", "drei", "trois", "tres"),
+    ("four", "vier", "quatre", "cuatro"), ("five", "f\u00fcnf", "cinq", "cinco"), ("six", "sechs", "seis"),
+    ("seven", "sieben", "sept", "siete"), ("eight", "acht", "huit", "ocho"), ("nine", "neun", "neuf", "nueve"),
+    ("ten", "zehn", "dix", "diez"), ("eleven", "elf", "onze", "once"),
+    ("twelve", "dozen", "zw\u00f6lf", "douze", "doce"),
+)  # fmt: skip
+
+Share = tuple[float, int]
+"""(how much was found, how many were looked up)."""
+
+
+def numbers_grounded(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """Share of the answer's numbers (from SMALL on, or with a fraction) that the request holds."""
+    return _least("numbers_grounded", request, answer, _numbers_share)
+
+
+def quotes_grounded(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """Share of the answer's quotations (QUOTE_WORDS words and more) that the request holds word for word."""
+    return _least("quotes_grounded", request, answer, _quotes_share)
+
+
+def entities_grounded(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """Share of the answer's names, addresses and identifiers whose words the request holds.
+
+    Capitals name things inside a sentence only, and not in German, which writes every noun with one.
+    """
+    return _least("entities_grounded", request, answer, _entities_share)
+
+
+def arguments_grounded(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """Mean share of the words of each value in tool arguments that the request holds, or the tool's schema offers.
+
+    Booleans and null don't count. Numbers may be spelled ("three"), or a percentage of the request's (0.07 of 7 %).
+    """
+    return _least("arguments_grounded", request, answer, _arguments_share)
+
+
+def numbers_used(request: Request, answer: Answer, checks: Checks) -> Evidence:
+    """Share of the numbers of the newest user turn that the answer or its tool calls hold, spelled ones among them.
+
+    None where that turn has no number or is longer than HEAD + TAIL, or the answer is not complete.
+    """
+    turns = [message for message in request.messages if message.role == "user"]
+    text = said(turns[-1]) if turns and answer.complete else ""
+    named = dict.fromkeys(numbers(text)) if len(text) <= HEAD + TAIL else {}
+    asked = [number for number in named if len(number) < LONG][:MOST]
+    if not asked or not answer.choices:
+        return Evidence("numbers_used", None)
+    held = []
+    for choice in answer.choices:
+        calls = [call.arguments[: HEAD + TAIL] for call in choice.tool_calls[:MOST]]
+        context = _Context("\n".join([_read(choice), *calls]), ())
+        held.append(sum([context.holds(number) or context.spells(number) for number in asked]))
+    least = min(held)
+    passed = True if least == len(asked) else None
+    return Evidence("numbers_used", passed, f"{least} of {len(asked)}", least / len(asked))
+
+
+def said(message: Message) -> str:
+    """The text of a message, all its parts, and the arguments of its tool calls."""
+    texts = [message.content] if isinstance(message.content, str) else [
+        part.text for part in message.content if isinstance(part, Text)
+    ]  # fmt: skip
+    return "\n".join([*texts, *(call.arguments for call in message.tool_calls)])
+
+
+def canonical(number: str) -> tuple[str, ...]:
+    """The forms of a number as it is written: "1,234.50" -> ("1234.5",); "1.234" may be either of two."""
+    if number.isdigit():
+        return (number.lstrip("0") or "0",)
+    pieces = re.split(r"\D", number)
+    whole, last = "".join(pieces[:-1]).lstrip("0") or "0", pieces[-1]
+    joined, fraction = (whole + last).lstrip("0") or "0", last.rstrip("0")
+    broken = f"{whole}.{fraction}" if fraction else whole
+    separators = set(number) - set("0123456789")
+    if len(last) != 3 or not separators:
+        return (broken,)
+    if len(pieces) > 2 and len(separators) == 1:
+        return (joined,)
+    return (broken,) if pieces[0] == "0" or len(separators) > 1 else (joined, broken)
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers in a text, as they are written."""
+    return _NUMBER.findall(text)
+
+
+class _Context:
+    """What a text holds, read once a check and only as far as that check asks."""
+
+    def __init__(self, text: str, tools: tuple[Tool, ...]) -> None:
+        self.text = text
+        self._tools = tools
+
+    @cached_property
+    def lower(self) -> str:
+        return self.text.lower()
+
+    @cached_property
+    def flat(self) -> str:
+        return _flat(self.text)
+
+    @cached_property
+    def numbers(self) -> set[str]:
+        return _held(self.text)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(_WORD.findall(self.lower))
+
+    def offered(self, name: str) -> frozenset[str]:
+        """What the schema of a tool itself offers as values, as text in lower case."""
+        for tool in self._tools:
+            if tool.name == name and tool.parameters:
+                properties = tool.parameters.get("properties")
+                rules = list(properties.values())[:LEAVES] if isinstance(properties, dict) else []
+                return frozenset([str(value).lower() for rule in rules for value in _offers(rule)])
+        return frozenset()
+
+    def holds(self, number: str) -> bool:
+        """As it is, as another part of a hundred, or, where it has separators, piece by piece."""
+        if number.isdigit():
+            form = canonical(number)[0]
+            return form in self.numbers or (len(form) <= 3 and canonical(f"{int(form) / 100}")[0] in self.numbers)
+        if any(form in self.numbers or _percent(form) in self.numbers for form in canonical(number)):
+            return True
+        return all(canonical(piece)[0] in self.numbers for piece in _DIGITS.findall(number))
+
+    def spells(self, number: str) -> bool:
+        return number.isdigit() and len(number) < 3 and any(word in self.words for word in _spelled(int(number)))
+
+
+def _held(text: str) -> set[str]:
+    """The forms of every number in a text. "(3,4)" may be one number or two: it holds 3.4, 3 and 4."""
+    written = {number for number in numbers(text) if len(number) < LONG}
+    pieces = [piece for number in written if not number.isdigit() for piece in _DIGITS.findall(number)]
+    plain = {number for number in written if number.isdigit() and number[0] != "0"}  # the forms of most: themselves
+    return plain.union([form for number in (*(written - plain), *pieces) for form in canonical(number)])
+
+
+def _offers(rule: Any) -> list[Any]:
+    if not isinstance(rule, dict):
+        return []
+    listed = rule.get("enum")
+    values = list(listed[:LEAVES]) if isinstance(listed, list) else []
+    return values + [rule[key] for key in ("default", "const") if key in rule]
+
+
+def _spelled(number: int) -> tuple[str, ...]:
+    return _SPELLED[number] if number < len(_SPELLED) else ()
+
+
+def _percent(form: str) -> str:
+    """ "0.07" -> "7"; anything else stays as it is."""
+    if not form.startswith("0.") or len(form) > 10:
+        return form
+    return f"{float(form) * 100:.6f}".rstrip("0").rstrip(".")
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.translate(_STRAIGHT).lower().split())
+
+
+def _read(choice: Choice) -> str:
+    text = choice.text
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
+def _prose(choice: Choice) -> str:
+    """The text without its code blocks; nothing where it is JSON, whose strings are no quotations."""
+    text = _read(choice)
+    if text[:64].lstrip()[:1] in {"{", "["}:
+        return ""
+    return "\n".join(text.split("```")[::2]) if "```" in text else text
+
+
+def _least(check: str, request: Request, answer: Answer, share: Callable[[_Context, Choice], Share]) -> Evidence:
+    """The least share among the choices; it passes where everything was found."""
+    text = "\n".join([said(message) for message in request.messages])
+    context, worst = _Context(text, request.tools), (1.0, 0)
+    for choice in answer.choices:
+        found, looked = share(context, choice)
+        if looked and (not worst[1] or found / looked < worst[0] / worst[1]):
+            worst = found, looked
+    found, looked = worst
+    if not looked:
+        return Evidence(check, None)
+    if len(context.text) > CONTEXT:
+        return Evidence(check, None, "the request is too long to search")
+    return Evidence(check, True if found >= looked else None, f"{found:.3g} of {looked}", min(found / looked, 1.0))
+
+
+def _numbers_share(context: _Context, choice: Choice) -> Share:
+    named = list(islice((number for number in dict.fromkeys(numbers(_read(choice))) if _tells(number)), MOST))
+    if not named or len(context.text) > CONTEXT:
+        return 0.0, len(named)
+    return float(sum([context.holds(number) for number in named])), len(named)
+
+
+def _tells(number: str) -> bool:
+    return len(number) < LONG and not (number.isdigit() and int(number) < SMALL)
+
+
+def _quotes_share(context: _Context, choice: Choice) -> Share:
+    text = _prose(choice)
+    if not any(mark in text for mark in _QUOTES):
+        return 0.0, 0
+    found = looked = 0
+    for match in _QUOTE.finditer(text):
+        quote = _flat(match[match.lastindex or 0]).strip(".,;:!? ")
+        if quote.count(" ") < QUOTE_WORDS - 1:
+            continue
+        looked += 1
+        found += len(context.text) <= CONTEXT and quote in context.flat
+        if looked == MOST:
+            break
+    return float(found), looked
+
+
+def _entities_share(context: _Context, choice: Choice) -> Share:
+    named = list(dict.fromkeys(islice(_names(_prose(choice)), 4 * MOST)))[:MOST]
+    if not named or len(context.text) > CONTEXT:
+        return 0.0, len(named)
+    found = 0
+    for name in named:
+        words = [word for word in _WORD.findall(name.lower()) if len(word) > 1]
+        found += all(word in context.words for word in words)
+    return float(found), len(named)
+
+
+def _names(text: str) -> Iterator[str]:
+    if "http" in text:
+        yield from _ADDRESS.findall(text)[:MOST]
+    if "_" in text:
+        yield from _SNAKE.findall(text)[:MOST]
+    german: bool | None = None
+    for match in islice(_CAPITALISED.finditer(text), SEQUENCES):
+        start = match.start()
+        before = text[max(start - 5, 0) : start].rstrip("*\"`'(")
+        if before[-1:] == " " and (before[-2:-1].islower() or before[-2:-1] in ",;"):
+            if german is None:
+                german = language_of(text[:1000])[0] == "de"
+            if not german:
+                yield match[0]
+
+
+def _arguments_share(context: _Context, choice: Choice) -> Share:
+    found, looked = 0.0, 0
+    for call in choice.tool_calls[:MOST]:
+        offered = context.offered(call.name)
+        for value in _leaves(call):
+            if looked == LEAVES or len(context.text) > CONTEXT:
+                return found, max(looked, 1)
+            looked += 1
+            found += 1.0 if str(value).lower() in offered else _value_share(context, value)
+    return found, looked
+
+
+def _leaves(call: ToolCall) -> Iterator[str | int | float]:
+    """The strings and numbers of a call's arguments; nothing where they are no JSON or longer than is read."""
+    if len(call.arguments) > HEAD + TAIL:
+        return
+    try:
+        stack = [msgspec.json.decode(call.arguments)]
+    except (ValueError, RecursionError):
+        return
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            stack += value.values()
+        elif isinstance(value, list):
+            stack += value
+        elif isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+            yield value
+
+
+def _value_share(context: _Context, value: str | int | float) -> float:
+    if not isinstance(value, str):
+        number = f"{abs(value):.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(abs(value))
+        return float(context.holds(number) or context.spells(number))
+    lower = value[:300].lower()
+    if lower in context.lower:
+        return 1.0
+    words = _WORD.findall(_DATE.sub(r"\1 \3", lower))  # months are written in letters as often as not
+    held = [word in context.words or _inflected(context, word) or _numeral(context, word) for word in words]
+    return sum(held) / len(held) if held else 0.0
+
+
+def _inflected(context: _Context, word: str) -> bool:
+    return len(word) > 3 and (f"{word}s" in context.words or word[:-1] in context.words)
+
+
+def _numeral(context: _Context, word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < LONG and (context.holds(word) or context.spells(word))

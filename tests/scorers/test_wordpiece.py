@@ -1,0 +1,141 @@
+"""Cutting text into the pieces of a vocabulary."""
+
+from __future__ import annotations
+
+import random
+import string
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tierwise.scorers.wordpiece import LIMIT, WordPiece, split
+
+VOCABULARY = (
+    *("[PAD]", "[UNK]", "[CLS]", "where", "is", "my", "card", "##s", "un", "##aff", "##able", "'", ".", ","),
+    *(
+        "don",
+        "t",
+        "cafe",
+        "\u4e2d",
+        "\u6587",
+        "5",
+        "##\u20ac",
+        "$",
+        "a",
+        "##a",
+        "[",
+        "]",
+        "pad",
+        "##ss",
+        "stras",
+        "##e",
+    ),
+)
+PIECES = WordPiece(VOCABULARY)
+# Letters whose two cases fold to each other; some others (the German sharp s) become two letters in upper case.
+LETTERS = string.ascii_letters + "éÉñÑüÜøØжЖωΩ"
+TEXTS = st.text(st.sampled_from(LETTERS + string.digits + string.punctuation + " \n\t中文€"), max_size=200)
+
+
+def pieces(text: str) -> list[str]:
+    return [VOCABULARY[number] for number in PIECES.ids(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        ("", []),
+        ("  \n\t ", []),
+        ("Where is my card?", ["where", "is", "my", "card", "[UNK]"]),
+        ("CARDS", ["card", "##s"]),
+        ("unaffable", ["un", "##aff", "##able"]),
+        ("unaffablex", ["[UNK]"]),
+        ("Don\u2019t", ["don", "'", "t"]),
+        ('\u00abcard\u00bb, "card"', ["'", "card", "'", ",", "'", "card", "'"]),
+        ("Café cafe\u0301", ["cafe", "cafe"]),
+        ("\u4e2d\u6587card", ["\u4e2d", "\u6587", "card"]),
+        ("5\u20ac $5", ["5", "##\u20ac", "$", "5"]),
+        ("[PAD]", ["[", "pad", "]"]),
+        ("##s", ["[UNK]", "[UNK]", "[UNK]"]),
+        ("ca\u00adrd ca\x00rd ca\u200brd", ["card", "card", "card"]),
+        ("my\u00a0card\u3000is\x0cmy\u2028card", ["my", "card", "is", "my", "card"]),
+        ("\ud800\udfff\ufffd", []),
+        ("a" * 100, ["a", *["##a"] * 99]),
+        ("a" * 101, ["[UNK]"]),
+    ],
+)
+def test_text_is_cut_as_bert_does(text: str, cut: list[str]) -> None:
+    """Lower case, no accents, marks and ideographs alone, the longest piece first, unknown words whole."""
+    assert pieces(text) == cut
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS)
+def test_case_does_not_matter(text: str) -> None:
+    """Capitals, small letters and swapped ones are cut alike."""
+    assert split(text) == split(text.upper()) == split(text.swapcase())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(st.sampled_from(LETTERS + "'!?"), min_size=1, max_size=8), max_size=20), st.randoms())
+def test_spacing_does_not_matter(words: list[str], chance: random.Random) -> None:
+    """How much white space there is, and of which kind, changes nothing."""
+    spaced = "".join(word + chance.choice([" ", "  ", "\n", "\t \r\n", "\u00a0", "\u3000"]) for word in words)
+    assert split(f" {spaced}") == split(" ".join(words))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.sampled_from('"\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u2039\u203a\u02bc\u2032\uff02\uff07'))
+def test_the_style_of_quotes_does_not_matter(text: str, quote: str) -> None:
+    """Any quotation mark or apostrophe counts as the plain one."""
+    assert split(text.replace("'", quote)) == split(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_is_cut(text: str) -> None:
+    """Whatever the characters, lone surrogates included, every number is one of the vocabulary, the same each time."""
+    numbers = PIECES.ids(text)
+    assert all(0 <= number < len(VOCABULARY) for number in numbers)
+    assert numbers == WordPiece(VOCABULARY).ids(text)
+
+
+def test_only_the_first_characters_are_read() -> None:
+    """What stands after the limit changes nothing, and white space does not use the limit up."""
+    read = "card " * (LIMIT // 5)
+    assert PIECES.ids(read + "where") == PIECES.ids(read)
+    assert len(PIECES.ids(read)) == LIMIT // 5
+    assert PIECES.ids(read.replace(" ", "\n  ") + "where") == PIECES.ids(read)
+
+
+@pytest.mark.parametrize("vocabulary", [(), ("a", "b"), ("[UNK]", *map(str, range(0xD800)))])
+def test_what_is_no_vocabulary_is_refused(vocabulary: tuple[str, ...]) -> None:
+    """A vocabulary needs a piece for the unknown, and numbers that fit."""
+    with pytest.raises(ValueError, match="a vocabulary has"):
+        WordPiece(vocabulary)
+
+
+NOISE = "".join(random.Random(1).choices(string.ascii_lowercase, k=1_000_000))  # noqa: S311 - noise, no secret
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 1_000_000,
+        " " * 1_000_000,
+        "!?" * 500_000,
+        "\ud800" * 1_000_000,
+        "\u0301" * 1_000_000,
+        "".join(map(chr, range(0x4E00, 0x9FFF))),
+        " ".join(NOISE[at : at + 99] for at in range(0, 1_000_000, 99)),
+        " ".join("a" * length for length in range(1, 101)) * 100,
+    ],
+    ids=["word", "space", "marks", "surrogates", "accents", "ideographs", "noise", "pieces"],
+)
+def test_hostile_text_takes_little_time(text: str) -> None:
+    """However long or odd a text is, it costs milliseconds; the bound is generous, for machines that are busy."""
+    start = time.process_time()
+    PIECES.ids(text)
+    assert time.process_time() - start < 1
