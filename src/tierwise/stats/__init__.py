@@ -1,0 +1,1 @@
+"""Pure statistics: frontiers, intervals, bounds, certificates. Randomness comes in as a numpy Generator."""
