@@ -206,3 +206,34 @@ def test_no_route(folder: Path) -> None:
     found = ask(folder, WORDS)
     assert found.exit_code == 2
     assert "no route is configured" in found.stderr
+
+
+def test_second_opinions(folder: Path) -> None:
+    """Who was asked about the draft, what they said, what it cost, and what the comparison came to."""
+    others = "".join(
+        f'[models.{name}]\nprovider = "scripted"\nscript = "{name}.json"\nprice = {{ input = 3, output = 4 }}\n'
+        for name in ("left", "right")
+    )
+    route = '[routes.agree]\ntiers = ["cheap", "premium"]\nmode = "enforce"\nuncertified = "agreement"\n'
+    (folder / "c.toml").write_text(CONFIG + others + route + 'opinions = ["left", "right"]\n')
+    for name, answer in (("left", "The answer is 42."), ("right", "The answer is 41.")):
+        (folder / f"{name}.json").write_text(json.dumps([{"text": answer, "input_tokens": 10, "output_tokens": 5}]))
+    (folder / "cheap.json").write_text(
+        json.dumps([{"text": "The answer is 42.", "input_tokens": 10, "output_tokens": 6}])
+    )
+    story = trail(folder, "Six times seven?", "--route", "agree")
+    draft, left, right, premium = story["steps"]
+    assert [step["role"] for step in story["steps"]] == ["draft", "opinion", "opinion", "premium"]
+    assert (left["outcome"], left["rule"], left["cost_usd"]) == ("consulted", "about:cheap", "0.000050000")
+    assert (right["text"], right["checks"], right["score"]) == ("The answer is 41.", [], None)
+    agreement = {check["check"]: check for check in draft["checks"]}["agreement"]
+    assert (agreement["passed"], agreement["value"]) == (False, 0.5)
+    assert story["decision"] == "escalated:check:agreement"
+    total = sum(int(step["cost_usd"].replace(".", "")) for step in story["steps"])
+    assert int(story["cost_usd"].replace(".", "")) == total
+    assert premium["outcome"] == "served"
+    shown = ask(folder, "Six times seven?", "--route", "agree").stderr
+    assert "agreement FAILED (1 of 2 opinions agree)" in shown
+    assert "opinion of right: The answer is 41." in shown
+    assert "about:cheap" in shown
+    assert "consulted" in shown

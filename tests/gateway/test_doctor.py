@@ -8,8 +8,10 @@ import os
 import socket
 from pathlib import Path
 
+from tests.gateway.test_trained import Artefact
 from tierwise.gateway.doctor import Finding, examine, failed, local_weights
 from tierwise.gateway.settings import load, read_environment
+from tierwise.types import Thresholds
 
 HOSTED = '[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n[routes.r]\ntiers = ["m"]\n'
 WEIGHTS = b"not really a model" * 100
@@ -148,3 +150,43 @@ def test_scripts_and_routes(tmp_path: Path) -> None:
     assert found["config"].level == "warn"
     (tmp_path / "d.json").write_text('[{"text": "yes"}]', encoding="utf-8")
     assert checked(tmp_path, text)["model d"].detail == f"1 scripted answer from {tmp_path / 'd.json'}"
+
+
+ROUTE = HOSTED.replace('tiers = ["m"]', 'tiers = ["m", "top"]') + "{more}\n"
+ROUTE += (
+    '[models.top]\nprovider = "scripted"\nscript = "s.json"\n[models.other]\nprovider = "scripted"\nscript = "s.json"\n'
+)
+
+
+def test_others_whom_nobody_asks(tmp_path: Path) -> None:
+    """Opinions and a judge that no rule of their route asks are pointed out; without them a route is no finding."""
+    found = checked(tmp_path, ROUTE.format(more='opinions = ["other"]\njudge = "top"'))
+    assert found["opinions of r"].level == found["judge of r"].level == "warn"
+    assert "agreement" in found["opinions of r"].remedy
+    asked = checked(tmp_path, ROUTE.format(more='opinions = ["other"]\nuncertified = "agreement"'))
+    assert not {"opinions of r", "judge of r", "route r"} & set(asked)
+
+
+def test_an_artefact_that_is_not_there(tmp_path: Path) -> None:
+    """The route could not be served."""
+    found = checked(tmp_path, ROUTE.format(more='trained = "none.npz"'))
+    assert found["route r"].level == "fail"
+
+
+def test_artefacts(tmp_path: Path) -> None:
+    """From which score on drafts are served; where nothing could be certified, that others are not asked either."""
+    path = tmp_path / "c.toml"
+    path.write_text(ROUTE.format(more='trained = "r.npz"\nopinions = ["other"]\njudge = "top"'), encoding="utf-8")
+
+    def about(thresholds: Thresholds | None) -> dict[str, Finding]:
+        artefact = Artefact(tiers=("m", "top"), thresholds=thresholds)
+        return {finding.what: finding for finding in examine(path, read_environment({}), lambda path: artefact)}
+
+    good = about(Thresholds(0.8125, 0.5, 0.8125))
+    assert good["route r"] == Finding(
+        "ok", "route r", f"{tmp_path / 'r.npz'}: drafts are served from a score of 0.812 on"
+    )
+    assert "judge of r" not in good
+    none = about(None)
+    assert {none[what].level for what in ("route r", "opinions of r", "judge of r")} == {"warn"}
+    assert "nothing could be certified" in none["route r"].detail

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tierwise.gateway.keys import digest, mint
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.ports import Batch
-from tierwise.types import Answer, Chunk, Key, Model, Request, Verdict
+from tierwise.types import Answer, Chunk, Evidence, Key, Model, Request, Verdict
 
 LONG = "".join(f" parcel{number}" for number in range(40))
 DEGRADE = 'premium_down = "draft"'
@@ -128,7 +128,13 @@ async def test_a_tier_whose_wire_can_not_say_it(tmp_path: Path, stream: bool) ->
 class Erring:
     """A scorer that can't score."""
 
-    def score(self, request: Request, draft: Answer | None) -> Verdict:
+    def score(
+        self,
+        request: Request,
+        draft: Answer | None,
+        opinions: Sequence[Answer] | None = None,
+        judged: Evidence | None = None,
+    ) -> Verdict:
         raise CheckFailed("out of order")
 
 
@@ -190,7 +196,7 @@ async def test_a_check_that_errs(tmp_path: Path, stream: bool) -> None:
 
 async def test_a_router_that_errs(tmp_path: Path) -> None:
     """Premium answers."""
-    async with opened(tmp_path, "none", router=Erring()) as (url, headers, _):
+    async with opened(tmp_path, "none", routers={"support": Erring()}) as (url, headers, _):
         status, _, said_headers = await post(url, headers, stream=True)
         assert (status, said_headers["x-tierwise-decision"]) == (200, "router:erred")
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tierwise.errors import ConfigError
 from tierwise.gateway.settings import BASE_URLS, Config, load, pepper, pepper_path, read_environment
 from tierwise.gateway.toml_check import key_lines
+from tierwise.types import Vector
 
 HASH = "ab" * 32
 PROVIDERS = "openai, anthropic, deepseek, local, scripted"
@@ -61,7 +62,9 @@ def test_defaults(tmp_path: Path) -> None:
     route = found.routes["support"]
     assert (route.mode, route.uncertified, route.hold, route.premium_down) == ("observe", "observe", "draft", "refuse")
     assert (route.max_harm, route.confidence, route.window, route.audit) == (0.03, 0.95, 48, 0.02)
-    assert (route.checks.min_logprob, route.checks.max_repeats) == (-1.0, 4)
+    assert (route.checks.min_logprob, route.checks.max_repeats, route.checks.vectors) == (-1.0, 4, ())
+    assert (route.opinions, route.opinion_form, route.judge, route.trained) == ((), "same", "", "")
+    assert (route.escalate_above, route.usd_per_second) == (0.5, 0.0)
     cheap = found.models["cheap"]
     assert (cheap.base_url, cheap.api_key_env) == (BASE_URLS["deepseek"], "DEEPSEEK_API_KEY")
     assert (cheap.price, cheap.max_output, cheap.context, cheap.logprobs) == (None, 4096, None, False)
@@ -100,7 +103,12 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         limits = {{ connect = 1, first_token = 2.5, idle = 3, total = 4 }}
         [routes.r]
         tiers = ["local", "vllm"]
-        opinions = []
+        opinions = ["demo"]
+        opinion_form = "code"
+        judge = "third"
+        trained = "models/r.npz"
+        escalate_above = 0.25
+        usd_per_second = 0.001
         mode = "enforce"
         uncertified = "checks"
         max_harm = 0.01
@@ -110,7 +118,10 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         audit = 0
         floor = ["legal"]
         premium_down = "draft"
-        checks = {{ min_logprob = -0.5, max_repeats = 2 }}
+        checks = {{ min_logprob = -0.5, max_repeats = 2, vectors = [{{ expect = "a", when = "b", absent = true }}] }}
+        [models.third]
+        provider = "scripted"
+        script = "/etc/third.json"
         """,
     )
     local, demo, vllm = found.models["local"], found.models["demo"], found.models["vllm"]
@@ -128,7 +139,11 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
     assert demo.script == str(tmp_path / "demo.json")
     assert (vllm.base_url, vllm.api_key_env, vllm.logprobs) == ("http://10.0.0.5:8000/v1", "", True)
     assert msgspec.structs.astuple(vllm.limits) == (1.0, 2.5, 3.0, 4.0)
-    assert (found.routes["r"].floor, found.routes["r"].checks.min_logprob) == (("legal",), -0.5)
+    route = found.routes["r"]
+    assert (route.floor, route.checks.min_logprob) == (("legal",), -0.5)
+    assert [vector.vector() for vector in route.checks.vectors] == [Vector("a", "b", True)]
+    assert (route.opinions, route.opinion_form, route.judge) == (("demo",), "code", "third")
+    assert (route.trained, route.escalate_above, route.usd_per_second) == (str(tmp_path / "models/r.npz"), 0.25, 0.001)
 
 
 def test_a_key_is_only_sent_home_unless_it_is_named(tmp_path: Path) -> None:
@@ -187,14 +202,6 @@ mode = "enforced"
         ('tiers = ["cheap"]\nwindow = true', "window: expected a whole number, got true or false"),
         ('tiers = ["cheap"]\nhold = 1', "hold: expected one of draft, window, none, got a whole number"),
         ('tiers = ["cheap"]\nchecks = 1', "checks: expected a table, got a whole number"),
-        (
-            'tiers = ["cheap"]\nuncertified = "agreement"',
-            'uncertified: second opinions are not in this version yet; use uncertified = "checks" or "observe"',
-        ),
-        (
-            'tiers = ["cheap"]\nopinions = ["premium"]',
-            'opinions: second opinions are not in this version yet; use uncertified = "checks" or "observe"',
-        ),
     ],
 )
 def test_mistakes_in_a_route(tmp_path: Path, line: str, said: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tierwise.gateway.catalogue import ceiling, lookup
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import Snapshot, build
-from tierwise.types import Checks, Model, Price, Route
+from tierwise.types import Checks, Model, Price, Route, Vector
 
 TEXT = """\
 [models.cheap]
@@ -38,7 +38,12 @@ window = 5
 audit = 0.5
 floor = ["legal", "legal"]
 premium_down = "draft"
-checks = { min_logprob = -2, max_repeats = 9 }
+opinions = ["own"]
+opinion_form = "reason"
+judge = "demo"
+escalate_above = 0.25
+usd_per_second = 0.0000001
+checks = { min_logprob = -2, max_repeats = 9, vectors = [{ expect = "yes" }] }
 """
 
 
@@ -74,6 +79,11 @@ def test_routes(tmp_path: Path) -> None:
             audit=0.5,
             floor=frozenset({"legal"}),
             premium_down="draft",
-            checks=Checks(-2.0, 9),
+            checks=Checks(-2.0, 9, (Vector("yes"),)),
+            opinions=(found.models["own"],),
+            opinion_form="reason",
+            judge=found.models["demo"],
+            escalate_above=0.25,
+            nanos_per_second=100,
         )
     }

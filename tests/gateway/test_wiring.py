@@ -20,7 +20,7 @@ from tierwise.providers.anthropic import AnthropicProvider
 from tierwise.providers.local import LocalProvider
 from tierwise.providers.openai import OpenAIProvider
 from tierwise.providers.scripted import ScriptedProvider
-from tierwise.types import Answer, Message, Request
+from tierwise.types import Answer, Choice, Message, Request
 
 CONFIG = """
 [models.o]
@@ -53,6 +53,9 @@ script = "script.json"
 [routes.strict]
 tiers = ["o", "a"]
 checks = {{ max_repeats = 2 }}
+[routes.asking]
+tiers = ["o", "a"]
+opinions = ["s"]
 """
 KEYS = {"O_KEY": "key-of-o", "D_KEY": "key-of-d", "A_KEY": "key-of-a"}
 
@@ -120,9 +123,24 @@ async def test_a_route_s_checks_are_its_verifier_s(tmp_path: Path) -> None:
     """Each route judges by its own thresholds."""
     async with opened(tmp_path) as (engine, _):
         assert engine.snapshot.routes["strict"].checks.max_repeats == 2
-        assert set(engine.verifiers) == {"strict"}
+        assert set(engine.verifiers) == set(engine.routers) == {"strict", "asking"}
         request = Request(id="r", asked="strict", messages=(Message("user", "hi"),))
         assert engine.verifiers["strict"].score(request, Answer("o", ())).score == 0.0
+
+
+async def test_open_answers_are_compared_by_meaning(tmp_path: Path) -> None:
+    """Where others are asked, the verifier has the encoder: the same in other words agrees, something else does not."""
+    texts = (
+        "The invoice was paid twice, so we send the second payment back to your bank account within five days.",
+        "Because you paid the invoice twice, we send the second payment back to your bank account within five days.",
+        "Our office in the old town is closed on public holidays; please ring the bell at the side entrance instead.",
+    )
+    request = Request(id="r", asked="asking", messages=(Message("user", "What happens now?"),))
+    draft, same, other = (Answer("o", (Choice(text, finish="stop"),)) for text in texts)
+    async with opened(tmp_path) as (engine, _):
+        verifier = engine.verifiers["asking"]
+        assert verifier.score(request, draft, (same,)).score == 1.0
+        assert verifier.score(request, draft, (same, other)).score == 0.0
 
 
 async def test_a_script_that_is_not_there(tmp_path: Path) -> None:

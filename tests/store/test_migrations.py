@@ -9,7 +9,7 @@ import pytest
 from tests.store.audit import query
 from tests.store.clock import ManualClock
 from tierwise.errors import StoreError
-from tierwise.store.migrations import MIGRATIONS
+from tierwise.store.migrations import APPLICATION, MIGRATIONS
 from tierwise.store.sqlite import open_sqlite
 
 
@@ -43,3 +43,28 @@ async def test_a_file_that_is_no_database_is_refused(path: Path, clock: ManualCl
     path.write_bytes(b"Dear diary, " * 100)
     with pytest.raises(StoreError, match="not a SQLite database"):
         await open_sqlite(path, clock=clock, instance="i1")
+
+
+_ENTRY = "INSERT INTO entries VALUES ('r', ?, 'm', 'm-1', ?, 1, 2, 0, 0, 0, NULL, 7, 'computed', ?, 'why', 1.5, 2.5)"
+
+
+async def test_entries_of_the_first_schema_are_kept(path: Path, clock: ManualClock) -> None:
+    """Their table is made anew for second opinions and judges, and stays append-only."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        MIGRATIONS[0](conn)
+        conn.execute(f"PRAGMA application_id = {APPLICATION}")
+        conn.execute("PRAGMA user_version = 1")
+        conn.executemany(_ENTRY, [(0, "draft", "rejected"), (1, "premium", "served")])
+        before = conn.execute("SELECT * FROM entries").fetchall()
+        for role, outcome in (("judge", "served"), ("draft", "consulted")):
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                conn.execute(_ENTRY, (2, role, outcome))
+    await (await open_sqlite(path, clock=clock, instance="i1")).close()
+    assert query(path, "SELECT * FROM entries") == before
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.executemany(_ENTRY, [(2, "opinion", "consulted"), (3, "judge", "consulted")])
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            conn.execute(_ENTRY, (4, "guess", "consulted"))
+    for statement in ("DELETE FROM entries", "UPDATE entries SET nanos = 0"):
+        with pytest.raises(sqlite3.IntegrityError, match="entries is append-only"):
+            query(path, statement)

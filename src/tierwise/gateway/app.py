@@ -17,6 +17,7 @@ from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.run import CLIENT_LEFT, Live
+from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
 from tierwise.types import Decision, Model, Record, Route, Tenant
 
@@ -90,7 +91,7 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     headers = exchange.scope.headers
     request = openai_chat.decode_request(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
     route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
-    live = Live(app.engine, request, route, exchange.tenant)
+    live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     watch = Watch(exchange.proto)
     app.watches.add(watch)
     try:

@@ -17,6 +17,7 @@ from tierwise.core.cascade import Outcome
 from tierwise.dialects import openai_chat
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.app import dollars
+from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import new_id
 from tierwise.gateway.run import Live
@@ -33,6 +34,7 @@ class Check(msgspec.Struct, frozen=True):
     check: str
     passed: bool | None
     detail: str
+    value: float | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -138,7 +140,7 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
 
 def trail(outcome: Outcome, record: Record, said: Sequence[str]) -> Trail:
     """The story as told by what was decided, what was booked, and what each attempt `said`."""
-    decisions = {step.model: step.decision for step in reversed(outcome.trail)}
+    decisions = {step.model: step.decision for step in reversed(outcome.trail)}  # of tiers, not of who was consulted
     return Trail(
         request_id=record.request_id,
         route=record.route,
@@ -146,7 +148,8 @@ def trail(outcome: Outcome, record: Record, said: Sequence[str]) -> Trail:
         decision=outcome.decision.rule,
         text=outcome.answer.text,
         steps=tuple(
-            _step(entry, decisions.get(entry.model), text) for entry, text in zip(record.entries, said, strict=True)
+            _step(entry, None if entry.role in ASIDE else decisions.get(entry.model), text)
+            for entry, text in zip(record.entries, said, strict=True)
         ),
         cost_usd=dollars(record.nanos),
         baseline_usd=dollars(record.baseline_nanos),
@@ -164,7 +167,7 @@ def _step(entry: Entry, decision: Decision | None, text: str) -> Step:
         rule=entry.rule,
         text=text,
         score=decision.score if decision else None,
-        checks=tuple(Check(*msgspec.structs.astuple(item)) for item in decision.evidence) if decision else (),
+        checks=tuple(Check(*msgspec.structs.astuple(item)) for item in (decision.evidence if decision else ())),
         input_tokens=entry.usage.input_tokens,
         output_tokens=entry.usage.output_tokens,
         cost_usd=dollars(entry.nanos),
@@ -189,7 +192,7 @@ def show(story: Trail, console: Console) -> None:
     for name in ("score", "tokens", "USD", "ms"):
         table.add_column(name, justify="right")
     for step in story.steps:
-        colour = {"served": "green", "rejected": "yellow"}.get(step.outcome, "red")
+        colour = {"served": "green", "rejected": "yellow", "consulted": "cyan"}.get(step.outcome, "red")
         table.add_row(
             step.model,
             step.role,
@@ -207,6 +210,8 @@ def show(story: Trail, console: Console) -> None:
             console.print(_found(step))
         if step.outcome == "rejected":
             console.print(Text(f"dropped draft of {step.model}: {_short(step.text)}", "dim"))
+        elif step.outcome == "consulted":
+            console.print(Text(f"{step.role} of {step.model}: {_short(step.text)}", "dim"))
     saved = f"-${story.saved_usd[1:]}" if story.saved_usd.startswith("-") else f"${story.saved_usd}"
     console.print(
         f"answered by [bold]{story.model}[/] ({story.decision}) in {story.total_ms:.0f} ms\n"

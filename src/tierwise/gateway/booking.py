@@ -11,12 +11,13 @@ from typing import Literal
 
 from tierwise.core import price
 from tierwise.core.join import join
-from tierwise.ports import Batch
+from tierwise.ports import Batch, Clock
 from tierwise.types import (
     Answer,
     Chunk,
     CostState,
     Decision,
+    Duty,
     Entry,
     Model,
     Price,
@@ -26,13 +27,16 @@ from tierwise.types import (
     Tenant,
 )
 
-Fate = Literal["served", "rejected", "failed", "cancelled"]
-Role = Literal["draft", "premium", "direct"]
+Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
+ASIDE = frozenset({"opinion", "judge"})  # duties of attempts that no client is ever answered by
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One call of a model. `fate` is "cancelled" until something better is known."""
+    """One call of a model. `fate` is "cancelled" until something better is known.
+
+    `duty` and `asked` are set where it was asked something else than to answer the client's request.
+    """
 
     model: Model
     stream: AsyncGenerator[Batch, None]
@@ -43,6 +47,14 @@ class Attempt:
     ended_ms: float | None = None
     fate: Fate = "cancelled"
     rule: str = "cancelled"
+    duty: Duty | None = None
+    asked: Request | None = None
+
+    def take(self, batch: Batch, clock: Clock) -> None:
+        """What has come."""
+        if self.first_ms is None and _speaks(batch):
+            self.first_ms = clock.monotonic_ms()
+        self.chunks += batch
 
     def answer(self, *, complete: bool) -> Answer:
         return join(self.model.name, self.chunks, complete=complete)
@@ -56,8 +68,9 @@ class Attempt:
             self.ended_ms = now_ms
             await self.stream.aclose()
 
-    def entry(self, role: Role, request: Request, ceiling: Price) -> Entry:
+    def entry(self, role: Duty, request: Request, ceiling: Price) -> Entry:
         """Its line of the ledger. What a provider did not count is estimated from what it has said."""
+        request = self.asked or request
         usage = next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage is not None), None)
         if usage is None and self.fate == "failed" and not self.chunks:
             usage = price.NOTHING  # a call that failed before its first word is not billed
@@ -67,7 +80,7 @@ class Attempt:
         return Entry(
             model=self.model.name,
             provider_model=self.model.model,
-            role=role,
+            role=self.duty or role,
             usage=counted,
             nanos=nanos,
             cost_state=state,
@@ -87,7 +100,7 @@ class Subject:
     tenant: Tenant
     started_ns: int
 
-    def role(self, model: Model) -> Role:
+    def role(self, model: Model) -> Duty:
         if len(self.route.tiers) == 1:
             return "direct"
         return "premium" if model.name == self.route.premium.name else "draft"
@@ -113,9 +126,15 @@ class Subject:
 
     def _baseline(self, entries: tuple[Entry, ...]) -> tuple[int, CostState]:
         """Where premium answered it is what premium cost; a request that got no answer would have cost nothing."""
-        last = next((entry for entry in reversed(entries) if entry.outcome in ("served", "cancelled")), None)
+        tried = [entry for entry in entries if entry.role not in ASIDE]
+        last = next((entry for entry in reversed(tried) if entry.outcome in ("served", "cancelled")), None)
         if last is None:
             return 0, "computed"
         if last.role != "draft":
             return last.nanos, last.cost_state
         return price.baseline(self.route.premium, last.usage, sum(entry.nanos for entry in entries))
+
+
+def _speaks(batch: Batch) -> bool:
+    """Many servers open a stream with an empty piece long before the first token."""
+    return any(chunk.text or chunk.reasoning or chunk.refusal or chunk.tool_calls for chunk in batch)

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.scoring import Open, open_artefact, scoring
 from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path
 from tierwise.gateway.snapshot import build
 from tierwise.providers import scripted
 from tierwise.providers.weights import Weights, find
-from tierwise.types import Price, Value
+from tierwise.types import Price, Route, Value
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -41,8 +42,8 @@ class Finding(Value, frozen=True):
     remedy: str = ""
 
 
-def examine(path: Path, environment: Environment) -> list[Finding]:
-    """Every check of the config file at `path`; where it does not load, only why not."""
+def examine(path: Path, environment: Environment, opened: Open = open_artefact) -> list[Finding]:
+    """Every check of the config file at `path`; where it does not load, only why not. `opened` reads artefacts."""
     try:
         config = load(path, environment.variables)
     except ConfigError as error:
@@ -57,6 +58,7 @@ def examine(path: Path, environment: Environment) -> list[Finding]:
         *_local(config, environment),
         *_scripts(config),
         *_prices(config, environment),
+        *_routes(config, environment, opened),
         _port(config),
         _store(config),
         _pepper(config, environment),
@@ -168,6 +170,43 @@ def _prices(config: Config, environment: Environment) -> Iterator[Finding]:
 
 def _rates(price: Price) -> str:
     return f"{_usd(price.input)} in, {_usd(price.output)} out per million tokens ({price.source})"
+
+
+# ------------------------------------------------------------------ routes
+
+
+def _routes(config: Config, environment: Environment, opened: Open) -> Iterator[Finding]:
+    for name, route in build(config, environment).routes.items():
+        table = config.routes[name]
+        try:
+            served = scoring(route, table, opened).route
+        except ConfigError as error:
+            for problem in error.problems:
+                yield Finding("fail", f"route {name}", problem, "correct `trained`, or train the route anew")
+            continue
+        if table.trained:
+            yield _trained(served, table.trained)
+        yield from _never_asked(served)
+
+
+def _trained(route: Route, path: str) -> Finding:
+    what = f"route {route.name}"
+    if route.thresholds is None:
+        detail = f"nothing could be certified for {path}: `uncertified` decides"
+        return Finding("warn", what, detail, "train it on more outcomes, or with a better cheap tier")
+    return Finding("ok", what, f"{path}: drafts are served from a score of {route.thresholds.accept:.3f} on")
+
+
+def _never_asked(route: Route) -> Iterator[Finding]:
+    """Others who are configured, and whom no rule of the route ever asks."""
+    if route.thresholds is not None:
+        return
+    if route.opinions and route.uncertified != "agreement":
+        remedy = 'uncertified = "agreement", or a trained verifier (`trained`)'
+        yield Finding("warn", f"opinions of {route.name}", "they are never asked", remedy)
+    if route.judge is not None:
+        detail = "is never asked: only a trained verifier has an uncertain band"
+        yield Finding("warn", f"judge of {route.name}", detail, "a trained verifier (`trained`)")
 
 
 # ------------------------------------------------------------------ the machine

@@ -6,11 +6,12 @@ Knows no client wire. `Engine.route` says what a client's `model` means; `run.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from tierwise.errors import BadRequest, NotFound
+from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.ports import Clock, Provider, Scorer, Store
 from tierwise.types import Record, Route
@@ -23,9 +24,11 @@ class Engine:
     snapshot: Snapshot
     providers: Mapping[str, Provider]  # by configured model name
     verifiers: Mapping[str, Scorer]  # by route name
-    router: Scorer
+    routers: Mapping[str, Scorer]  # by route name
     store: Store
     clock: Clock
+    patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
+    sessions: Sessions = field(default_factory=Sessions)
 
     def route(self, asked: str, mode: str | None = None) -> Route:
         """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""

@@ -10,14 +10,28 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tierwise.core import price
-from tierwise.core.cascade import Call, Drop, Outcome, Reserve, Resume, Score, Serve, Verify, Wish, cascade
+from tierwise.core.cascade import (
+    Call,
+    Consult,
+    Drop,
+    Judge,
+    Outcome,
+    Reserve,
+    Resume,
+    Score,
+    Serve,
+    Verify,
+    Wish,
+    cascade,
+)
 from tierwise.core.join import tokens
 from tierwise.errors import TierwiseError
-from tierwise.gateway.booking import Attempt, Subject
+from tierwise.gateway import sessions
+from tierwise.gateway.booking import ASIDE, Attempt, Subject
+from tierwise.gateway.consult import Panel, bound
 from tierwise.gateway.engine import Engine
 from tierwise.ports import Batch
-from tierwise.types import Answer, Decision, Model, Record, Request, Reservation, Route, Tenant
+from tierwise.types import Answer, Decision, Duty, Model, Record, Request, Reservation, Route, Tenant
 
 CLIENT_LEFT = 499  # the status that proxies commonly log for a client that closed its connection
 LOOKS = 4  # how often a window is looked at while it fills: a bad beginning need not be paid for to its end
@@ -34,10 +48,16 @@ class Sink(Protocol):
 
 
 class Live:
-    """One request on its way: `run` it, then `book` it, whatever happened."""
+    """One request on its way: `run` it, then `book` it, whatever happened.
 
-    def __init__(self, engine: Engine, request: Request, route: Route, tenant: Tenant) -> None:
+    `session` is the client's name of the conversation that the request belongs to, where it gave one.
+    """
+
+    def __init__(self, engine: Engine, request: Request, route: Route, tenant: Tenant, session: str = "") -> None:
         self.engine = engine
+        self._conversation = sessions.conversation(request, route, tenant, session)
+        if self._conversation is not None and (session or sessions.begun(request)):
+            request = engine.sessions.resume(request, self._conversation)
         self.request = request
         self.route = route
         self.tenant = tenant
@@ -45,6 +65,7 @@ class Live:
         self.outcome: Outcome | None = None
         self.booked = False
         self.flowed = False  # text is out: no error can be hidden from the client now
+        self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._sink: Sink | None = None
         self._reserved: Awaitable[None] | None = None
         self._started_ns = engine.clock.now_ns()
@@ -76,6 +97,8 @@ class Live:
         self.outcome = outcome
         if self._reserved is not None:
             await self._reserved
+        if self._conversation is not None:
+            self.engine.sessions.remember(self._conversation, outcome.answer.model)
         return outcome
 
     def book(self, status: int, rule: str) -> Record:
@@ -92,26 +115,34 @@ class Live:
         match step:
             case Call():
                 return await self._call(step)
-            case Verify(answer):
-                return self.engine.verifiers[self.route.name].score(self.request, answer)
+            case Verify(answer, opinions, judged):
+                return self.engine.verifiers[self.route.name].score(self.request, answer, opinions, judged)
             case Serve(answer, decision):
                 return await self._serve(answer, decision)
-            case Reserve(models):
-                return await self._reserve(models, size)
+            case Reserve():
+                return await self._reserve(step, size)
             case Resume(decision):
-                return await self._resume(self.attempts[-1], decision)
+                return await self._resume(self._current, decision)
             case Drop(decision):
-                self.attempts[-1].settle("rejected", decision.rule)
-                return await self.attempts[-1].close(self.engine.clock.monotonic_ms())
+                self._current.settle("rejected", decision.rule)
+                return await self._current.close(self.engine.clock.monotonic_ms())
             case Score():
-                return self.engine.router.score(self.request, None)
+                return self.engine.routers[self.route.name].score(self.request, None)
+            case Consult(models):
+                return await self._panel.consult(self.request, self.route, models, self._current.model.name)
+            case Judge():
+                return await self._panel.judge(self.request, step)
 
-    async def _reserve(self, models: tuple[Model, ...], size: int) -> None:
+    @property
+    def _panel(self) -> Panel:
+        return Panel(self._start, self.engine.clock, self.engine.patience)
+
+    async def _reserve(self, step: Reserve, size: int) -> None:
         """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns.
 
         Not while the ledger fails: a call would be paid for and its answer could not be served.
         """
-        nanos = price.bound(self.request, size, models, self.engine.snapshot.ceiling)
+        nanos = bound(step, self.request, self.route, size, self.engine.snapshot.ceiling)
         budget = self.tenant.budget_nanos
         pending = self.engine.store.reserve(
             Reservation(self.request.id, self.tenant.key_id, self.route.name, nanos, self._started_ns, budget)
@@ -122,30 +153,31 @@ class Live:
             await pending
 
     async def _call(self, step: Call) -> Answer:
-        request = self.request
+        attempt = self._current = self._start(step.model, self.request)
+        attempt.decision = step.decision
+        return await self._drain(attempt, _next_look(attempt, self.route) if step.hold == "window" else None)
+
+    def _start(self, model: Model, request: Request, duty: Duty | None = None) -> Attempt:
         if self.tenant.budget_nanos is not None and request.max_output is None:
             # a budget only holds where every answer ends by what was reserved for it
-            request = msgspec.structs.replace(request, max_output=step.model.max_output)
-        stream = self.engine.providers[step.model.name].stream(step.model, request)
-        attempt = Attempt(step.model, stream, self.engine.clock.monotonic_ms(), step.decision)
+            request = msgspec.structs.replace(request, max_output=model.max_output)
+        stream = self.engine.providers[model.name].stream(model, request)
+        attempt = Attempt(model, stream, self.engine.clock.monotonic_ms(), duty=duty, asked=request if duty else None)
         self.attempts.append(attempt)
-        return await self._drain(attempt, self._next_look(attempt) if step.hold == "window" else None)
+        return attempt
 
     async def _resume(self, attempt: Attempt, decision: Decision | None) -> Answer:
         if decision is None:
-            return await self._drain(attempt, self._next_look(attempt))
+            return await self._drain(attempt, _next_look(attempt, self.route))
         attempt.decision = decision
         await self._out(attempt, tuple(attempt.chunks))
         return await self._drain(attempt, None)
 
     async def _serve(self, answer: Answer, decision: Decision) -> None:
-        attempt = next(item for item in self.attempts if item.model.name == answer.model)
+        attempt = next(item for item in self.attempts if item.model.name == answer.model and item.duty not in ASIDE)
         attempt.decision = decision
         attempt.settle("served", decision.rule)
         await self._out(attempt, answer.chunks)
-
-    def _next_look(self, attempt: Attempt) -> int:
-        return tokens(attempt.chunks) + max(self.route.window // LOOKS, 1)
 
     async def _drain(self, attempt: Attempt, look: int | None) -> Answer:
         """Take the stream to its end, or until `look` tokens have come, for the plan to have a look."""
@@ -153,9 +185,7 @@ class Live:
         seen = tokens(attempt.chunks) if look is not None else 0
         try:
             async for batch in attempt.stream:
-                if attempt.first_ms is None and _speaks(batch):
-                    attempt.first_ms = clock.monotonic_ms()
-                attempt.chunks += batch
+                attempt.take(batch, clock)
                 if attempt.decision is not None:
                     await self._out(attempt, batch)
                 elif look is not None and (seen := seen + tokens(batch)) >= look:
@@ -179,6 +209,6 @@ class Live:
         await self._sink.send(batch)
 
 
-def _speaks(batch: Batch) -> bool:
-    """Many servers open a stream with an empty piece long before the first token."""
-    return any(chunk.text or chunk.reasoning or chunk.refusal or chunk.tool_calls for chunk in batch)
+def _next_look(attempt: Attempt, route: Route) -> int:
+    """The number of tokens at which the plan looks at a window again."""
+    return tokens(attempt.chunks) + max(route.window // LOOKS, 1)

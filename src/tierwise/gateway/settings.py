@@ -12,14 +12,15 @@ import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.toml_check import Problems, nearest, read
-from tierwise.types import Hold, Mode, ProviderName, Uncertified
+from tierwise.gateway.route_table import RouteTable, Table, check_name, check_route
+from tierwise.gateway.toml_check import Problems, read
+from tierwise.types import ProviderName
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
@@ -35,16 +36,11 @@ KEY_NAMES: Mapping[str, str] = {
     "anthropic": "ANTHROPIC_API_KEY",
 }
 
-_NAME = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _PEPPER_BYTES = 32
 _MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the file's tables."""
 
 
 class Server(Table, frozen=True):
@@ -96,27 +92,7 @@ class ModelTable(Table, frozen=True):
     script: str = ""  # a scripted model's answers, a JSON file
 
 
-class ChecksTable(Table, frozen=True):
-    min_logprob: Annotated[float, msgspec.Meta(le=0)] = -1.0  # mean natural logarithm a token
-    max_repeats: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 4
-
-
-class RouteTable(Table, frozen=True):
-    tiers: tuple[str, ...]  # names of models, cheapest first; the last is the premium
-    opinions: tuple[str, ...] = ()
-    mode: Mode = "observe"
-    uncertified: Uncertified = "observe"
-    max_harm: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.03
-    confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] = 0.95
-    hold: Hold = "draft"
-    window: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 48  # tokens
-    audit: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02  # share of the served drafts
-    floor: tuple[str, ...] = ()  # tags that always get the premium
-    premium_down: Literal["refuse", "draft"] = "refuse"
-    checks: ChecksTable = ChecksTable()
-
-
-class File(Table, frozen=True):
+class File(msgspec.Struct, frozen=True, kw_only=True):
     """The file as it is written."""
 
     server: Server = Server()
@@ -200,8 +176,12 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     _check_store(file.store, problems)
     for name, model in file.models.items():
         _check_model(name, model, problems)
+    identities = {
+        name: (model.provider, model.model or name, model.base_url.rstrip("/") or BASE_URLS.get(model.provider, ""))
+        for name, model in file.models.items()
+    }
     for name, route in file.routes.items():
-        _check_route(name, route, file, problems)
+        check_route(name, route, identities, problems)
     problems.stop()
     folder = path.absolute().parent
     return Config(
@@ -209,7 +189,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         server=file.server,
         store=file.store,
         models={name: _complete(name, model, folder) for name, model in file.models.items()},
-        routes=file.routes,
+        routes={name: route.complete(folder) for name, route in file.routes.items()},
     )
 
 
@@ -306,7 +286,7 @@ def _check_store(store: StoreTable, problems: Problems) -> None:
 
 def _check_model(name: str, model: ModelTable, problems: Problems) -> None:
     path = ("models", name)
-    _check_name(path, name, problems)
+    check_name(path, name, problems)
     if not model.model and model.provider in BASE_URLS:
         problems.add(path, "`model` is missing: the provider's own name for it")
     if model.base_url and model.provider not in BASE_URLS:
@@ -338,30 +318,6 @@ def _check_sources(path: tuple[str, ...], model: ModelTable, problems: Problems)
         problems.add(path, "a scripted model needs `script`: the JSON file with its answers")
     elif model.provider != "scripted" and model.script:
         problems.add((*path, "script"), "only a scripted model has a script")
-
-
-def _check_route(name: str, route: RouteTable, file: File, problems: Problems) -> None:
-    path = ("routes", name)
-    _check_name(path, name, problems)
-    if name in file.models:
-        problems.add(path, "a model has this name too; a client could not tell which of them it asks")
-    if not route.tiers:
-        problems.add((*path, "tiers"), "needs at least one model, cheapest first")
-    for index, tier in enumerate(route.tiers):
-        if tier not in file.models:
-            problems.add((*path, "tiers"), f'no model "{tier}"; {nearest(tier, file.models)}')
-        elif tier in route.tiers[:index]:
-            problems.add((*path, "tiers"), f'"{tier}" stands twice')
-    if route.opinions or route.uncertified == "agreement":
-        key = "opinions" if route.opinions else "uncertified"
-        problems.add(
-            (*path, key), 'second opinions are not in this version yet; use uncertified = "checks" or "observe"'
-        )
-
-
-def _check_name(path: tuple[str, ...], name: str, problems: Problems) -> None:
-    if not _NAME.fullmatch(name):
-        problems.add(path, "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ : / -")
 
 
 def _web(url: str) -> bool:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tierwise.core.budget import NANOS
 from tierwise.gateway.catalogue import Rates, ceiling, lookup
-from tierwise.gateway.settings import Config, Environment, ModelTable, RouteTable
+from tierwise.gateway.route_table import RouteTable
+from tierwise.gateway.settings import Config, Environment, ModelTable
 from tierwise.types import Checks, Model, Price, Route
 
 
@@ -70,6 +72,15 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         window=table.window,
         audit=table.audit,
         floor=frozenset(table.floor),
+        escalate_above=table.escalate_above,
         premium_down=table.premium_down,
-        checks=Checks(min_logprob=table.checks.min_logprob, max_repeats=table.checks.max_repeats),
+        checks=Checks(
+            min_logprob=table.checks.min_logprob,
+            max_repeats=table.checks.max_repeats,
+            vectors=tuple([vector.vector() for vector in table.checks.vectors]),
+        ),
+        opinions=tuple([models[name] for name in table.opinions]),
+        opinion_form=table.opinion_form,
+        judge=models[table.judge] if table.judge else None,
+        nanos_per_second=round(table.usd_per_second * NANOS),
     )

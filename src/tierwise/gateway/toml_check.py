@@ -98,6 +98,11 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 def _walk(value: Any, kind: Any, path: Path, problems: Problems) -> None:
+    item = _item(kind)
+    if item is not None and isinstance(value, list):
+        for place, inner in enumerate(value, 1):
+            _walk(inner, item, (*path, str(place)), problems)
+        return
     struct = _struct(kind)
     if struct is None and get_origin(kind) is not dict:
         _leaf(value, kind, path, problems)
@@ -174,6 +179,11 @@ def _words(meta: msgspec.Meta) -> str:
 def _struct(kind: Any) -> type[msgspec.Struct] | None:
     plain, _ = _plain(kind)
     return plain if isinstance(plain, type) and issubclass(plain, msgspec.Struct) else None
+
+
+def _item(kind: Any) -> type[msgspec.Struct] | None:
+    """Of a list of tables, what each of them is."""
+    return _struct(get_args(kind)[0]) if get_origin(kind) is tuple else None
 
 
 def _got(value: Any) -> str:

@@ -9,9 +9,12 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.scoring import Open, open_artefact, scoring
 from tierwise.gateway.settings import Config, Environment, ModelTable
 from tierwise.gateway.snapshot import build
 from tierwise.ports import Provider
@@ -19,32 +22,37 @@ from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.weights import Weights
-from tierwise.scorers.router import LengthRouter
-from tierwise.scorers.verifier import FreeChecks
 from tierwise.store.sqlite import open_sqlite
 
 Builder = Callable[[str, ModelTable, Environment], Provider]
 
 
-async def open_engine(config: Config, environment: Environment) -> Engine:
-    """Everything ready to answer; nothing is called yet. Raises ConfigError, StoreError."""
+async def open_engine(config: Config, environment: Environment, opened: Open = open_artefact) -> Engine:
+    """Everything ready to answer; nothing is called yet. `opened` reads artefacts. Raises ConfigError, StoreError."""
     snapshot = build(config, environment)
+    scorings = {name: scoring(route, config.routes[name], opened) for name, route in snapshot.routes.items()}
     clock = SystemClock()
     providers = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
     store = await open_sqlite(config.store_path, clock=clock, instance=secrets.token_hex(8))
     return Engine(
-        snapshot=snapshot,
+        snapshot=msgspec.structs.replace(snapshot, routes={name: item.route for name, item in scorings.items()}),
         providers=providers,
-        verifiers={name: FreeChecks(route.checks) for name, route in snapshot.routes.items()},
-        router=LengthRouter(),
+        verifiers={name: item.verifier for name, item in scorings.items()},
+        routers={name: item.router for name, item in scorings.items()},
         store=store,
         clock=clock,
+        patience={name: _patience(table) for name, table in config.models.items()},
     )
 
 
 def _limits(table: ModelTable) -> Limits:
     limits = table.limits
     return Limits(connect=limits.connect, first_byte=limits.first_token, idle=limits.idle, total=limits.total)
+
+
+def _patience(table: ModelTable) -> float:
+    """Seconds that a whole answer may take, over what the provider allows itself: it should be the one to say so."""
+    return table.limits.connect + table.limits.first_token
 
 
 def _key(table: ModelTable, environment: Environment) -> str | None:

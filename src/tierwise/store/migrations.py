@@ -79,18 +79,38 @@ _TABLES = (
 )
 
 
+def _append_only(conn: sqlite3.Connection, table: str) -> None:
+    for verb in ("UPDATE", "DELETE"):
+        conn.execute(
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )
+
+
 def m001_initial(conn: sqlite3.Connection) -> None:
     for statement in _TABLES:
         conn.execute(statement)
     for table in ("reservations", "requests", "entries"):
-        for verb in ("UPDATE", "DELETE"):
-            conn.execute(
-                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            )
+        _append_only(conn, table)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial,)
+def m002_opinions(conn: sqlite3.Connection) -> None:
+    """Entries of second opinions and judges. A CHECK can't be altered, so the rows move to a new table."""
+    (wider,) = [statement for statement in _TABLES if "TABLE entries(" in statement]
+    for old, new in (
+        ("TABLE entries(", "TABLE entries_2("),
+        ("'direct')", "'direct', 'opinion', 'judge')"),
+        ("'rejected', ", "'rejected', 'consulted', "),
+    ):
+        wider = wider.replace(old, new)
+    conn.execute(wider)
+    conn.execute("INSERT INTO entries_2 SELECT * FROM entries ORDER BY request_id, seq")
+    conn.execute("DROP TABLE entries")  # its triggers go with it
+    conn.execute("ALTER TABLE entries_2 RENAME TO entries")
+    _append_only(conn, "entries")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions)
 
 
 def migrate(conn: sqlite3.Connection) -> None:

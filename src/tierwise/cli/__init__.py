@@ -1,0 +1,15 @@
+"""The `tierwise` command: each verb calls a room of the house and shows what came of it.
+
+One file a family of commands. Knows how to print, and nothing of how anything is done.
+"""
+
+from __future__ import annotations
+
+from tierwise.cli import gateway, keys, offline
+from tierwise.cli.door import app
+
+app.add_typer(gateway.commands)
+app.add_typer(offline.commands)
+app.add_typer(keys.commands, name="keys")
+
+__all__ = ["app"]

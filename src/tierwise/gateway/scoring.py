@@ -1,0 +1,91 @@
+"""Who scores a route's requests and drafts: what was trained for it, or else the rules that need no training.
+
+Knows the contract of a trained artefact, not its format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tierwise.errors import ConfigError
+from tierwise.gateway.route_table import RouteTable
+from tierwise.ports import Scorer
+from tierwise.scorers.agreement import Similarity
+from tierwise.scorers.encoder import load_encoder
+from tierwise.scorers.router import LengthRouter
+from tierwise.scorers.trained import open_trained
+from tierwise.scorers.verifier import FreeChecks
+from tierwise.types import Checks, Route, Thresholds
+
+
+class Trained(Protocol):
+    """What `scorers/trained.py` opens. The names are of configured models."""
+
+    @property
+    def tiers(self) -> tuple[str, ...]: ...
+    @property
+    def opinions(self) -> tuple[str, ...]: ...
+    @property
+    def thresholds(self) -> Thresholds | None: ...
+    @property
+    def router(self) -> Scorer: ...
+    def verifier(self, checks: Checks) -> Scorer: ...
+
+
+Open = Callable[[Path], Trained]
+"""Raises ConfigError for a file that is damaged, or no artefact."""
+
+
+def open_artefact(path: Path) -> Trained:
+    return open_trained(path)
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """`route` is as it is served: with what its artefact says of it."""
+
+    route: Route
+    router: Scorer
+    verifier: Scorer
+
+
+def scoring(route: Route, table: RouteTable, opened: Open = open_artefact) -> Scoring:
+    """Raises ConfigError for an artefact that can't be used here.
+
+    Where an artefact has no thresholds nothing could be certified, so drafts are judged as if there were none; its
+    router still chooses for streams that are not held back.
+    """
+    if not table.trained:
+        return Scoring(route, LengthRouter(), _untrained(route))
+    trained = opened(Path(table.trained))
+    wrong = tuple(_mismatches(route, trained))
+    if wrong:
+        raise ConfigError(*(f"routes.{route.name}.trained: {table.trained}: {text}" for text in wrong))
+    served = msgspec.structs.replace(route, thresholds=trained.thresholds, planned=True)
+    verifier = _untrained(route) if trained.thresholds is None else trained.verifier(route.checks)
+    return Scoring(served, trained.router, verifier)
+
+
+def _untrained(route: Route) -> FreeChecks:
+    return FreeChecks(route.checks, _cosine() if route.opinions else None)
+
+
+def _cosine() -> Similarity:
+    encode = load_encoder().encode
+    return lambda one, other: float(encode(one) @ encode(other))
+
+
+def _mismatches(route: Route, trained: Trained) -> Iterator[str]:
+    tiers = tuple(model.name for model in route.tiers)
+    opinions = tuple(model.name for model in route.opinions)
+    if trained.tiers != tiers:
+        yield f"was trained for the tiers {_list(trained.tiers)}, the route has {_list(tiers)}; train it anew"
+    if sorted(trained.opinions) != sorted(opinions):
+        yield f"was trained with the opinions {_list(trained.opinions)}, the route has {_list(opinions)}; train it anew"
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(names) or "none"

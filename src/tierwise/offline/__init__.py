@@ -1,0 +1,1 @@
+"""Work on recorded answers: import, replay, training. No gateway, no calls to models."""

@@ -1,0 +1,65 @@
+"""The certificate of a tier: models fitted on some labelled rows, thresholds fixed there, tested on the rest.
+
+The split and the order are what makes the statement hold: no row that tests a threshold has shaped a model or a
+threshold (Learn-then-Test, Angelopoulos et al., arXiv 2110.01052). Knows one pair of tiers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from tierwise.offline.fit import Rows
+from tierwise.offline.learn import Learned, Scores, band, cross_scores, harm, learn, reached, scores
+from tierwise.offline.measured import Measured
+from tierwise.offline.outcomes import Pairs
+from tierwise.stats.certify import Certified, certify, grid
+from tierwise.types import Thresholds
+
+STEPS = 100  # thresholds of the sequence; it ends at the first that fails
+SHARE = 3  # one in so many rows calibrates
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """`limits` are what is served by; `certified.threshold` None: by none of them, everything escalates.
+
+    `train` are the rows of the models, `seen` what cross-fitted models say of them.
+    """
+
+    learned: Learned
+    limits: Thresholds
+    certified: Certified
+    train: Rows
+    seen: Scores
+
+
+def calibrate(
+    measured: Measured, pairs: Pairs, rows: Rows, claim: tuple[float, float], rng: np.random.Generator
+) -> Calibrated:
+    """`claim` is (alpha, delta): harm <= alpha with confidence 1 - delta. Raises ValueError for too few rows."""
+    mixed = rng.permutation(rows)
+    held = np.sort(mixed[: len(rows) // SHARE])
+    train = np.sort(mixed[len(rows) // SHARE :])
+    losses = harm(pairs)
+    seen = cross_scores(measured, pairs, train, rng)
+    limits = band(seen, losses[train], claim[0], opinion_ratio(pairs))
+    learned = learn(measured, pairs, train, rng)
+    steps = grid(reached(seen, limits), STEPS)
+    graded = bool(np.any((losses != 0) & (losses != 1)))
+    tested = reached(scores(learned, measured, held), limits)
+    certified = certify(tested, losses[held], steps, *claim, graded=graded)
+    if certified.threshold is not None:
+        limits = msgspec.structs.replace(limits, accept=certified.threshold)
+    return Calibrated(learned, limits, certified, train, seen)
+
+
+def opinion_ratio(pairs: Pairs) -> float:
+    """What asking all opinions costs, over premium; a twentieth each where nobody knows."""
+    premium = float(np.nanmean(pairs.premium.cost)) if not np.all(np.isnan(pairs.premium.cost)) else 0.0
+    known = [float(np.nanmean(side.cost)) for side in pairs.opinions if not np.all(np.isnan(side.cost))]
+    if premium <= 0 or len(known) < len(pairs.opinions):
+        return 0.05 * len(pairs.opinions)
+    return sum(known) / premium

@@ -1,0 +1,186 @@
+"""From labelled pairs to a router, a verifier, and the thresholds to be certified.
+
+A row's labels are whether the cheap and whether the premium answer was good. Three models come of them for a tier:
+the router (before any call), the verifier of a draft alone, and of a draft beside opinions; they share the models of
+words. Thresholds of the uncertain band are chosen on rows that the models did not see, and before the rows that
+certify anything are looked at. Knows nothing of files or of what is done with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tierwise.offline.fit import Data, Lower, Rows, Targets, lower, predict, upper
+from tierwise.offline.measured import Measured
+from tierwise.offline.outcomes import Pairs
+from tierwise.scorers.artefact import TierModel
+from tierwise.scorers.stack import Stack
+from tierwise.types import Thresholds
+
+Floats = NDArray[np.float64]
+
+MOST = 12_000  # queries that anything is fitted to; more change little and take long
+READS = (("cheap", "prompt"), ("premium", "prompt"), ("cheap", "draft"))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """`alone` is None where there are no responses to learn from, `consulted` where there are no opinions."""
+
+    router: Stack
+    alone: Stack | None
+    consulted: Stack | None
+    under: Lower
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of some rows, each in [0, 1], the higher the better for the draft; as `scorers/trained.py` gives them."""
+
+    router: Floats
+    alone: Floats | None
+    consulted: Floats | None
+
+    @property
+    def best(self) -> Floats:
+        """By the most evidence that there is."""
+        if self.consulted is not None:
+            return self.consulted
+        return self.router if self.alone is None else self.alone
+
+
+def learn(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator) -> Learned:
+    """Raises ValueError where `rows` are too few to fit anything to."""
+    if len(rows) > MOST:
+        rows = np.sort(rng.choice(rows, MOST, replace=False))
+    targets = labels(pairs)
+    data = measured.router if measured.alone is None else measured.alone
+    under = lower(data, targets, READS[:2] if measured.alone is None else READS, rows, rng)
+    return Learned(
+        upper(measured.router, targets, under.only("prompt")),
+        None if measured.alone is None else upper(measured.alone, targets, under),
+        None if measured.consulted is None else upper(measured.consulted, targets, under),
+        under,
+    )
+
+
+def labels(pairs: Pairs) -> Targets:
+    return {"cheap": pairs.cheap.score.astype(np.float32), "premium": pairs.premium.score.astype(np.float32)}
+
+
+def scores(learned: Learned, measured: Measured, rows: Rows) -> Scores:
+    """What the models say of rows that they were not fitted on."""
+
+    stopped = measured.blocked[rows]
+
+    def verified(stack: Stack | None, data: Data | None) -> Floats | None:
+        return None if stack is None or data is None else np.where(stopped, 0.0, _worth(stack, data, rows))
+
+    return Scores(
+        _worth(learned.router, measured.router, rows),
+        verified(learned.alone, measured.alone),
+        verified(learned.consulted, measured.consulted),
+    )
+
+
+def _worth(stack: Stack, data: Data, rows: Rows) -> Floats:
+    odds = predict(stack, data, rows).astype(np.float64)
+    found: Floats = (1 + odds[:, 0] - odds[:, 1]) / 2
+    return found
+
+
+def cross_scores(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator, folds: int = 3) -> Scores:
+    """What models say of `rows`, each by one that was fitted on the others."""
+    part = rng.permutation(len(rows)) % folds
+    found: list[tuple[NDArray[np.bool_], Scores]] = []
+    for fold in range(folds):
+        learned = learn(measured, pairs, rows[part != fold], rng)
+        found.append((part == fold, scores(learned, measured, rows[part == fold])))
+    return Scores(*(_joined(found, name, len(rows)) for name in ("router", "alone", "consulted")))  # type: ignore[arg-type]
+
+
+def _joined(found: list[tuple[NDArray[np.bool_], Scores]], name: str, size: int) -> Floats | None:
+    joined = np.zeros(size)
+    for place, part in found:
+        values = getattr(part, name)
+        if values is None:
+            return None
+        joined[place] = values
+    return joined
+
+
+# ------------------------------------------------------------------ thresholds
+
+
+def harm(pairs: Pairs) -> Floats:
+    """What serving the cheap answer costs in quality where premium would have been better; 0 or 1 for 0/1 labels."""
+    return np.maximum(pairs.premium.score - pairs.cheap.score, 0.0)
+
+
+def band(seen: Scores, losses: Floats, alpha: float, ratio: float) -> Thresholds:
+    """The uncertain band by cross-fitted scores and losses: whom to ask about, with a first guess at `accept`.
+
+    `accept` is the loosest score at which the harm is three quarters of `alpha`. Below `consult` opinions lift so few
+    drafts over it that they cost more than they save (`ratio`: their price over premium's); from `unheard` on a draft
+    alone does so little harm (a quarter of `alpha`, over all requests) that nobody is asked.
+    """
+    accept = _loosest(seen.best, losses, 0.75 * alpha)
+    if seen.consulted is None or seen.alone is None:
+        return Thresholds(accept, accept, accept)
+    unheard = max(_loosest(seen.alone, losses, 0.25 * alpha), accept)
+    order = np.argsort(seen.alone)
+    lifted = np.cumsum(seen.consulted[order] >= accept) / np.arange(1, len(order) + 1)
+    hopeless = np.flatnonzero(lifted <= ratio)
+    consult = float(seen.alone[order][hopeless[-1]]) if len(hopeless) else 0.0
+    return Thresholds(accept, min(consult, accept), unheard)
+
+
+def _loosest(worth: Floats, losses: Floats, most: float) -> float:
+    """The lowest score from which on the accepted rows' losses, over all rows, stay within `most`."""
+    order = np.argsort(-worth, kind="stable")
+    harmed = np.cumsum(losses[order]) / len(worth)
+    within = np.flatnonzero(harmed <= most)
+    return float(worth[order][within[-1]]) if len(within) else float(worth.max(initial=0.0)) + 1e-6
+
+
+def reached(seen: Scores, limits: Thresholds) -> Floats:
+    """One score a row by which the whole policy is a threshold: it is served iff this is at least `accept`.
+
+    1 where it is served unheard, 0 where it escalates at once.
+    """
+    if seen.consulted is None or seen.alone is None:
+        return seen.best
+    unheard = (seen.alone >= limits.unheard).astype(float)
+    return np.where(asked(seen, limits), seen.consulted, unheard)
+
+
+def deploy(
+    learned: Learned, measured: Measured, pairs: Pairs, seen: tuple[Rows, Scores], limits: Thresholds
+) -> TierModel:
+    """The models of a tier as they are served: the router also learns whether a draft will be accepted, or asked about.
+
+    `seen`: rows, those that `learned` was fitted on among them, and what cross-fitted models say of them. Raises
+    ValueError where there are no responses to verify.
+    """
+    if learned.alone is None:
+        raise ValueError("the outcomes hold no responses of the cheap model, so there is nothing to verify")
+    rows, found = seen
+    targets = dict(labels(pairs))
+    for name, values in (
+        ("accept", reached(found, limits) >= limits.accept),
+        ("consult", asked(found, limits)),
+    ):
+        targets[name] = np.zeros(len(pairs), np.float32)
+        targets[name][rows] = values
+    router = upper(measured.router, targets, learned.under.only("prompt"))
+    return TierModel(router, learned.alone, learned.consulted)
+
+
+def asked(seen: Scores, limits: Thresholds) -> NDArray[np.bool_]:
+    """The rows about whose drafts opinions are asked."""
+    if seen.consulted is None or seen.alone is None:
+        return np.zeros(len(seen.router), bool)
+    return (seen.alone >= limits.consult) & (seen.alone < limits.unheard)

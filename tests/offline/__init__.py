@@ -1,0 +1,1 @@
+"""Import, outcomes and what stands on them."""
