@@ -63,3 +63,18 @@ def test_only_a_stop_is_looked_at() -> None:
 def test_the_clients_stop_sequence_may_cut_anywhere() -> None:
     """With a stop sequence of the client, a comma at the end is what it asked for."""
     assert truncated(request(stop=("passport",)), answer("Please bring your card,"), CHECKS).passed is True
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ('```json\n{"answer": 34}', True),
+        ('First we add.\n\n```json\n{\n  "answer": [1, 2]\n}\n', True),
+        ("```\n[1, 2]", True),
+        ('```json\n{"answer": 34', False),
+        ("```python\nprint({1})", False),
+    ],
+)
+def test_fence_that_only_lacks_its_mark(text: str, passed: bool) -> None:
+    """A JSON document that came to its end is whole, even where the mark after it was forgotten."""
+    assert truncated(request(), answer(text), CHECKS).passed is passed

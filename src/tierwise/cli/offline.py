@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from tierwise.cli.options import JsonOption
-from tierwise.cli.show import bar, imported, print_json
+from tierwise.cli.options import ConfigOption, JsonOption, load_config
+from tierwise.cli.show import bar, imported, print_json, stages
 
 commands = typer.Typer()
 
@@ -41,4 +42,86 @@ def import_(
     print_json(report) if json else imported(report)
 
 
-# `train` and `replay` stand here.
+@commands.command(
+    epilog="Example: tierwise replay test.parquet --cheap small --premium big --fit labelled.parquet --plot out.png"
+)
+def replay(
+    outcomes: Annotated[Path, typer.Argument(metavar="OUTCOMES", help="Recorded answers.", show_default=False)],
+    cheap: Annotated[str, typer.Option(metavar="MODEL", help="The cheap model.", show_default=False)],
+    premium: Annotated[str, typer.Option(metavar="MODEL", help="The premium.", show_default=False)],
+    opinion: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL", help="A second opinion; may be repeated.", show_default=False)
+    ] = None,
+    fit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labelled rows to learn from; without, label-free.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        int | None, typer.Option(metavar="N", help="Learn from N of their queries.", show_default="all")
+    ] = None,
+    bench: Annotated[str | None, typer.Option(metavar="NAME", help="Only its rows.", show_default="all")] = None,
+    unseen_categories: Annotated[
+        bool, typer.Option("--unseen-categories", help="Score each row by models of other categories only.")
+    ] = False,
+    skip_category: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Leave it out; may be repeated.", show_default=False)
+    ] = None,
+    alpha: Annotated[float, typer.Option(metavar="SHARE", help="The most harm that is certified.")] = 0.03,
+    delta: Annotated[float, typer.Option(metavar="SHARE", help="1 - the confidence.")] = 0.05,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of splits and intervals.")] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.", show_default=False)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw them, a PNG.", show_default=False)
+    ] = None,
+) -> None:
+    """Play a route over recorded answers: what it keeps, what that costs, what can be certified."""
+    from tierwise.cli.results import replayed, write_json
+    from tierwise.offline.figures import jsonable
+    from tierwise.offline.plot import plot as draw
+    from tierwise.offline.replay import Asked
+    from tierwise.offline.replay import replay as run
+
+    wanted = Asked(
+        outcomes, cheap, premium, tuple(opinion or ()), fit, labels, bench, unseen_categories,
+        tuple(skip_category or ()), alpha, delta, seed,
+    )  # fmt: skip
+    with stages() as tell:
+        report = run(wanted, tell)
+    if json is not None:
+        write_json(jsonable(report), json)
+    if plot is not None:
+        draw(report, plot)
+    replayed(report)
+
+
+@commands.command(epilog="Example: tierwise train --route support --outcomes outcomes.parquet")
+def train(
+    route: Annotated[str, typer.Option(metavar="NAME", help="A route of the config.", show_default=False)],
+    outcomes: Annotated[
+        Path, typer.Option(metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default=False)
+    ],
+    config: ConfigOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The artefact.", show_default="ROUTE.tierwise.npz"),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="The most harm.", show_default="the route's max_harm")
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="1 - the confidence.", show_default="the route's")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the split.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Learn a route's router and verifier from outcomes, and certify what they may keep."""
+    from tierwise.cli.results import trained, training
+    from tierwise.offline.train import train as run
+
+    wanted = training(load_config(config)[0], route, outcomes, out or Path(f"{route}.tierwise.npz"))
+    wanted = replace(wanted, alpha=alpha or wanted.alpha, delta=delta or wanted.delta, seed=seed)
+    with stages() as tell:
+        report = run(wanted, tell)
+    print_json(report) if json else trained(report, route)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from tierwise.offline.fit import Rows
-from tierwise.offline.learn import Learned, Scores, band, cross_scores, harm, learn, reached, scores
+from tierwise.offline.learn import Learned, Scores, at, band, cross_scores, harm, learn, reached, scores
 from tierwise.offline.measured import Measured
 from tierwise.offline.outcomes import Pairs
 from tierwise.stats.certify import Certified, certify, grid
@@ -52,7 +51,7 @@ def calibrate(
     tested = reached(scores(learned, measured, held), limits)
     certified = certify(tested, losses[held], steps, *claim, graded=graded)
     if certified.threshold is not None:
-        limits = msgspec.structs.replace(limits, accept=certified.threshold)
+        limits = at(limits, certified.threshold)
     return Calibrated(learned, limits, certified, train, seen)
 
 

@@ -29,6 +29,7 @@ LEAST = 10  # rows to fit anything to
 MANY = 2_000  # rows from which on products of columns are worth their number
 ENOUGH = 10  # rows of a task that give it a label of its own
 FEW = 300  # rows; of fewer, words say more wrong than right
+MEANING, MEANING_OF_FEW = 1.0, 3.0  # weights of the meaning vector: where words can't be learnt it has to do
 SEEN = 2  # rows that a bucket must occur in
 
 
@@ -126,6 +127,7 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
         shares=np.array([counts[task] / len(tasks) for task in labels], np.float32),
         base_mean=under.said.mean(0),
         base_scale=under.said.std(0) + np.float32(1e-6),
+        meaning=MEANING if len(rows) >= FEW else MEANING_OF_FEW,
         weights=np.zeros((len(targets), 0), np.float32),
         bias=np.zeros(len(targets), np.float32),
     )

@@ -2,7 +2,9 @@
 
 A row's labels are whether the cheap and whether the premium answer was good. Three models come of them for a tier:
 the router (before any call), the verifier of a draft alone, and of a draft beside opinions; they share the models of
-words. Thresholds of the uncertain band are chosen on rows that the models did not see, and before the rows that
+words. The router tells how good each answer will be. The verifier tells directly how likely it is that serving the
+draft does harm (premium would have been good), and that it does good (only the draft is): where both are rare, as
+among drafts that all opinions agree with, a difference of two large probabilities is too coarse. Thresholds of the uncertain band are chosen on rows that the models did not see, and before the rows that
 certify anything are looked at. Knows nothing of files or of what is done with it.
 """
 
@@ -56,19 +58,25 @@ def learn(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator
     """Raises ValueError where `rows` are too few to fit anything to."""
     if len(rows) > MOST:
         rows = np.sort(rng.choice(rows, MOST, replace=False))
-    targets = labels(pairs)
+    targets, effects = labels(pairs), effects_of(pairs)
     data = measured.router if measured.alone is None else measured.alone
     under = lower(data, targets, READS[:2] if measured.alone is None else READS, rows, rng)
     return Learned(
         upper(measured.router, targets, under.only("prompt")),
-        None if measured.alone is None else upper(measured.alone, targets, under),
-        None if measured.consulted is None else upper(measured.consulted, targets, under),
+        None if measured.alone is None else upper(measured.alone, effects, under),
+        None if measured.consulted is None else upper(measured.consulted, effects, under),
         under,
     )
 
 
 def labels(pairs: Pairs) -> Targets:
     return {"cheap": pairs.cheap.score.astype(np.float32), "premium": pairs.premium.score.astype(np.float32)}
+
+
+def effects_of(pairs: Pairs) -> Targets:
+    """What serving the cheap answer does: good, where only it was good, and harm, where only premium was."""
+    gain = pairs.cheap.score - pairs.premium.score
+    return {"benefit": np.maximum(gain, 0).astype(np.float32), "harm": np.maximum(-gain, 0).astype(np.float32)}
 
 
 def scores(learned: Learned, measured: Measured, rows: Rows) -> Scores:
@@ -79,6 +87,7 @@ def scores(learned: Learned, measured: Measured, rows: Rows) -> Scores:
     def verified(stack: Stack | None, data: Data | None) -> Floats | None:
         return None if stack is None or data is None else np.where(stopped, 0.0, _worth(stack, data, rows))
 
+    # Heads are (what speaks for the draft, what speaks for premium) in all three: cheap and premium good, benefit, harm.
     return Scores(
         _worth(learned.router, measured.router, rows),
         verified(learned.alone, measured.alone),
@@ -147,14 +156,21 @@ def _loosest(worth: Floats, losses: Floats, most: float) -> float:
 
 
 def reached(seen: Scores, limits: Thresholds) -> Floats:
-    """One score a row by which the whole policy is a threshold: it is served iff this is at least `accept`.
+    """One score a row by which the whole policy is a threshold: it is served iff this is at least the threshold.
 
-    1 where it is served unheard, 0 where it escalates at once.
+    1 and more where it would be served unheard, so that the strictest thresholds keep few; 0 where it escalates at once.
     """
     if seen.consulted is None or seen.alone is None:
         return seen.best
-    unheard = (seen.alone >= limits.unheard).astype(float)
+    unheard = np.where(seen.alone >= limits.unheard, 1 + seen.alone, 0.0)
     return np.where(asked(seen, limits), seen.consulted, unheard)
+
+
+def at(limits: Thresholds, threshold: float) -> Thresholds:
+    """The limits by which exactly the rows are served whose `reached` is at least `threshold`."""
+    if threshold > 1:  # not even all that would be served unheard: nobody is asked
+        return Thresholds(threshold - 1, threshold - 1, threshold - 1)
+    return Thresholds(threshold, limits.consult, limits.unheard)
 
 
 def deploy(

@@ -36,7 +36,7 @@ class TierModel(msgspec.Struct, frozen=True):
     """What was learnt for one tier below premium; `consulted` None where there were no opinions."""
 
     router: Stack  # targets: cheap, premium, accept, consult
-    alone: Stack
+    alone: Stack  # targets: benefit, harm; and so for consulted
     consulted: Stack | None
 
 
@@ -136,11 +136,11 @@ def _put(stack: Stack, prefix: str, arrays: Arrays) -> dict[str, Any]:
         _put_sparse(base.prompt, f"{prefix}.base{place}.prompt", arrays)
         _put_sparse(base.draft, f"{prefix}.base{place}.draft", arrays)
     lists = {name: list(getattr(stack, name)) for name in _LISTED}
-    return lists | {"bases": [[base.reads, base.bias] for base in stack.bases]}
+    return lists | {"bases": [[base.reads, base.bias] for base in stack.bases], "meaning": stack.meaning}
 
 
 def _take(lists: dict[str, Any], prefix: str, arrays: Arrays) -> Stack:
-    values: dict[str, Any] = {name: tuple(lists[name]) for name in _LISTED}
+    values: dict[str, Any] = {name: tuple(lists[name]) for name in _LISTED} | {"meaning": float(lists["meaning"])}
     values["bases"] = tuple(
         Base(
             reads,

@@ -22,7 +22,6 @@ from tierwise.scorers.grams import Sparse, weighted
 Floats = NDArray[np.float32]
 
 CLIP = 4.0  # standard deviations beyond which a column says no more
-MEANING = 3.0  # the weight of a meaning vector of length 1 among columns of standard deviation 1
 EDGE = 0.995  # no probability of the storey below counts as more certain
 MOST = float(np.log(EDGE / (1 - EDGE)))
 
@@ -66,6 +65,7 @@ class Stack:
     shares: Floats  # (tasks,) of the rows
     base_mean: Floats  # (bases,)
     base_scale: Floats
+    meaning: float  # the weight of a meaning vector of length 1 among columns of standard deviation 1
     weights: Floats  # (targets, inputs)
     bias: Floats  # (targets,)
 
@@ -90,7 +90,7 @@ class Stack:
         context = np.concatenate([labels, words], axis=1)
         flags = missing[:, self.flagged].astype(np.float32) - self.absent
         products = [measured[:, [column]] * context for column in self.crossed]
-        return np.concatenate([measured, flags, context, MEANING * known.meaning, *products], axis=1)
+        return np.concatenate([measured, flags, context, np.float32(self.meaning) * known.meaning, *products], axis=1)
 
     def heard(self, asked: Sparse, said: Sparse | None) -> Floats:
         """(bases,) what the lower storey says of one row, as log-odds: grams of its prompt, and of its draft."""

@@ -1,8 +1,8 @@
 """The trained router and verifier of a route: its artefact's arrays applied to a live request.
 
-Both know P(good) of a draft and of premium. The router's score is how much likelier premium is to be good, the
-verifier's how little: (1 + P(draft good) - P(premium good)) / 2, so that 0.5 means "no difference" and near ties go
-cheap. Difficulty alone would send up what premium can't answer either. A verifier that errs, escalates. Measuring is
+The router knows P(good) of every tier's answer, and its score is how much likelier premium is to be good. The
+verifier knows P(benefit), only the draft is good, and P(harm), only premium is, and its score is
+(1 + P(benefit) - P(harm)) / 2: 0.5 means "no difference", and near ties go cheap. Difficulty alone would send up what premium can't answer either. A verifier that errs, escalates. Measuring is
 `columns.py`'s, arithmetic `stack.py`'s; this file knows which is asked when.
 """
 
@@ -104,7 +104,7 @@ class TrainedVerifier:
         opinions: Sequence[Answer] | None = None,
         judged: Evidence | None = None,
     ) -> Verdict:
-        """(1 + P(draft good) - P(premium good)) / 2; 0.0 where a check failed that nothing outweighs."""
+        """(1 + P(benefit) - P(harm)) / 2; 0.0 where a check failed that nothing outweighs."""
         model = self._models.get(draft.model) if draft is not None else None
         if draft is None or model is None:
             raise CheckFailed("the verifier was not trained for this draft")
@@ -119,8 +119,8 @@ class TrainedVerifier:
         if opinions is not None and model.consulted is not None:
             stack = model.consulted
             known += self._opinions_of(request, draft, opinions, told)
-        good, premium = map(float, asked.predict(stack, known, words))
-        score = _weighed((1 + good - premium) / 2, judged, told)
+        benefit, harm = map(float, asked.predict(stack, known, words))
+        score = _weighed((1 + benefit - harm) / 2, judged, told)
         return Verdict(score, tuple(told))
 
     def _opinions_of(

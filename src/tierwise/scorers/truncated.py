@@ -13,7 +13,7 @@ from tierwise.types import Answer, Checks, Choice, Evidence, Request
 SHORT = 12  # characters; shorter answers are labels or symbols, where a mark at the end means nothing
 LIMIT = 1_000_000  # characters of one choice in which fences are looked for
 _FENCE = re.compile(r"^[ \t]{0,12}(`{3,})([^`\n]*)$", re.MULTILINE)
-_JSON_FENCE = re.compile(r"\s{0,20}```(?:json|JSON)?\s{0,20}([{\[])")
+_JSON_FENCE = re.compile(r"```(?:json|JSON)?\s{0,20}([{\[])")
 _DANGLING = ",:-–([{（「『、，：；"  # noqa: RUF001 - full-width marks are meant
 _SMILEYS = (":(", ":-(", ":'(", ":[", ";(", "=(", ":-[", ":{", "--")
 _CLOSER = {"{": "}", "[": "]"}
@@ -52,11 +52,9 @@ def _sign(request: Request, choice: Choice) -> str:
 
 
 def _whole_json(text: str, end: str) -> bool:
-    """Whether the text is one fence with a document that came to its end: models forget the mark after it."""
-    begin = _JSON_FENCE.match(text)
-    if begin is None or end[-1:] != _CLOSER[begin[1]]:
-        return False
-    return text.count("```") == 1
+    """Whether the open fence holds a document that came to its end: models forget the mark after it."""
+    begin = _JSON_FENCE.match(text, text.rfind("```"))
+    return begin is not None and end[-1:] == _CLOSER[begin[1]]
 
 
 def _open_fence(text: str) -> bool:

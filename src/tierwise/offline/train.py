@@ -1,0 +1,141 @@
+"""Trains a route: outcomes in, one artefact out, with what could be certified of it.
+
+For every tier below premium a router and a verifier are fitted on two thirds of the queries, and thresholds are tested
+on the rest (`calibrated.py`). With several such tiers each is certified at its share of delta, and the strictest
+thresholds serve all. Knows no config: names of tiers and opinions come in, as the outcomes spell them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from tierwise.errors import ConfigError
+from tierwise.offline.calibrated import Calibrated, calibrate
+from tierwise.offline.learn import deploy
+from tierwise.offline.measured import measure
+from tierwise.offline.outcomes import Pairs, Side, aside, pair, read
+from tierwise.offline.played import typical
+from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump
+from tierwise.types import Thresholds
+
+NEEDED = ("query_id", "model", "score", "prompt", "response")
+Tell = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`tiers` and `opinions` as the config names them; `spelled` gives the providers' names for them.
+
+    Outcomes may use either.
+    """
+
+    outcomes: Path
+    out: Path
+    tiers: tuple[str, ...]
+    opinions: tuple[str, ...] = ()
+    spelled: Mapping[str, str] = field(default_factory=dict)
+    alpha: float = 0.03
+    delta: float = 0.05
+    seed: int = 0
+
+
+class TierReport(msgspec.Struct, frozen=True):
+    """`kept`: share of the calibration queries that would stay with the tier; `harm_bound` at `threshold`."""
+
+    tier: str
+    labels: int
+    calibrated: int
+    threshold: float | None
+    kept: float
+    harm_bound: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    out: str
+    bytes: int
+    alpha: float
+    delta: float
+    tiers: tuple[TierReport, ...]
+    thresholds: Thresholds | None
+
+
+def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report:
+    """Raises ConfigError for outcomes that can't be learnt from, and for a file that can't be written."""
+    if len(wanted.tiers) < 2:
+        raise ConfigError("a route of one tier has nothing to decide; training needs a cheap tier and a premium")
+    frame = read(wanted.outcomes, need=NEEDED)
+    claim = (wanted.alpha, wanted.delta / (len(wanted.tiers) - 1))
+    recorded = set(frame["model"].unique().to_list())
+    rows = {
+        name: name if name in recorded else wanted.spelled.get(name, name) for name in (*wanted.tiers, *wanted.opinions)
+    }
+    opinions = tuple(rows[name] for name in wanted.opinions)
+    fitted: list[tuple[Calibrated, TierModel]] = []
+    usual: list[Typical] = []
+    for tier in wanted.tiers[:-1]:
+        pairs = pair(frame, rows[tier], rows[wanted.tiers[-1]], opinions)
+        fitted.append(_fitted(pairs, wanted, claim, _telling(tell, tier)))
+        usual[len(fitted) - 1 :] = [_typical(pairs.cheap), _typical(pairs.premium)]
+    thresholds = _strictest([found for found, _ in fitted])
+    reports = tuple(_report(name, found) for name, (found, _) in zip(wanted.tiers, fitted, strict=False))
+    artefact = Artefact(
+        wanted.tiers,
+        wanted.opinions,
+        tuple(model for _, model in fitted),
+        tuple(usual),
+        thresholds,
+        {
+            "outcomes_sha256": hashlib.sha256(wanted.outcomes.read_bytes()).hexdigest(),
+            "seed": wanted.seed,
+            "alpha": wanted.alpha,
+            "delta": wanted.delta,
+            "tiers": [msgspec.to_builtins(report) for report in reports],
+        },
+    )
+    packed = dump(artefact)
+    with aside(wanted.out) as part:
+        part.write_bytes(packed)
+    return Report(str(wanted.out), len(packed), wanted.alpha, wanted.delta, reports, thresholds)
+
+
+def _telling(tell: Tell, tier: str) -> Callable[[int, int], None]:
+    return lambda done, total: tell(f"{tier}: measuring", done, total)
+
+
+def _typical(side: Side) -> Typical:
+    return Typical(*typical(side), float(side.score.mean()))
+
+
+def _fitted(
+    pairs: Pairs, wanted: Wanted, claim: tuple[float, float], tell: Callable[[int, int], None]
+) -> tuple[Calibrated, TierModel]:
+    if any(response is None for response in pairs.cheap.response):
+        raise ConfigError(f"{wanted.outcomes}: {pairs.cheap.model} has rows without a response: nothing to verify")
+    measured = measure(pairs, tell)
+    try:
+        found = calibrate(measured, pairs, np.arange(len(pairs)), claim, np.random.default_rng(wanted.seed))
+        model = deploy(found.learned, measured, pairs, (found.train, found.seen), found.limits)
+    except ValueError as error:
+        raise ConfigError(f"{wanted.outcomes}: {error}") from error
+    return found, model
+
+
+def _strictest(found: Sequence[Calibrated]) -> Thresholds | None:
+    """None where one of the tiers could not be certified."""
+    if any(item.certified.threshold is None for item in found):
+        return None
+    limits = [item.limits for item in found]
+    return Thresholds(*(max(getattr(item, name) for item in limits) for name in ("accept", "consult", "unheard")))
+
+
+def _report(tier: str, found: Calibrated) -> TierReport:
+    certified = found.certified
+    return TierReport(
+        tier, len(found.train) + certified.n, certified.n, certified.threshold, certified.kept, certified.harm_bound
+    )
