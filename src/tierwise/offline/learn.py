@@ -25,6 +25,8 @@ from tierwise.types import Thresholds
 Floats = NDArray[np.float64]
 
 MOST = 12_000  # queries that anything is fitted to; more change little and take long
+CHEAP = 0.1  # of premium's price: opinions that cost less are asked about every draft that may be kept
+ALWAYS = 1.0 + 1e-6  # above every score
 READS = (("cheap", "prompt"), ("premium", "prompt"), ("cheap", "draft"))
 
 
@@ -133,13 +135,15 @@ def band(seen: Scores, losses: Floats, alpha: float, ratio: float) -> Thresholds
     """The uncertain band by cross-fitted scores and losses: whom to ask about, with a first guess at `accept`.
 
     `accept` is the loosest score at which the harm is three quarters of `alpha`. Below `consult` opinions lift so few
-    drafts over it that they cost more than they save (`ratio`: their price over premium's); from `unheard` on a draft
-    alone does so little harm (a quarter of `alpha`, over all requests) that nobody is asked.
+    drafts over it that they cost more than they save (`ratio`: their price over premium's); from `unheard` on drafts do
+    so little harm (a quarter of `alpha` of those) that nobody is asked.
     """
     accept = _loosest(seen.best, losses, 0.75 * alpha)
     if seen.consulted is None or seen.alone is None:
         return Thresholds(accept, accept, accept)
-    unheard = max(_loosest(seen.alone, losses, 0.25 * alpha), accept)
+    unheard = ALWAYS  # where opinions are this cheap, hearing them saves more than it costs
+    if ratio > CHEAP:
+        unheard = max(_loosest(seen.alone, losses, 0.25 * alpha, among=True), accept)
     order = np.argsort(seen.alone)
     lifted = np.cumsum(seen.consulted[order] >= accept) / np.arange(1, len(order) + 1)
     hopeless = np.flatnonzero(lifted <= ratio)
@@ -147,10 +151,10 @@ def band(seen: Scores, losses: Floats, alpha: float, ratio: float) -> Thresholds
     return Thresholds(accept, min(consult, accept), unheard)
 
 
-def _loosest(worth: Floats, losses: Floats, most: float) -> float:
-    """The lowest score from which on the accepted rows' losses, over all rows, stay within `most`."""
+def _loosest(worth: Floats, losses: Floats, most: float, *, among: bool = False) -> float:
+    """The lowest score from which on the accepted rows' losses, over all rows or `among` them, come to `most` or less."""
     order = np.argsort(-worth, kind="stable")
-    harmed = np.cumsum(losses[order]) / len(worth)
+    harmed = np.cumsum(losses[order]) / (np.arange(1, len(worth) + 1) if among else len(worth))
     within = np.flatnonzero(harmed <= most)
     return float(worth[order][within[-1]]) if len(within) else float(worth.max(initial=0.0)) + 1e-6
 
