@@ -65,6 +65,10 @@ tiers = ["cheap", "premium"]
 mode = "enforce"
 uncertified = "checks"
 hold = "none"
+[routes.learned]
+tiers = ["cheap", "premium"]
+mode = "enforce"
+trained = "learned.npz"
 """
 
 
@@ -87,6 +91,25 @@ def scripts() -> bytes:
         {"tokens": words(150)},
     ]
     return msgspec.json.encode([rule | {"text": "".join(rule["tokens"]), "input_tokens": 250} for rule in rules])
+
+
+def learn(folder: pathlib.Path) -> None:
+    """A trained router and verifier of ordinary size, fitted to made-up outcomes: what they cost, not how good they are."""
+    import polars as pl
+
+    from tierwise.offline.train import Wanted, train
+
+    draw = random.Random(2)  # noqa: S311  no secret
+    rows = []
+    for number in range(1200):
+        text = "".join(words(150)[: draw.randint(60, 150)]) + f" {number}."
+        prompt = TEXT[: draw.randint(300, len(TEXT))] + f" {number} " + draw.choice(WORDS)
+        for model, good in (("cheap", 0.97), ("premium", 0.99)):
+            row = {"query_id": str(number), "prompt": prompt, "model": model, "response": text}
+            row |= {"score": float(draw.random() < good), "prompt_tokens": 250, "completion_tokens": 150}
+            rows.append(row | {"cost_usd": 0.0001 if model == "cheap" else 0.002})
+    pl.DataFrame(rows).write_parquet(folder / "outcomes.parquet")
+    train(Wanted(folder / "outcomes.parquet", folder / "learned.npz", ("cheap", "premium"), alpha=0.2))
 
 
 class Figures(msgspec.Struct):
@@ -186,6 +209,7 @@ async def measure(load: Load, straight: Load, pid: int, seconds: float) -> list[
     for case, model, rule in (
         ("straight to a model", "cheap", "direct"),
         ("cascade, draft accepted", "cascade", "checks"),
+        ("learned router and verifier", "learned", "verifier"),
     ):
         await load.expect(request(model), rule)
         figures = await saturate(load, request(model), seconds, pid, case)
@@ -250,6 +274,7 @@ def main() -> None:
             floor = uvloop.run(bare(Load(url, "none"), straight, child.pid, options.seconds))
         config = folder / "tierwise.toml"
         config.write_text(CONFIG.format(port=options.port, store="ledger.db", upstream=upstream))
+        learn(folder)
         tierwise = str(pathlib.Path(sys.executable).parent / "tierwise")
         create = [tierwise, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
         made = subprocess.run(create, capture_output=True, text=True, check=True)
