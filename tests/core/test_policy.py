@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.plans import CHEAP, MIDDLE, OTHER, PREMIUM, request, route
 from tierwise.core import policy
-from tierwise.types import Estimate, Message, Model, Price, Thresholds, Tool
+from tierwise.types import Estimate, Message, Model, Thresholds, Tool
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_opinions_and_time_have_a_price() -> None:
     assert planned(0.2, 1.0) == ["cheap", "premium"]
     assert planned(0.2, 1.0, consult=1.0, opinions=(dear,)) == ["premium"]
     assert planned(0.2, 1.0, consult=0.05, opinions=(dear,)) == ["cheap", "premium"]
-    assert planned(0.2, 1.0, consult=1.0, judge=Model("judge", "scripted", "j-1", PREMIUM.price)) == ["cheap", "premium"]
-    costly = Model("judge", "scripted", "j-1", Price(2_500_000_000, 100_000_000, 0, 0))
-    assert planned(0.2, 1.0, consult=1.0, judge=costly) == ["premium"]
+    judge = Model("judge", "scripted", "j-1", PREMIUM.price)
+    assert planned(0.2, 1.0, consult=0.05, judge=judge) == ["cheap", "premium"]
+    assert planned(0.2, 1.0, consult=1.0, judge=judge) == ["premium"]
     assert planned(0.2, 1.0, seconds=5.0, nanos_per_second=10_000_000) == ["premium"]
 
 

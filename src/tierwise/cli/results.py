@@ -127,7 +127,7 @@ def trained(report: TrainReport, route: str) -> None:
     screen = console()
     for tier in report.tiers:
         kept = (
-            f"keeps {tier.kept:.1%} with harm <= {report.alpha:.1%} (bound {tier.harm_bound:.2%})"
+            f"keeps {tier.kept:.1%} with harm <= {tier.alpha:.1%} (bound {tier.harm_bound:.2%})"
             if tier.threshold is not None
             else "[yellow]no saving is certifiable yet[/]: more labels, or a second opinion, may change that"
         )

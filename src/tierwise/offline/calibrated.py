@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tierwise.offline.fit import Rows
-from tierwise.offline.learn import Learned, Scores, at, band, cross_scores, harm, learn, reached, scores
+from tierwise.offline.learn import ALWAYS, Floats, Learned, Scores, at, band, cross_scores, harm, learn, reached, scores
 from tierwise.offline.measured import Measured
 from tierwise.offline.outcomes import Pairs
 from tierwise.stats.certify import Certified, certify, grid
@@ -47,9 +47,9 @@ def calibrate(
     train = np.sort(mixed[len(rows) // SHARE :])
     losses = harm(pairs)
     seen = cross_scores(measured, pairs, train, rng)
-    limits = band(seen, losses[train], claim[0], opinion_ratio(pairs))
+    limits = band(seen, losses[train], claim[0], opinion_ratio(pairs.take(train)))
     learned = learn(measured, pairs, train, rng)
-    steps = grid(reached(seen, limits), STEPS)
+    steps = thresholds(reached(seen, limits))
     steps = steps[: max(int(np.sum(steps >= 0.5 - MARGINAL * claim[0] / 2)), 1)]
     graded = bool(np.any((losses != 0) & (losses != 1)))
     tested = reached(scores(learned, measured, held), limits)
@@ -57,6 +57,12 @@ def calibrate(
     if certified.threshold is not None:
         limits = at(limits, certified.threshold)
     return Calibrated(learned, limits, certified, train, seen)
+
+
+def thresholds(scores: Floats) -> Floats:
+    """To be tested, strict to loose. None is 0, what blocked drafts have and those that escalate at once."""
+    steps = grid(scores, STEPS)
+    return steps[steps > 0] if steps[0] > 0 else np.array([ALWAYS])
 
 
 def opinion_ratio(pairs: Pairs) -> float:

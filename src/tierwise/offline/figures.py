@@ -52,7 +52,8 @@ class CostRanking(msgspec.Struct, frozen=True):
 class Policy(msgspec.Struct, frozen=True):
     """What the route would have done. Shares in [0, 1]; `retention` is quality over premium's, `saving` 1 - cost_ratio.
 
-    `rule` says which: "verifier" at the certified threshold, "agreement" without labels, or "premium".
+    `rule` says which: "verifier" at the certified threshold, or "router" where no responses are recorded; "agreement"
+    or "checks" without labels; "premium" where none of them may keep anything.
     """
 
     rule: str

@@ -4,8 +4,10 @@ A row's labels are whether the cheap and whether the premium answer was good. Th
 the router (before any call), the verifier of a draft alone, and of a draft beside opinions; they share the models of
 words. The router tells how good each answer will be. The verifier tells directly how likely it is that serving the
 draft does harm (premium would have been good), and that it does good (only the draft is): where both are rare, as
-among drafts that all opinions agree with, a difference of two large probabilities is too coarse. Thresholds of the uncertain band are chosen on rows that the models did not see, and before the rows that
-certify anything are looked at. Knows nothing of files or of what is done with it.
+among drafts that all opinions agree with, a difference of two large probabilities is too coarse.
+
+Thresholds of the uncertain band are chosen on rows that the models did not see, and before the rows that certify
+anything are looked at. Knows nothing of files or of what is done with it.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def scores(learned: Learned, measured: Measured, rows: Rows) -> Scores:
     def verified(stack: Stack | None, data: Data | None) -> Floats | None:
         return None if stack is None or data is None else np.where(stopped, 0.0, _worth(stack, data, rows))
 
-    # Heads are (what speaks for the draft, what speaks for premium) in all three: cheap and premium good, benefit, harm.
+    # In all three the heads are what speaks for the draft and what speaks for premium: both good, or benefit and harm.
     return Scores(
         _worth(learned.router, measured.router, rows),
         verified(learned.alone, measured.alone),
@@ -147,22 +149,27 @@ def band(seen: Scores, losses: Floats, alpha: float, ratio: float) -> Thresholds
     order = np.argsort(seen.alone)
     lifted = np.cumsum(seen.consulted[order] >= accept) / np.arange(1, len(order) + 1)
     hopeless = np.flatnonzero(lifted <= ratio)
-    consult = float(seen.alone[order][hopeless[-1]]) if len(hopeless) else 0.0
+    consult = float(np.nextafter(seen.alone[order][hopeless[-1]], 2.0)) if len(hopeless) else 0.0
     return Thresholds(accept, min(consult, accept), unheard)
 
 
 def _loosest(worth: Floats, losses: Floats, most: float, *, among: bool = False) -> float:
-    """The lowest score from which on the accepted rows' losses, over all rows or `among` them, come to `most` or less."""
+    """The lowest score from which on losses, as a mean over all rows or `among` those accepted, come to `most` or less.
+
+    Equal scores are accepted together. Above every score where there is none.
+    """
     order = np.argsort(-worth, kind="stable")
+    ends = np.append(np.diff(worth[order]) != 0, True)
     harmed = np.cumsum(losses[order]) / (np.arange(1, len(worth) + 1) if among else len(worth))
-    within = np.flatnonzero(harmed <= most)
+    within = np.flatnonzero(ends & (harmed <= most))
     return float(worth[order][within[-1]]) if len(within) else float(worth.max(initial=0.0)) + 1e-6
 
 
 def reached(seen: Scores, limits: Thresholds) -> Floats:
     """One score a row by which the whole policy is a threshold: it is served iff this is at least the threshold.
 
-    1 and more where it would be served unheard, so that the strictest thresholds keep few; 0 where it escalates at once.
+    1 and more where it would be served unheard, so that the strictest thresholds keep few; 0 where it escalates at
+    once, which no threshold above 0 serves.
     """
     if seen.consulted is None or seen.alone is None:
         return seen.best

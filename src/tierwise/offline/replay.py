@@ -21,7 +21,7 @@ from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.fit import Rows
 from tierwise.offline.learn import Scores, deploy, learn, scores
 from tierwise.offline.measured import Measured, measure
-from tierwise.offline.outcomes import Pairs, pair, read
+from tierwise.offline.outcomes import Pairs, pair, read, shown
 from tierwise.offline.recorded import request_of
 from tierwise.offline.verdicts import Verdicts, certificate, labelfree, policy, singles, timed, trained
 from tierwise.scorers.artefact import TierModel
@@ -97,6 +97,8 @@ def _check(wanted: Asked) -> None:
         problems.append("--labels and --unseen-categories say how to use labelled rows: give some with --fit")
     if wanted.labels is not None and wanted.labels < 1:
         problems.append("--labels is a number of labelled queries")
+    if wanted.seed < 0:
+        problems.append("--seed is a whole number from 0 on")
     names = [wanted.cheap, wanted.premium, *wanted.opinions]
     if len(set(names)) < len(names):
         problems.append("the cheap model, the premium and the opinions are different models")
@@ -105,9 +107,15 @@ def _check(wanted: Asked) -> None:
 
 
 def _pairs(path: Path, wanted: Asked) -> Pairs:
-    found = pair(read(path, need=NEEDED), wanted.cheap, wanted.premium, wanted.opinions, wanted.bench, wanted.skip)
-    if not len(found):
-        raise ConfigError(f"{path}: no query has an answer of every model that was named")
+    frame = read(path, need=NEEDED)
+    try:
+        found = pair(frame, wanted.cheap, wanted.premium, wanted.opinions, wanted.bench, wanted.skip)
+    except ConfigError as error:
+        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
+    for side in (found.cheap, found.premium, *found.opinions):
+        known = side.cost[~np.isnan(side.cost)]
+        if not np.all((known >= 0) & np.isfinite(known)):
+            raise ConfigError(f"{path}: a cost_usd of {shown(side.model)} is negative, or not finite")
     return found
 
 
@@ -188,7 +196,7 @@ def _report(
         else certificate(pairs, decided, calibrated, (wanted.alpha, wanted.delta)),
         zero_router=singles(pairs),
         decision_us=timed(pairs, verdicts),
-        notes=tuple(_notes(pairs, verdicts, decided)),
+        notes=tuple(_notes(pairs, verdicts, decided, labels)),
         curves=_curves(pairs, verdicts, paid),
     )
 
@@ -206,7 +214,7 @@ def _mean(values: Floats, rng: np.random.Generator) -> figures.Metric:
     return figures.metric(interval(lambda rows: float(values[rows].mean()), len(values), rng))
 
 
-def _notes(pairs: Pairs, verdicts: Verdicts, decided: figures.Policy) -> list[str]:
+def _notes(pairs: Pairs, verdicts: Verdicts, decided: figures.Policy, labels: int) -> list[str]:
     """What a reader should know before believing a figure."""
     notes = []
     if pairs.dropped:
@@ -216,9 +224,10 @@ def _notes(pairs: Pairs, verdicts: Verdicts, decided: figures.Policy) -> list[st
     elif pairs.unpriced:
         notes.append(f"{pairs.unpriced} answers without a cost count at their model's mean")
     if verdicts.scores.alone is None:
-        notes.append("no responses are recorded: verifier and cascade are the router's choice")
+        notes.append("not every answer of the cheap model is recorded: verifier and cascade are the router's choice")
     if decided.rule == "premium":
-        notes.append("nothing could be certified, so the policy sends everything to premium")
+        why = "nothing could be certified" if labels else "there is nothing to check a draft by"
+        notes.append(f"{why}, so the policy sends everything to premium")
     if pairs.premium.score.mean() <= pairs.cheap.score.mean():
         notes.append("premium is no better than the cheap model here: APGR and CPT are not defined")
     return notes

@@ -1,8 +1,9 @@
 """Trains a route: outcomes in, one artefact out, with what could be certified of it.
 
 For every tier below premium a router and a verifier are fitted on two thirds of the queries, and thresholds are tested
-on the rest (`calibrated.py`). With several such tiers each is certified at its share of delta, and the strictest
-thresholds serve all. Knows no config: names of tiers and opinions come in, as the outcomes spell them.
+on the rest (`calibrated.py`). With several such tiers each is certified at its share of alpha and of delta, since the
+harm of each adds to the route's, and the strictest thresholds serve all. Knows no config: names of tiers and opinions
+come in, as the outcomes spell them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ class Wanted:
 
 
 class TierReport(msgspec.Struct, frozen=True):
-    """`kept`: share of the calibration queries that would stay with the tier; `harm_bound` at `threshold`."""
+    """`kept`: share of the calibration queries that would stay with the tier; `harm_bound` at `threshold`.
+
+    `alpha`: the tier's share of the harm that the route may do.
+    """
 
     tier: str
     labels: int
@@ -54,6 +58,7 @@ class TierReport(msgspec.Struct, frozen=True):
     threshold: float | None
     kept: float
     harm_bound: float
+    alpha: float
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -69,8 +74,11 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
     """Raises ConfigError for outcomes that can't be learnt from, and for a file that can't be written."""
     if len(wanted.tiers) < 2:
         raise ConfigError("a route of one tier has nothing to decide; training needs a cheap tier and a premium")
+    if not (0 < wanted.alpha < 1 and 0 < wanted.delta < 1 and wanted.seed >= 0):
+        raise ConfigError("alpha and delta lie between 0 and 1, a seed is a whole number from 0 on")
     frame = read(wanted.outcomes, need=NEEDED)
-    claim = (wanted.alpha, wanted.delta / (len(wanted.tiers) - 1))
+    below = len(wanted.tiers) - 1
+    claim = (wanted.alpha / below, wanted.delta / below)
     recorded = set(frame["model"].unique().to_list())
     rows = {
         name: name if name in recorded else wanted.spelled.get(name, name) for name in (*wanted.tiers, *wanted.opinions)
@@ -79,11 +87,14 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
     fitted: list[tuple[Calibrated, TierModel]] = []
     usual: list[Typical] = []
     for tier in wanted.tiers[:-1]:
-        pairs = pair(frame, rows[tier], rows[wanted.tiers[-1]], opinions)
+        try:
+            pairs = pair(frame, rows[tier], rows[wanted.tiers[-1]], opinions)
+        except ConfigError as error:
+            raise ConfigError(*(f"{wanted.outcomes}: {problem}" for problem in error.problems)) from error
         fitted.append(_fitted(pairs, wanted, claim, _telling(tell, tier)))
         usual[len(fitted) - 1 :] = [_typical(pairs.cheap), _typical(pairs.premium)]
     thresholds = _strictest([found for found, _ in fitted])
-    reports = tuple(_report(name, found) for name, (found, _) in zip(wanted.tiers, fitted, strict=False))
+    reports = tuple(_report(name, found, claim[0]) for name, (found, _) in zip(wanted.tiers, fitted, strict=False))
     artefact = Artefact(
         wanted.tiers,
         wanted.opinions,
@@ -134,8 +145,9 @@ def _strictest(found: Sequence[Calibrated]) -> Thresholds | None:
     return Thresholds(*(max(getattr(item, name) for item in limits) for name in ("accept", "consult", "unheard")))
 
 
-def _report(tier: str, found: Calibrated) -> TierReport:
+def _report(tier: str, found: Calibrated, alpha: float) -> TierReport:
     certified = found.certified
     return TierReport(
-        tier, len(found.train) + certified.n, certified.n, certified.threshold, certified.kept, certified.harm_bound
-    )
+        tier, len(found.train) + certified.n, certified.n, certified.threshold, certified.kept, certified.harm_bound,
+        alpha,
+    )  # fmt: skip

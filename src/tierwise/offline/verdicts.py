@@ -50,7 +50,7 @@ class Verdicts:
 
 
 def labelfree(pairs: Pairs, measured: Measured, by_length: Floats) -> Verdicts:
-    """Drafts are kept where they pass the free checks and every opinion agrees."""
+    """Drafts are kept where they pass the free checks and every opinion agrees; none where there are no responses."""
     tiers, opinions = models_of(pairs)
     worth = by_length
     if measured.alone is not None:
@@ -61,6 +61,7 @@ def labelfree(pairs: Pairs, measured: Measured, by_length: Floats) -> Verdicts:
         agreeing = [names.index(f"agrees_{side.model}") for side in pairs.opinions]
         worth = worth * np.nan_to_num(measured.consulted.columns[:, agreeing]).mean(axis=1)
     rule: Uncertified = "agreement" if pairs.opinions else "checks"
+    mode: Mode = "premium" if measured.alone is None else "enforce"
 
     def verdict(row: int, heard: bool) -> Verdict:
         return _AGREE if (measured.agreed[row] if heard else measured.passed[row]) else _DIFFER
@@ -69,7 +70,7 @@ def labelfree(pairs: Pairs, measured: Measured, by_length: Floats) -> Verdicts:
         Scores(by_length, worth if measured.alone is not None else None, worth if pairs.opinions else None),
         worth,
         consulted,
-        Route("replay", tiers, uncertified=rule, opinions=opinions),
+        Route("replay", tiers, mode=mode, uncertified=rule, opinions=opinions),
         Recorded(verdict, lambda row: Verdict(0.0)),
         LengthRouter(),
         FreeChecks(Checks()),

@@ -8,7 +8,9 @@ the tail are read. Knows no benchmark, no label, and not what any number is wort
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import log1p, nan
+from typing import NamedTuple
 
 from tierwise.types import Answer, Choice, Image, Message, Request, Text
 
@@ -30,21 +32,32 @@ ANSWER_NAMES = (
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SENTENCE = re.compile(r"[.!?][\s\"')\]]|[。！？\n]\s*")  # noqa: RUF001 - full-width marks are meant
-_BULLET = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]", re.MULTILINE)
-_OPTION = re.compile(r"^[ \t]{0,4}\(?[A-Z][.):][ \t]*(\S[^\n]*)$", re.MULTILINE)
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nor|except|without|false|incorrect|least|n't)\b", re.IGNORECASE)
-_OPERATOR = str.maketrans("", "", "+-*/^<>=×÷±√∑∫≤≥≠%")  # noqa: RUF001 - the signs are meant
-_UPPER = re.compile(r"[A-Z]")
-_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(rb"\d+(?:[.,]\d+)*")
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+# Patterns that begin with a set, or a mark of their own, are searched several times as fast.
+_SENTENCE = re.compile(r"[.!?。！？\n](?:(?<=[.!?])[\s\"')\]]|(?<=[。！？\n])\s*)")  # noqa: RUF001 - full-width marks are meant
+_BULLET = re.compile(r"\n[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]")
+_OPTION = re.compile(r"\n[ \t]{0,4}\(?[A-Z][.):][ \t]*(\S[^\n]*)")
+_NEGATIONS = frozenset(["not", "no", "never", "none", "nor", "except", "without", "false", "incorrect", "least"])
+_NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(_NEGATIONS))}|n't)\b", re.IGNORECASE)
+_SHORT_NOT = re.compile(rb"n't(?<!\wn't)\b")
+_OPERATORS, _SIGNS = b"+-*/^<>=%", frozenset("×÷±√∑∫≤≥≠")  # noqa: RUF001 - the signs are meant
 _VERB = re.compile(r"^\W{0,4}(?:what|which|who|when|where|why|how|is|are|do|does|can|if)\b", re.IGNORECASE)
+_BEYOND = re.compile(r"[^\x00-\x7f]")
+# Tables and deletions for texts as ASCII bytes.
+_ASCII = bytes(range(128))
+_LETTERS = bytes(byte for byte in _ASCII if chr(byte).isalpha())
+_DIGITS, _UPPERS = b"0123456789", bytes(byte for byte in _LETTERS if chr(byte).isupper())
+_BY_LETTERS = bytes(byte if byte in _LETTERS else 32 for byte in range(256))
+_BY_WORDS = bytes(ord(chr(byte).lower()) if byte in _LETTERS + _DIGITS + b"_" else 32 for byte in range(256))
+
+PROMPTS = 128  # whose features are remembered: a router's request is its verifier's a moment later
 
 
 def request_features(request: Request) -> list[float]:
     """One number for each of REQUEST_NAMES. Lengths and counts are logarithms of 1 + n, shares lie in [0, 1]."""
     prompt = prompt_of(request)
-    options = _OPTION.findall(prompt)
+    of_text, of_options, verb = _of_prompt(prompt)
     system = sum(len(text_of(message)) for message in request.messages if message.role in {"system", "developer"})
     images = sum(
         isinstance(part, Image)
@@ -53,17 +66,28 @@ def request_features(request: Request) -> list[float]:
         for part in message.content
     )
     return [
-        *text_features(prompt),
+        *of_text,
         log1p(sum(message.role in {"user", "assistant"} for message in request.messages)),
         log1p(system),
         log1p(len(request.tools)),
         float(request.json_answer or request.schema is not None),
         log1p(images),
-        log1p(len(options)),
-        log1p(sum(map(len, options)) / len(options)) if options else nan,
-        sum(option[-1:].isdigit() or option[:1].isdigit() for option in options) / len(options) if options else nan,
-        float(_VERB.match(prompt) is not None),
+        *of_options,
+        verb,
     ]
+
+
+@lru_cache(maxsize=PROMPTS)
+def _of_prompt(prompt: str) -> tuple[tuple[float, ...], tuple[float, float, float], float]:
+    """What the prompt's text alone tells: TEXT_NAMES, its options, whether it begins with a question."""
+    options: list[str] = _OPTION.findall(f"\n{prompt}")
+    count = len(options)
+    numeric = sum([option[-1:].isdigit() or option[:1].isdigit() for option in options])
+    return (
+        tuple(text_features(prompt)),
+        (log1p(count), log1p(sum(map(len, options)) / count) if count else nan, numeric / count if count else nan),
+        float(_VERB.match(prompt) is not None),
+    )
 
 
 def answer_features(request: Request, answer: Answer) -> list[float]:
@@ -93,40 +117,79 @@ def text_features(text: str) -> list[float]:
     """One number for each of TEXT_NAMES; counts of marks are a hundred characters' worth, in logarithms."""
     text = clipped(text)
     chars = len(text)
-    words = _WORD.findall(text)
-    count = len(words)
+    words = words_of(text)
+    lines, count = text.count("\n"), words.number
     sentences = len(_SENTENCE.findall(text)) + 1
-    digits = len(_DIGIT.findall(text))
-
-    def often(marks: int) -> float:
-        return log1p(100 * marks / (chars + 20))
-
+    share = 100 / (chars + 20)
+    raw, beyond = text.encode("ascii", "replace"), words.beyond
+    digits = _marks(raw, _DIGITS) + sum(map(str.isdecimal, beyond))
+    operators = _marks(raw, _OPERATORS) + sum([sign in _SIGNS for sign in beyond])
+    numbers = (len(_NUMBER.findall(raw)) if words.plain else len(_NUMBERS.findall(text))) if digits else 0
     return [
         log1p(chars),
         log1p(count),
-        log1p(text.count("\n")),
+        log1p(lines),
         log1p(sentences),
-        sum(map(len, words)) / count if count else nan,
+        words.letters / count if count else nan,
         log1p(count / sentences),
-        len(set(words)) / count if count else nan,
-        often(digits),
-        log1p(len(_NUMBER.findall(text)) if digits else 0),
-        often(len(_UPPER.findall(text))),
-        often(chars - len(text.translate(_OPERATOR))),
-        log1p(text.count("=")),
-        log1p(text.count("?")),
-        log1p(text.count("!")),
-        often(text.count(",")),
-        often(text.count("(") + text.count("[") + text.count("{")),
-        often(text.count('"') + text.count("“")),
-        log1p(text.count("\\") + text.count("$")),
-        log1p(text.count("`")),
-        log1p(text.count("|")),
-        log1p(len(_BULLET.findall(text))),
+        words.distinct / count if count else nan,
+        log1p(share * digits),
+        log1p(numbers),
+        log1p(share * _marks(raw, _UPPERS)),
+        log1p(share * operators),
+        log1p(raw.count(b"=")),
+        log1p(raw.count(b"?") - len(beyond)),
+        log1p(raw.count(b"!")),
+        log1p(share * raw.count(b",")),
+        log1p(share * _marks(raw, b"([{")),
+        log1p(share * (raw.count(b'"') + beyond.count("“"))),
+        log1p(_marks(raw, b"\\$")),
+        log1p(raw.count(b"`")),
+        log1p(raw.count(b"|")),
+        log1p(len(_BULLET.findall(f"\n{text}"))),
         log1p(text.count("**")),
-        log1p(len(_NEGATION.findall(text))),
-        0.0 if text.isascii() else often(chars - len(text.encode("ascii", "ignore"))),
+        log1p(words.negations),
+        log1p(share * len(beyond)),
     ]
+
+
+class Words(NamedTuple):
+    """The runs of letters in a text, counted. `lower`: the different ones; `beyond`: what is no ASCII."""
+
+    number: int
+    letters: int
+    distinct: int
+    negations: int
+    lower: frozenset[str]
+    beyond: str
+    plain: bool  # none of which is a letter or a digit
+
+
+@lru_cache(maxsize=4)
+def words_of(text: str) -> Words:
+    """Remembered for as long as several look at one text."""
+    beyond = "" if text.isascii() else "".join(_BEYOND.findall(text))
+    if any(map(str.isalnum, beyond)):
+        found = _WORD.findall(text)
+        lower = frozenset(_WORD.findall(text.lower()))
+        return Words(
+            len(found), sum(map(len, found)), len(set(found)), len(_NEGATION.findall(text)), lower, beyond, False
+        )
+    raw = text.encode("ascii", "replace")
+    letters = raw.translate(_BY_LETTERS).decode()
+    found = letters.split()
+    different = set(found)
+    lower = frozenset(map(str.lower, different))
+    negations = len(_SHORT_NOT.findall(raw.lower()))
+    if not _NEGATIONS.isdisjoint(lower):
+        tokens = b" " + raw.translate(_BY_WORDS).replace(b" ", b"  ") + b" "
+        negations += sum([tokens.count(f" {word} ".encode()) for word in _NEGATIONS & lower])
+    return Words(len(found), len(letters) - letters.count(" "), len(different), negations, lower, beyond, True)
+
+
+def _marks(raw: bytes, marks: bytes) -> int:
+    """How many of `marks` there are."""
+    return len(raw) - len(raw.translate(None, marks))
 
 
 def prompt_of(request: Request) -> str:
@@ -156,7 +219,7 @@ def clipped(text: str) -> str:
 
 def _overlap(prompt: str, text: str) -> float:
     """Share of the answer's distinct longer words that the prompt has too."""
-    said = {word for word in _WORD.findall(text.lower()) if len(word) > 3}
+    said = {word for word in words_of(text).lower if len(word) > 3}
     if not said:
         return nan
-    return len(said & set(_WORD.findall(prompt.lower()))) / len(said)
+    return len(said & words_of(prompt).lower) / len(said)
