@@ -23,9 +23,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import msgspec
+import polars as pl
 import uvloop
 
 from benchmarks.load import Load
+from tierwise.offline.train import Wanted, train
 
 ROOT = pathlib.Path(__file__).parent.parent
 TICK = os.sysconf("SC_CLK_TCK")
@@ -94,11 +96,7 @@ def scripts() -> bytes:
 
 
 def learn(folder: pathlib.Path) -> None:
-    """A trained router and verifier of ordinary size, fitted to made-up outcomes: what they cost, not how good they are."""
-    import polars as pl
-
-    from tierwise.offline.train import Wanted, train
-
+    """A trained router and verifier of ordinary size, fitted to made-up outcomes: only what they cost is real."""
     draw = random.Random(2)  # noqa: S311  no secret
     rows = []
     for number in range(1200):

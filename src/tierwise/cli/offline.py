@@ -77,7 +77,7 @@ def replay(
     ] = None,
 ) -> None:
     """Play a route over recorded answers: what it keeps, what that costs, what can be certified."""
-    from tierwise.cli.results import replayed, write_json
+    from tierwise.cli.results import placed, replayed, write_json
     from tierwise.offline.figures import jsonable
     from tierwise.offline.plot import plot as draw
     from tierwise.offline.replay import Asked
@@ -87,13 +87,14 @@ def replay(
         outcomes, cheap, premium, tuple(opinion or ()), fit, labels, bench, unseen_categories,
         tuple(skip_category or ()), alpha, delta, seed,
     )  # fmt: skip
+    placed(json, plot)
     with stages() as tell:
         report = run(wanted, tell)
+    replayed(report)
     if json is not None:
         write_json(jsonable(report), json)
     if plot is not None:
         draw(report, plot)
-    replayed(report)
 
 
 @commands.command(epilog="Example: tierwise train --route support --outcomes outcomes.parquet")
@@ -121,7 +122,8 @@ def train(
     from tierwise.offline.train import train as run
 
     wanted = training(load_config(config)[0], route, outcomes, out or Path(f"{route}.tierwise.npz"))
-    wanted = replace(wanted, alpha=alpha or wanted.alpha, delta=delta or wanted.delta, seed=seed)
+    claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
+    wanted = replace(wanted, alpha=claim[0], delta=claim[1], seed=seed)
     with stages() as tell:
         report = run(wanted, tell)
     print_json(report) if json else trained(report, route)

@@ -29,6 +29,13 @@ def write_json(value: Any, path: Path) -> None:
         raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
 
 
+def placed(*paths: Path | None) -> None:
+    """Refuses, before the work is done, to write where no folder is. Raises ConfigError."""
+    for path in paths:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(f"{path}: {path.parent} is no folder")
+
+
 def training(config: Config, name: str, outcomes: Path, out: Path) -> Wanted:
     """What to train for a route of the config, at its own limits. Raises ConfigError for a route it hasn't."""
     from tierwise.offline.train import Wanted

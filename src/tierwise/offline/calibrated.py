@@ -54,6 +54,8 @@ def calibrate(
     graded = bool(np.any((losses != 0) & (losses != 1)))
     tested = reached(scores(learned, measured, held), limits)
     certified = certify(tested, losses[held], steps, *claim, graded=graded)
+    if not certified.kept:  # as safe as it is useless: every draft would be paid for and dropped
+        certified = certified._replace(threshold=None)
     if certified.threshold is not None:
         limits = at(limits, certified.threshold)
     return Calibrated(learned, limits, certified, train, seen)
@@ -62,7 +64,7 @@ def calibrate(
 def thresholds(scores: Floats) -> Floats:
     """To be tested, strict to loose. None is 0, what blocked drafts have and those that escalate at once."""
     steps = grid(scores, STEPS)
-    return steps[steps > 0] if steps[0] > 0 else np.array([ALWAYS])
+    return steps[steps > 0] if steps[0] > 0 else np.array([1 + ALWAYS])
 
 
 def opinion_ratio(pairs: Pairs) -> float:

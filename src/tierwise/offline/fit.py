@@ -25,6 +25,7 @@ Rows = NDArray[np.intp]
 FOLDS = 5
 TEXT_C = 2.0  # inverse strength of the L2 penalty below: words are many and each says little
 HEAD_C = 0.02  # ... and above, on standardised inputs
+CROSSED_C = 0.005  # ... where products of columns are among them: they are many too
 LEAST = 10  # rows to fit anything to
 MANY = 2_000  # rows from which on products of columns are worth their number
 ENOUGH = 10  # rows of a task that give it a label of its own
@@ -132,7 +133,8 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
         bias=np.zeros(len(targets), np.float32),
     )
     inputs = half.inputs(Known(columns, tasks, data.meaning[rows], under.said))
-    heads = [_logistic(inputs, values[rows], HEAD_C) for values in targets.values()]
+    strength = CROSSED_C if half.crossed else HEAD_C
+    heads = [_logistic(inputs, values[rows], strength) for values in targets.values()]
     weights = np.stack([head[0] for head in heads])
     return replace(half, weights=weights, bias=np.array([head[1] for head in heads], np.float32))
 

@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 MOST = 12_000  # queries that anything is fitted to; more change little and take long
 CHEAP = 0.1  # of premium's price: opinions that cost less are asked about every draft that may be kept
-ALWAYS = 1.0 + 1e-6  # above every score
+ALWAYS, NEVER = 1.0 + 1e-6, 1e-6  # above every score, and above that of a blocked draft only
 READS = (("cheap", "prompt"), ("premium", "prompt"), ("cheap", "draft"))
 
 
@@ -148,21 +148,25 @@ def band(seen: Scores, losses: Floats, alpha: float, ratio: float) -> Thresholds
         unheard = max(_loosest(seen.alone, losses, 0.25 * alpha, among=True), accept)
     order = np.argsort(seen.alone)
     lifted = np.cumsum(seen.consulted[order] >= accept) / np.arange(1, len(order) + 1)
-    hopeless = np.flatnonzero(lifted <= ratio)
-    consult = float(np.nextafter(seen.alone[order][hopeless[-1]], 2.0)) if len(hopeless) else 0.0
+    hopeless = np.flatnonzero(_ends(seen.alone[order]) & (lifted <= ratio))
+    consult = float(np.nextafter(seen.alone[order][hopeless[-1]], 2.0)) if len(hopeless) else NEVER
     return Thresholds(accept, min(consult, accept), unheard)
 
 
 def _loosest(worth: Floats, losses: Floats, most: float, *, among: bool = False) -> float:
     """The lowest score from which on losses, as a mean over all rows or `among` those accepted, come to `most` or less.
 
-    Equal scores are accepted together. Above every score where there is none.
+    Above every score where there is none.
     """
     order = np.argsort(-worth, kind="stable")
-    ends = np.append(np.diff(worth[order]) != 0, True)
     harmed = np.cumsum(losses[order]) / (np.arange(1, len(worth) + 1) if among else len(worth))
-    within = np.flatnonzero(ends & (harmed <= most))
+    within = np.flatnonzero(_ends(worth[order]) & (harmed <= most))
     return float(worth[order][within[-1]]) if len(within) else float(worth.max(initial=0.0)) + 1e-6
+
+
+def _ends(ordered: Floats) -> NDArray[np.bool_]:
+    """Where groups of equal scores end: they are accepted, or asked about, together."""
+    return np.append(np.diff(ordered) != 0, True)
 
 
 def reached(seen: Scores, limits: Thresholds) -> Floats:
@@ -180,7 +184,8 @@ def reached(seen: Scores, limits: Thresholds) -> Floats:
 def at(limits: Thresholds, threshold: float) -> Thresholds:
     """The limits by which exactly the rows are served whose `reached` is at least `threshold`."""
     if threshold > 1:  # not even all that would be served unheard: nobody is asked
-        return Thresholds(threshold - 1, threshold - 1, threshold - 1)
+        strict = max(threshold - 1, limits.unheard)
+        return Thresholds(strict, strict, strict)
     return Thresholds(threshold, limits.consult, limits.unheard)
 
 

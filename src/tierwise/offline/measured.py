@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from math import isnan
 from typing import NamedTuple
 
 import msgspec
@@ -21,12 +22,13 @@ from tierwise.offline.fit import Data
 from tierwise.offline.outcomes import Pairs
 from tierwise.offline.recorded import answer_of, request_of
 from tierwise.scorers import columns
+from tierwise.scorers.agreement import AGREE
 from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.features import prompt_of, said_by
 from tierwise.scorers.grams import Sparse, grams
 from tierwise.scorers.stack import Floats
-from tierwise.scorers.verifier import FreeChecks, blocked, run
+from tierwise.scorers.verifier import blocked, run
 from tierwise.types import Answer, Checks
 
 CHUNK = 500  # rows that a process measures at a time
@@ -76,13 +78,13 @@ class Measured:
     agreed: Flags
 
 
-def measure(pairs: Pairs, tell: Tell = lambda done, total: None) -> Measured:
-    """Every row of `pairs`. `tell(done, total)` rows as it goes."""
+def measure(pairs: Pairs, tell: Tell = lambda done, total: None, many: int = MANY) -> Measured:
+    """Every row of `pairs`, by several processes from `many` on. `tell(done, total)` rows as it goes."""
     rows = list(_rows(pairs))
     seen: list[Seen] = []
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     cores = min(len(os.sched_getaffinity(0)), 8) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if len(rows) < MANY or cores < 2:
+    if len(rows) < many or cores < 2:
         results: Iterator[list[Seen]] = map(_measure_chunk, chunks)
         return _arrays(pairs, _collected(results, seen, len(rows), tell))
     # Spawned, not forked: the caller may have threads (polars has).
@@ -134,12 +136,9 @@ def measure_row(row: Row) -> Seen:
     if len(row.responses) == 1:
         return Seen(*before, *after, None, passed=passed, blocked=stopped, agreed=False)
     spoken = [_spoken(row, place) for place in range(len(row.responses))]
-    first = spoken[0] or draft
-    similarity = lambda one, other: float(encoder.encode(one) @ encoder.encode(other))  # noqa: E731
-    others = [answer for answer in spoken[1:] if answer is not None]
-    agreement = FreeChecks(_CHECKS, similarity).compared(request, first, others)
-    agreed = passed and agreement[0].passed is True
-    opinions = columns.opinion_columns(request, first, spoken[1:], similarity)
+    opinions = columns.opinion_columns(request, spoken[0] or draft, spoken[1:], columns.similarity(encoder))
+    scores = [score for score in opinions[: len(spoken) - 1] if not isnan(score)]
+    agreed = passed and bool(scores) and min(scores) >= AGREE
     return Seen(*before, *after, opinions, passed=passed, blocked=stopped, agreed=agreed)
 
 
@@ -159,7 +158,7 @@ def _arrays(pairs: Pairs, seen: Sequence[Seen]) -> Measured:
     prompt = [row.prompt for row in seen]
     meaning = np.stack([row.meaning for row in seen])
     names: tuple[str, ...] = columns.ROUTER_NAMES
-    tasks = pairs.category
+    tasks = [category.lower() for category in pairs.category]  # as tags are
     before = Data(names, router, tasks, prompt, None, meaning, _emphasis(names))
     flags = (
         np.array([row.passed for row in seen], bool),

@@ -20,7 +20,7 @@ _FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "conte
 
 
 def request_of(query_id: str, prompt: str, category: str, extra: str) -> Request:
-    """The request of a row; its category, the task that the operator knows, becomes a tag."""
+    """The request of a row; its category, the task that the operator knows, becomes a tag, in lower case as all are."""
     more = _object(extra)
     messages = tuple(message for item in _items(more.get("messages")) if (message := _message(item)) is not None)
     return Request(
@@ -28,7 +28,7 @@ def request_of(query_id: str, prompt: str, category: str, extra: str) -> Request
         asked="replay",
         messages=messages or (Message("user", prompt),),
         tools=tuple(tool for item in _items(more.get("tools")) if (tool := _tool(item)) is not None),
-        tags=frozenset({category}) if category else frozenset(),
+        tags=frozenset({category.lower()}) if category else frozenset(),
     )
 
 

@@ -196,7 +196,7 @@ def _report(
         else certificate(pairs, decided, calibrated, (wanted.alpha, wanted.delta)),
         zero_router=singles(pairs),
         decision_us=timed(pairs, verdicts),
-        notes=tuple(_notes(pairs, verdicts, decided, labels)),
+        notes=tuple(_notes(wanted, pairs, verdicts, decided, labels)),
         curves=_curves(pairs, verdicts, paid),
     )
 
@@ -214,9 +214,11 @@ def _mean(values: Floats, rng: np.random.Generator) -> figures.Metric:
     return figures.metric(interval(lambda rows: float(values[rows].mean()), len(values), rng))
 
 
-def _notes(pairs: Pairs, verdicts: Verdicts, decided: figures.Policy, labels: int) -> list[str]:
+def _notes(wanted: Asked, pairs: Pairs, verdicts: Verdicts, decided: figures.Policy, labels: int) -> list[str]:
     """What a reader should know before believing a figure."""
     notes = []
+    if wanted.unseen_categories:
+        notes.append("rankings are by models of other categories; policy and certificate are by models of all of them")
     if pairs.dropped:
         notes.append(f"{pairs.dropped} queries lack an answer of some model and are left out")
     if any(np.isnan(side.cost).any() for side in (pairs.cheap, pairs.premium, *pairs.opinions)):

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from tierwise.core.tiers import MAX_TIERS
 from tierwise.errors import ConfigError
 from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.learn import deploy
@@ -76,6 +77,8 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
         raise ConfigError("a route of one tier has nothing to decide; training needs a cheap tier and a premium")
     if not (0 < wanted.alpha < 1 and 0 < wanted.delta < 1 and wanted.seed >= 0):
         raise ConfigError("alpha and delta lie between 0 and 1, a seed is a whole number from 0 on")
+    if len(wanted.tiers) > MAX_TIERS:
+        raise ConfigError(f"a route of more than {MAX_TIERS} tiers can't be planned for")
     frame = read(wanted.outcomes, need=NEEDED)
     below = len(wanted.tiers) - 1
     claim = (wanted.alpha / below, wanted.delta / below)

@@ -10,6 +10,7 @@ tell that the results are equal. Knows nothing of where in an answer its result 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from tierwise.scorers.dates import iso_date
@@ -48,19 +49,28 @@ _QUANTITY = (
     r"remainder|cost|price|area|perimeter|volume|distance|speed|range|mode|ratio|fraction|length|width|height|age|"
     r"rate|weight)"
 )
-_NUMERIC = re.compile(
-    r"\bhow (?:many|much|far|long|old|tall|fast|big|often)\b|"
-    rf"\bwhat(?:'s| (?:is|was|are|will be|would be))? (?:\w+ ){{0,4}}{_QUANTITY}\b|"
-    r"\b(?:calculate|compute|evaluate|estimate|find the|determine the|solve|simplify)\b|"
-    r"\bas an? (?:integer|number|decimal|fraction)\b|\b(?:integer|numeric\w*|number) (?:only|answer)\b|"
-    r"\bcuánt\w+|\bcombien\b|\bwie ?viele?\b|\bquant[ioae]\b|сколько|多少"
-)
+_TASKS = ("calculate", "compute", "evaluate", "estimate", "find the", "determine the", "solve", "simplify")
+# What asks for a number, by a piece that is looked for first: it costs less than a pattern, and most are not there.
+_NUMERIC = {
+    cue: re.compile(pattern)
+    for cue, pattern in {
+        "how ": r"\bhow (?:many|much|far|long|old|tall|fast|big|often)\b",
+        "what": rf"\bwhat(?:'s| (?:is|was|are|will be|would be))? (?:\w+ ){{0,4}}{_QUANTITY}\b",
+        **{cue: rf"\b{cue}\b" for cue in _TASKS},
+        "as a": r"\bas an? (?:integer|number|decimal|fraction)\b",
+        " only": r"\b(?:integer|numeric\w*|number) only\b",
+        " answer": r"\b(?:integer|numeric\w*|number) answer\b",
+        "cuánt": r"\bcuánt\w+", "combien": r"\bcombien\b", "viel": r"\bwie ?viele?\b", "quant": r"\bquant[ioae]\b",
+        "сколько": "сколько", "多少": "多少",
+    }.items()
+}  # fmt: skip
+_CODES = ("```", "[PYTHON]", "def ", "assert ", "print(", "function ", "console.log(")
 _CODE = re.compile(
     r"```\w|\[PYTHON\]|^[ \t]{0,8}(?:def \w+\(|assert |print\(|function \w+\(|console\.log\()", re.MULTILINE
 )
 _BOOLEAN = re.compile(r"\b(?:yes|true)['\"]? ?(?:or|/|,) ?['\"]?(?:no|false)\b", re.IGNORECASE)
-_OPTION = re.compile(r"^[ \t]*(?:\(([A-Za-z])\)|([A-Z])[.):])[ \t]+(\S.*)$", re.MULTILINE)
-_ENUMERATED = re.compile(r"^[ \t]*\(a\)", re.MULTILINE)
+_OPTION = re.compile(r"\n[ \t]*(?:\(([A-Za-z])\)|([A-Z])[.):])[ \t]+(\S.*)")
+_ENUMERATED = re.compile(r"\n[ \t]*\(a\)")
 _MONTH_FIRST = re.compile(r"\bMM?[/.-]DD?[/.-]YY", re.IGNORECASE)
 _IN_FORM = re.compile(r"\d\d[/.-]\d\d[/.-]\d{2,4}")
 _DAY_FIRST = re.compile(r"\bDD?[/.-]MM?[/.-]YY", re.IGNORECASE)
@@ -77,24 +87,33 @@ _WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
+@lru_cache(maxsize=4)
 def question(prompt: str) -> Asked:
     """What the prompt asks for; nothing known where it is empty. Reads its last PROMPT characters."""
     tail = prompt[-PROMPT:]
-    if not tail.strip():
+    low = tail.lower()
+    if not low.strip():
         return Asked()
-    options = _options(tail)
-    if options and _ENUMERATED.search(tail) and _NUMERIC.search(tail.lower()):
+    options = _options(f"\n{tail}")
+    if options and _ENUMERATED.search(f"\n{tail}") and _numeric(low):
         options = ()  # statements to count or to reckon with
-    day_first = True if _DAY_FIRST.search(tail) else False if _MONTH_FIRST.search(tail) else None
+    day_first = None
+    if "yy" in low:
+        day_first = True if _DAY_FIRST.search(tail) else False if _MONTH_FIRST.search(tail) else None
+    code = tail.replace("```json", "") if not options and any(cue in tail for cue in _CODES) else ""
     return Asked(
         known=True,
-        numeric=not options and _NUMERIC.search(tail.lower()) is not None,
-        code=not options and _CODE.search(tail.replace("```json", "")) is not None,
-        boolean=_BOOLEAN.search(tail) is not None,
+        numeric=not options and _numeric(low),
+        code=_CODE.search(code) is not None,
+        boolean=("yes" in low or "true" in low) and _BOOLEAN.search(tail) is not None,
         dated=day_first is not None,
         day_first=day_first,
         options=options,
     )
+
+
+def _numeric(low: str) -> bool:
+    return any(cue in low and pattern.search(low) is not None for cue, pattern in _NUMERIC.items())
 
 
 def _options(prompt: str) -> tuple[tuple[str, str], ...]:

@@ -7,12 +7,14 @@ trained on. Knows how evidence becomes numbers, and not what the numbers are wor
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import log1p, nan
+from functools import lru_cache
+from math import isnan, log1p, nan
 
 from tierwise.scorers.agreement import Similarity, compare
 from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.derivation import NAMES as DERIVATION_NAMES
 from tierwise.scorers.derivation import derivation
+from tierwise.scorers.encoder import Encoder
 from tierwise.scorers.features import ANSWER_NAMES, REQUEST_NAMES, answer_features, prompt_of, request_features
 from tierwise.types import Answer, Evidence, Request
 
@@ -32,6 +34,12 @@ def draft_columns(request: Request, draft: Answer, evidence: Iterable[Evidence])
         *derivation(prompt_of(request), text),
         *evidence_columns(evidence, EVIDENCE_NAMES),
     ]
+
+
+def similarity(encoder: Encoder) -> Similarity:
+    """The cosine of two texts; each of the few that are compared with one another is encoded once."""
+    encode = lru_cache(maxsize=None)(encoder.encode)
+    return lambda one, other: float(encode(one) @ encode(other))
 
 
 def evidence_columns(evidence: Iterable[Evidence], names: Sequence[str]) -> list[float]:
@@ -72,8 +80,8 @@ def opinion_columns(
     between = [seen.scores[one][other] for one in range(1, count + 1) for other in range(one + 1, count + 1)]
     together: list[float] = []
     if count > 1:
-        against = max(between) * (1 - max(agrees)) if between else nan  # NaN where one is missing
-        together = [min(agrees), against]
+        whole = not any(map(isnan, (*agrees, *between)))
+        together = [min(agrees), max(between) * (1 - max(agrees))] if whole else [nan, nan]
     own = log1p(len(draft.text))
     about: list[float] = []
     for place, opinion in enumerate(opinions, 1):
@@ -85,7 +93,7 @@ def opinion_columns(
 def emphasis(name: str) -> float:
     """How little a column is held back when it is fitted: of many weak columns each is suspect, agreement is not.
 
-    Chosen by cross-validation over all recorded benchmarks at once (docs/routes.md).
+    Chosen by cross-validation over all recorded benchmarks at once (docs/frontier.md).
     """
     if name.startswith(("agrees_", "between_")):
         return 2.0

@@ -37,9 +37,8 @@ _FENCED = re.compile(r"```(?:json|JSON)[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _ENDS = re.compile(r'(?<!\\)"[.;"\s]{0,4}(?:,\s{0,40}(?:"[\w ]{1,40}"\s{0,4}:|\})|\}|```|\Z)')
 _STRAY = re.compile(r"\\(?![\"\\/bfnrtu])|\\(?=[bfnrtu][A-Za-z])")
 
-_PROGRAM = re.compile(
-    r"^[ \t]*(?:ans|answer|result)[ \t]*[+*-]?=[^=]|^def solution\(|^print\(|```(?:python|py)\b", re.MULTILINE
-)
+_PROGRAM = re.compile(r"\n(?:[ \t]*(?:ans|answer|result)[ \t]*[+*-]?=[^=]|def solution\(|print\()")
+_PYTHON = re.compile(r"```(?:python|py)\b")
 # A number for people, a tuple in code.
 _SEPARATED = re.compile(r"=[ \t]*-?\$?\d{1,3}(?:,\d{3}){1,9}[ \t]*$", re.MULTILINE)
 _CODE_LINE = re.compile(
@@ -62,7 +61,7 @@ _CUES = (  # every mark has one of these
 _SENTENCE_END = re.compile(r"\.(?=\s+[A-Z(])|\.(?=\*\*|$)|\s+(?:because|since|as the)\s|(?<=\))\s*[.,;:]")
 _BLANK = re.compile(r"\n[ \t]*\n\s*")
 _CORRECTS = re.compile(r"\b(?:wait|however|actually|but|instead|correction|mistake|hmm|sorry|let me)\b", re.IGNORECASE)
-_RUN_ON = re.compile(r"^[ \t]{0,8}(?:Question|Q|Problem|User|Human)\s?\d*:", re.MULTILINE)
+_RUN_ON = re.compile(r"\n[ \t]{0,8}(?:Question|Q|Problem|User|Human)\s?\d*:")
 _LETTER = re.compile(
     r"(?:\b[Oo]ption\s+|\b[Cc]hoice\s+)\(?([A-Z])\)?(?![\w'])|\(([A-Z])\)|^\W{0,4}([A-Z])\W{0,4}$", re.MULTILINE
 )
@@ -83,11 +82,15 @@ def conclude(text: str, asked: Asked) -> Conclusion | None:
     found = _in_json(tail, asked)
     if found is not None:
         return found[0]
-    if not asked.code and _PROGRAM.search(tail) and not _SEPARATED.search(tail):
+    if not asked.code and _programmed(tail) and not _SEPARATED.search(tail):
         worked_out = run_arithmetic(tail)
         if worked_out is not None or _is_program(tail):
             return None if worked_out is None else canonical(worked_out, asked)
     return _boxed(tail, asked) or _marked(tail, asked) or _otherwise(tail, asked)
+
+
+def _programmed(text: str) -> bool:
+    return _PROGRAM.search(f"\n{text}") is not None or _PYTHON.search(text) is not None
 
 
 def _is_program(text: str) -> bool:
@@ -101,13 +104,13 @@ def _is_program(text: str) -> bool:
 
 def _in_json(text: str, asked: Asked) -> tuple[Conclusion | None] | None:
     """The conclusion of a JSON answer, in a tuple because it may have none. None where it is no JSON."""
-    fenced = _FENCED.findall(text)
+    fenced = _FENCED.findall(text) if "```" in text else []
     body = (fenced[-1] if fenced else text).strip()
     if body[:1] in ("{", "[") or fenced:
         document = _decoded(body)
         if isinstance(document, (dict, list)):
             return (_of_document(document, asked),)
-    fields = list(_FIELD.finditer(text))
+    fields = list(_FIELD.finditer(text)) if ":" in text and "answer" in text.lower() else []
     if fields:
         return (_of_field(text, fields[-1].end(), asked),)
     return None
@@ -190,8 +193,8 @@ def _boxed(text: str, asked: Asked) -> Conclusion | None:
 
 def _marked(text: str, asked: Asked) -> Conclusion | None:
     """What stands after the last words that announce a result, and can be one."""
-    over = _RUN_ON.search(text, 1)
-    announced = (_announced(text[: over.start()]) if over else []) or _announced(text)
+    over = _RUN_ON.search(text)
+    announced = (_announced(text[: over.start() + 1]) if over else []) or _announced(text)
     fallback = None
     for rest in reversed(announced[-MARKS:]):
         cut = _SENTENCE_END.search(rest)

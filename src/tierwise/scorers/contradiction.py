@@ -12,6 +12,7 @@ Knows nothing of arithmetic or of what is true; only results that are announced 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from tierwise.scorers.grounded import canonical, numbers
@@ -66,7 +67,8 @@ _TAKEN_BACK: dict[str, tuple[str, ...]] = {
     "dat klopt niet": (), "подождите": (), "исправление": (), "я ошиб": (), "等等": (), "更正": (), "我算错": (),
     "不对": (), "訂正": (), "間違え": (), "잠깐": (), "정정": (),
 }  # fmt: skip
-_OPTION = re.compile(r"^[ \t]{0,8}\(?([A-J])[).:][ \t]{1,4}(\S[^\n]{0,300})$", re.MULTILINE)
+_PLAIN, _PLAIN_CUES = [cue for cue in _TAKEN_BACK if cue.isascii()], [cue for cue in _CUES if cue.isascii()]
+_OPTION = re.compile(r"\n[ \t]{0,8}\(?([A-J])[).:][ \t]{1,4}(\S[^\n]{0,300})(?=\n|\Z)")
 
 
 class _Final(NamedTuple):
@@ -85,11 +87,10 @@ def contradiction(request: Request, answer: Answer, checks: Checks) -> Evidence:
     for choice in answer.choices:
         if not choice.text:
             continue
-        low = _lower(choice.text)
-        others = _others(_finals(low), low)
-        taken_back = sum(
-            [low.count(phrase) for cue in _TAKEN_BACK if cue in low for phrase in _TAKEN_BACK[cue] or (cue,)]
-        )
+        low, finals = _announcing(choice.text)
+        others = _others(finals, low)
+        cues = _PLAIN if low.isascii() else _TAKEN_BACK
+        taken_back = sum([low.count(phrase) for cue in cues if cue in low for phrase in _TAKEN_BACK[cue] or (cue,)])
         if others + taken_back > worst:
             worst, detail = others + taken_back, f"{others} other results, {taken_back} corrections"
     if worst < 0:
@@ -109,8 +110,7 @@ def unsupported(request: Request, answer: Answer, checks: Checks) -> Evidence:
     for choice in answer.choices:
         if not (answer.complete and choice.text):
             continue
-        low = _lower(choice.text)
-        finals = _finals(low)
+        low, finals = _announcing(choice.text)
         reasoning = _reasoning(low, finals)
         if not reasoning:
             continue
@@ -126,6 +126,13 @@ def unsupported(request: Request, answer: Answer, checks: Checks) -> Evidence:
     return Evidence("unsupported", True if worst == 0 else None, f"distance {worst:.1f}", worst)
 
 
+@lru_cache(maxsize=4)
+def _announcing(text: str) -> tuple[str, list[_Final]]:
+    """The text in lower case, and its announced results; remembered for as long as both checks look at it."""
+    low = _lower(text)
+    return low, _finals(low)
+
+
 def _lower(text: str) -> str:
     text = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
     return " " + text.lower().replace("\u2019", "'").replace("\u2212", "-")  # so that a first word has a space too
@@ -135,7 +142,7 @@ def _finals(low: str) -> list[_Final]:
     """The announced results of a text in lower case, in their order, at most MOST of a kind."""
     found: dict[int, _Final] = {}
     end = _own_end(low)
-    for cue in (*_MARKS, *_CUES):
+    for cue in (*_MARKS, *(_PLAIN_CUES if low.isascii() else _CUES)):
         at = low.rfind(cue, 0, end)
         for _ in range(MOST):
             if at < 0:
@@ -225,7 +232,7 @@ def _options(request: Request) -> dict[str, str]:
             parts = [message.content] if isinstance(message.content, str) else [
                 part.text for part in message.content if isinstance(part, Text)
             ]  # fmt: skip
-            listed = _OPTION.findall("\n".join(parts)[-PROMPT_TAIL:])
+            listed = _OPTION.findall("\n" + "\n".join(parts)[-PROMPT_TAIL:])
             return {letter.lower(): " ".join(text.lower().split()).rstrip(". ") for letter, text in listed}
     return {}
 

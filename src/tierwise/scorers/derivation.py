@@ -10,10 +10,11 @@ Knows how numbers are written in text, in English also as words; nothing of what
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from math import log
 
 from tierwise.scorers.equations import Side, found
+from tierwise.scorers.features import words_of
+from tierwise.scorers.formula import WORDS
 
 LIMIT = 16_000  # characters of each text
 NAMES = (
@@ -32,12 +33,11 @@ NAMES = (
     "end_growth",  # its size against the largest of the prompt
 )
 
-_NUMBER = re.compile(r"(?<![\w.])\d{1,15}(?:,\d{3}){0,4}(?:\.\d{1,15})?")
+# Begins with a digit, so that the search skips all that is none; no word and no point comes before it.
+_NUMBER = re.compile(r"\d(?<![\w.]\d)\d{0,14}(?:,\d{3}){0,4}(?:\.\d{1,15})?")
 _PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(?:%|percent)")
-_WORD = re.compile(r"[a-z]{3,10}")
 _SPELLED: dict[str, tuple[float, ...]] = {
-    **{word: (float(number),) for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"])},
+    **{word: (float(number),) for number, word in enumerate(WORDS)},
     "thirty": (30.0,), "forty": (40.0,), "fifty": (50.0,), "sixty": (60.0,), "hundred": (100.0,), "thousand": (1000.0,),
     "half": (2.0, 0.5), "halves": (2.0, 0.5), "third": (3.0,), "thirds": (3.0,), "quarter": (4.0, 0.25),
     "quarters": (4.0, 0.25), "fourth": (4.0, 0.25), "fifth": (5.0, 0.2), "tenth": (10.0, 0.1), "twice": (2.0,),
@@ -57,7 +57,7 @@ def derivation(prompt: str, answer: str) -> list[float]:
     if "=" in answer or "equals" in answer:
         for equation in found(answer):
             flow.add(equation.left, equation.right)
-    said = list(_numbers(answer))
+    said = _numbers(answer)
     mentioned = set(said)
     end = said[-1] if said else None
     results = flow.results
@@ -107,18 +107,17 @@ def _of_side(side: Side) -> list[float]:
     return [float(text.replace(",", "")) for kind, text in side.tokens if kind == "n"]
 
 
-def _numbers(text: str) -> Iterator[float]:
-    for found in _NUMBER.finditer(text):
-        yield float(found[0].replace(",", ""))
+def _numbers(text: str) -> list[float]:
+    return [float(found.replace(",", "")) for found in _NUMBER.findall(text)]
 
 
 def _implied(prompt: str) -> set[float]:
     """Numbers that a prompt gives in words, or as percents."""
     implied: set[float] = set()
-    for word in set(_WORD.findall(prompt.lower())) & _SPELLED.keys():
+    for word in words_of(prompt).lower & _SPELLED.keys():
         implied.update(_SPELLED[word])
-    for found in _PERCENT.finditer(prompt):
-        percent = float(found[1])
+    percents = _PERCENT.findall(prompt) if "%" in prompt or "percent" in prompt else []
+    for percent in map(float, percents):
         implied.update((percent / 100, 100 - percent, 1 - percent / 100, 100 + percent, 1 + percent / 100))
     return implied
 

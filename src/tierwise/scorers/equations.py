@@ -22,13 +22,14 @@ _NUMBER = rf"(?>(?>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,{DIGITS}}})(?:\.\d{{1,{DIG
 _GLUED = r"(?:kg|mg|ml|cm|mm|km|lbs?|oz|ft|mph|hrs?|mins?|secs?)\b"
 _LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u04ff"  # of units and names; Greek ones are variables
 _BLANK = " \t$€£_"
-# The first that matches counts. A token that ends in its own look-ahead keeps all of what it has taken (possessive).
+# The first that matches counts; most are words. A token that ends in its own look-ahead keeps all of what it has taken
+# (possessive).
 _LEX = re.compile(
     rf"[{_BLANK}]*+(?:"
-    r"(?P<x>\d{1,4}/\d{1,2}/\d{2,4}|//|[=!<>:+*/-]=|=[=>~]|[=-]>|\\[a-zA-Z]{1,30}+)"
+    rf"(?P<word>(?<!\))[{_LETTER}]{{1,30}}+(?:['’-][{_LETTER}]{{1,30}}+)?+(?:\(|\^\d)?+)"  # noqa: RUF001
+    r"|(?P<x>\d{1,4}/\d{1,2}/\d{2,4}|//|[=!<>:+*/-]=|=[=>~]|[=-]>|\\[a-zA-Z]{1,30}+)"
     rf"|(?P<n>(?:(?<![\w.])|(?<=\d[xX])){_NUMBER}(?:(?![\w]|[.,:]\d)|(?={_GLUED}|[xX×]\d)))"  # noqa: RUF001
     r"|(?P<odd>\d[\w.,:]{0,60}+)"
-    rf"|(?P<word>(?<!\))[{_LETTER}]{{1,30}}+(?:['’-][{_LETTER}]{{1,30}}+)?+(?:\(|\^\d)?+)"  # noqa: RUF001
     rf"|(?P<w>\([{_LETTER}][^()\d=+*/^]{{0,40}}\)|/ ?(?:an? )?[{_LETTER}]{{2,30}}+(?:\^\d)?+)"
     r"|(?P<i>(?<=[\d)])\()"
     r"|(?P<g>(?<![^ (=*/+^])[-−](?=[$€£]?[\d(]))"  # noqa: RUF001
@@ -67,7 +68,9 @@ _OPERATORS = {
 # What lies between marks that end a sum; only the pieces with an equals sign are read further.
 _PIECE = re.compile(r"(?:[^.,;:\n]++|[.,:](?=\S))++")
 _DIGIT = re.compile(r"\d")
-_RESULT = re.compile(r"(?:[=≈≃≅]|equals)[^\w=]{0,8}\d")  # what a sum has after its first digit
+_EQUALS = frozenset("≈≃≅")
+_RESULT = re.compile(r"[=≈≃≅][^\w=]{0,8}\d")  # what a sum has after its first digit, or this:
+_RESULT_IN_WORDS = re.compile(r"equals[^\w=]{0,8}\d")
 _ASKS = re.compile(r"\n[ \t]{0,4}(?:Q|Question)(?: \d{1,3})?:")  # a model that goes on with questions of its own
 _BULLET = re.compile(r"[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]")  # noqa: RUF001
 # Sums joined by equals signs, neither end of which belongs to something that is no number.
@@ -81,11 +84,12 @@ _MARK = re.compile(r"<<([^<>\n]{3,100})>>((?:[$€£]?\d[\d,]{0,30}(?:\.\d{1,30}
 _FRACTION = re.compile(r"(\d?) ?\\[dt]?frac ?\{([^{}\n]{1,60})\} ?\{([^{}\n]{1,60})\}")
 _WRAPPED = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf|textrm) ?\{([^{}\n]{0,60})\}")
 _EXPONENT = re.compile(r"\^\{([^{}\n]{1,20})\}")
-_CONTINUED = re.compile(r"(?:\\\\)?+[ ]{0,4}+\n[ ]{0,8}+&?+ ?+=(?![=>])")
+_CONTINUES = re.compile(r"\n[ ]{0,8}+&?+ ?+=(?![=>])")
+_CONTINUED = re.compile(rf"(?:\\\\)?+[ ]{{0,4}}+{_CONTINUES.pattern}")
 _LATEX = re.compile(
     r"\\(?:times|cdot|ast|div|approx|left|right|quad|qquad)(?![a-zA-Z])|\\[,;!:%$ ()\[\]*]|&(?==)|\{,\}|\\\\"
 )
-_BOLD = re.compile(r"\*\*(?! ?[\d(-])|(?<![\d)])(?<![\d)] )\*\*")  # what is left is a power
+_BOLD = re.compile(r"\*\*(?:(?! ?[\d(-])|(?<![\d)]\*\*)(?<![\d)] \*\*))")  # what is left is a power
 _LATEX_MEANS = {
     "\\times": "*", "\\cdot": "*", "\\ast": "*", "\\*": "*", "\\div": "/", "\\approx": "≈", "\\%": "%", "{,}": ",",
     "\\(": "\n", "\\)": "\n", "\\[": "\n", "\\]": "\n", "\\\\": "\n", "\\left": "", "\\right": "", "&": "", "\\,": "",
@@ -134,7 +138,11 @@ class Equation(NamedTuple):
 @functools.lru_cache(maxsize=4)
 def found(text: str) -> tuple[Equation, ...]:
     """`equations` as a tuple, remembered for as long as several look at one answer."""
-    return tuple(equations(text))
+    return tuple(equations(text)) if _equates(text) or "\\approx" in text else ()
+
+
+def _equates(text: str) -> bool:
+    return "=" in text or "equals" in text or not (text.isascii() or _EQUALS.isdisjoint(text))
 
 
 def equations(text: str) -> Iterator[Equation]:
@@ -147,17 +155,13 @@ def equations(text: str) -> Iterator[Equation]:
     if asks is not None:
         text = text[: asks.start()]
     equations_left, tokens_left = EQUATIONS, TOKENS
-    for piece in _PIECE.finditer(text):
-        start, end = piece.span()
-        digit = _DIGIT.search(text, start, end)
-        if end - start > PIECE or digit is None or not _RESULT.search(text, digit.end(), end):
-            continue
+    for start, end in _pieces(text):
         found = list(_LEX.finditer(text, _start(text, start), end))
         kinds = "".join(["n" if match.lastgroup == "n" else _kind(match[0], match.lastgroup) for match in found])
         for chain in _EQUATION.finditer(kinds):
             texts = [match[match.lastindex or 0] for match in found[chain.start() : chain.end()]]
-            end = found[chain.end() - 1].end()
-            for equation in _links(chain[0], texts, text[end : end + 60]):
+            after = found[chain.end() - 1].end()
+            for equation in _links(chain[0], texts, text[after : after + 60]):
                 yield equation
                 equations_left -= 1
                 if not equations_left:
@@ -165,6 +169,23 @@ def equations(text: str) -> Iterator[Equation]:
         tokens_left -= len(found)
         if tokens_left < 0:
             return
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Where the pieces are that have a digit and a result after it; only in lines that have an equals sign."""
+    start = 0
+    for line in text.split("\n"):
+        end = start + len(line)
+        if _equates(line):
+            for piece in _PIECE.finditer(text, start, end):
+                digit = _DIGIT.search(text, *piece.span()) if len(piece[0]) <= PIECE else None
+                if digit is not None and _results(text, digit.end(), piece.end()):
+                    yield piece.span()
+        start = end + 1
+
+
+def _results(text: str, start: int, end: int) -> bool:
+    return any(pattern.search(text, start, end) for pattern in (_RESULT, _RESULT_IN_WORDS))
 
 
 def _start(text: str, start: int) -> int:
@@ -193,8 +214,10 @@ def _rewritten(text: str) -> str:
     if "<<" in text:
         text = _MARK.sub(r"\2 ; \1 ; ", text)
     if "\\" in text:
-        text = _CONTINUED.sub(" =", text)
-        text = _FRACTION.sub(lambda found: f"{found[1] and found[1] + '@'}(({found[2]})/({found[3]}))", text)
+        if _CONTINUES.search(text):
+            text = _CONTINUED.sub(" =", text)
+        if "frac" in text:
+            text = _FRACTION.sub(lambda found: f"{found[1] and found[1] + '@'}(({found[2]})/({found[3]}))", text)
         text = _WRAPPED.sub(r" \1 ", text)
         text = _LATEX.sub(lambda found: _LATEX_MEANS.get(found[0], " "), text)
     if "^{" in text:

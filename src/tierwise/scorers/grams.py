@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 PIECES = 1 << 15  # buckets of single pieces; the encoder's vocabulary has 30,522
 BUCKETS = 1 << 18
-_PAIRS = BUCKETS - PIECES
-_MIX, _SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(40)
+_PAIRS, _AFTER = np.uint64(BUCKETS - PIECES), np.uint64(PIECES)
+_MIX, _SPREAD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(40), np.uint64(16)
+_VALUES: NDArray[np.float32] = (1 + np.log(np.maximum(np.arange(1 << 12), 1))).astype(np.float32)  # by how often
 
 Sparse = tuple[NDArray[np.intp], NDArray[np.float32]]
 """(buckets, increasing; 1 + ln of how often each occurs)."""
@@ -21,11 +22,28 @@ Sparse = tuple[NDArray[np.intp], NDArray[np.float32]]
 
 def grams(pieces: NDArray[np.uint16]) -> Sparse:
     """The vector of a text, given the numbers of its pieces in their order. Empty for an empty text."""
-    single = pieces.astype(np.uint64)
-    pairs = ((single[:-1] << np.uint64(16)) + single[1:]) * _MIX >> _SPREAD
-    both = np.concatenate([single, np.uint64(PIECES) + pairs % np.uint64(_PAIRS)])
-    buckets, counts = np.unique(both, return_counts=True)
-    return buckets.astype(np.intp), (1 + np.log(counts)).astype(np.float32)
+    size = len(pieces)
+    if not size:
+        return np.zeros(0, np.intp), np.zeros(0, np.float32)
+    both = np.empty(2 * size - 1, np.uint64)
+    both[:size] = pieces
+    single, pairs = both[:size], both[size:]
+    np.left_shift(single[:-1], _HALF, out=pairs)
+    pairs += single[1:]
+    pairs *= _MIX
+    pairs >>= _SPREAD
+    pairs %= _PAIRS
+    pairs += _AFTER
+    both.sort()
+    new = np.empty(len(both), bool)
+    new[0] = True
+    np.not_equal(both[1:], both[:-1], out=new[1:])
+    starts = new.nonzero()[0]
+    counts = np.empty(len(starts), np.intp)
+    counts[-1] = len(both) - starts[-1]
+    np.subtract(starts[1:], starts[:-1], out=counts[:-1])
+    values = _VALUES[counts] if len(both) < len(_VALUES) else (1 + np.log(counts)).astype(np.float32)
+    return both[starts].astype(np.intp), values
 
 
 def weighted(sparse: Sparse, idf: NDArray[np.float32]) -> Sparse:

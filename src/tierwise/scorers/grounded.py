@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -42,9 +42,11 @@ _QUOTE = re.compile(
 _QUOTES = ('"', "\u201c", "\u00ab", "\u201e")
 _STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
 _CAPITALISED = re.compile(r"[A-Z][\w\u2019'-]{1,40}(?: [A-Z][\w\u2019'-]{1,40}){0,5}")
+_INSIDE = frozenset(" *\"`'(")  # what may stand before a name inside a sentence
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]{4,200}")
 _SNAKE = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 _WORD = re.compile(r"[^\W_]+")
+_APART = bytes(code if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)  # for texts in ASCII
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 # Small numbers that prompts spell out; the position is the number.
 _SPELLED = (
@@ -114,6 +116,7 @@ def said(message: Message) -> str:
     return "\n".join([*texts, *(call.arguments for call in message.tool_calls)])
 
 
+@lru_cache(maxsize=1024)
 def canonical(number: str) -> tuple[str, ...]:
     """The forms of a number as it is written: "1,234.50" -> ("1234.5",); "1.234" may be either of two."""
     if number.isdigit():
@@ -136,7 +139,7 @@ def numbers(text: str) -> list[str]:
 
 
 class _Context:
-    """What a text holds, read once a check and only as far as that check asks."""
+    """What a text holds, read only as far as a check asks."""
 
     def __init__(self, text: str, tools: tuple[Tool, ...]) -> None:
         self.text = text
@@ -151,12 +154,12 @@ class _Context:
         return _flat(self.text)
 
     @cached_property
-    def numbers(self) -> set[str]:
+    def numbers(self) -> frozenset[str]:
         return _held(self.text)
 
     @cached_property
     def words(self) -> frozenset[str]:
-        return frozenset(_WORD.findall(self.lower))
+        return _words(self.text)
 
     def offered(self, name: str) -> frozenset[str]:
         """What the schema of a tool itself offers as values, as text in lower case."""
@@ -169,9 +172,11 @@ class _Context:
 
     def holds(self, number: str) -> bool:
         """As it is, as another part of a hundred, or, where it has separators, piece by piece."""
+        if number in self.numbers:  # it is its own form
+            return True
         if number.isdigit():
             form = canonical(number)[0]
-            return form in self.numbers or (len(form) <= 3 and canonical(f"{int(form) / 100}")[0] in self.numbers)
+            return form in self.numbers or (len(form) <= 3 and _hundredth(form) in self.numbers)
         if any(form in self.numbers or _percent(form) in self.numbers for form in canonical(number)):
             return True
         return all(canonical(piece)[0] in self.numbers for piece in _DIGITS.findall(number))
@@ -180,12 +185,29 @@ class _Context:
         return number.isdigit() and len(number) < 3 and any(word in self.words for word in _spelled(int(number)))
 
 
-def _held(text: str) -> set[str]:
+# What several checks ask of the same text: the request, or the answer.
+
+
+@lru_cache(maxsize=4)
+def _words(text: str) -> frozenset[str]:
+    """The runs of letters and digits in a text, in lower case."""
+    lower = text.lower()
+    return frozenset(lower.encode().translate(_APART).decode().split() if lower.isascii() else _WORD.findall(lower))
+
+
+@lru_cache(maxsize=4)
+def _held(text: str) -> frozenset[str]:
     """The forms of every number in a text. "(3,4)" may be one number or two: it holds 3.4, 3 and 4."""
     written = {number for number in numbers(text) if len(number) < LONG}
     pieces = [piece for number in written if not number.isdigit() for piece in _DIGITS.findall(number)]
     plain = {number for number in written if number.isdigit() and number[0] != "0"}  # the forms of most: themselves
-    return plain.union([form for number in (*(written - plain), *pieces) for form in canonical(number)])
+    return frozenset(plain.union([form for number in (*(written - plain), *pieces) for form in canonical(number)]))
+
+
+@lru_cache(maxsize=1024)
+def _hundredth(form: str) -> str:
+    """ "7" -> "0.07"."""
+    return canonical(f"{int(form) / 100}")[0]
 
 
 def _offers(rule: Any) -> list[Any]:
@@ -286,6 +308,8 @@ def _names(text: str) -> Iterator[str]:
     german: bool | None = None
     for match in islice(_CAPITALISED.finditer(text), SEQUENCES):
         start = match.start()
+        if text[start - 1 : start] not in _INSIDE:  # a line's or the text's beginning, most often
+            continue
         before = text[max(start - 5, 0) : start].rstrip("*\"`'(")
         if before[-1:] == " " and (before[-2:-1].islower() or before[-2:-1] in ",;"):
             if german is None:

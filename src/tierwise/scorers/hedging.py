@@ -106,10 +106,9 @@ def _counted(text: str) -> tuple[int, int]:
     low = text.lower().replace("\u2019", "'")
     words = low.translate(_EDGES).split() if low.isascii() else [word.strip('.,;:!?()[]{}"*_…') for word in low.split()]
     hedges = 0
-    for at, word in enumerate(words):
-        rests = _STARTS.get(word)
-        if rests is not None:
-            hedges += () in rests or any(tuple(words[at + 1 : at + 1 + len(rest)]) == rest for rest in rests)
+    for at in [at for at, word in enumerate(words) if word in _STARTS]:
+        rests = _STARTS[words[at]]
+        hedges += () in rests or any(tuple(words[at + 1 : at + 1 + len(rest)]) == rest for rest in rests)
     count = len(words)
     if count * 20 < len(low) and not low.isascii():  # hardly any spaces
         count = int(len(low) / UNSPACED)

@@ -9,7 +9,7 @@ no language here; what is unknown is judged by nobody.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from functools import lru_cache
 
 from tierwise.types import Answer, Checks, Evidence, Message, Request, Text
 
@@ -132,6 +132,13 @@ _TELLS: dict[str, tuple[str, ...]] = {}
 for _language, _words in _STOP_WORDS.items():
     for _word in _words.split():
         _TELLS[_word] = (*_TELLS.get(_word, ()), _language)
+# One number for each word: added up, its sixteen bits from the lowest on count the words that tell something, and the
+# next ones, language by language, those that tell that one. A text that is read has too few words for a carry.
+_SHIFTS = range(0, 16 * (len(_STOP_WORDS) + 1), 16)
+_SUMS = {
+    word: 1 + sum([1 << _SHIFTS[1 + list(_STOP_WORDS).index(code)] for code in codes]) for word, codes in _TELLS.items()
+}
+_WORDS_OF = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
 
 # A prompt that speaks of languages may want any of them: names of languages, and words for translating.
 _LANGUAGES = (
@@ -174,8 +181,7 @@ def language_of(text: str) -> tuple[str, float]:
 
     The share is that of the letters where the script decides, of the telling words where they do.
     """
-    code, share, _ = _heard(text)
-    return code, share
+    return _heard(text[:READ])
 
 
 def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
@@ -186,24 +192,45 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
     the answer's is not that of the operator's own instructions either.
     """
     turns = [message for message in request.messages if message.role == "user"]
-    asked, share, weight = _heard(_prose(_text(turns[-1]))) if turns else ("", 0.0, 0.0)
+    question = _prose(_text(turns[-1])) if turns else ""
+    asked, share = language_of(question)
     if not asked:
         return Evidence("language", None)
     worst, detail, failed = -1.0, "", False
     for choice in answer.choices:
-        answered, certainty, enough = _heard(_prose(choice.text))
+        said = _prose(choice.text)
+        answered, certainty = language_of(said)
         mismatch = min(share, certainty) if answered != asked else 0.0
         if answered and mismatch > worst:
             worst, detail = mismatch, asked if answered == asked else f"{answered}, asked in {asked}"
-            failed = mismatch >= CLEAR and min(weight, enough) >= 1.0 and not _instructed(request, answered)
+            clear = mismatch >= CLEAR and _enough(question, asked) and _enough(said, answered)
+            failed = clear and not _instructed(request, answered)
     if worst < 0 or (worst > 0 and _speaks_of_languages(request)):
         return Evidence("language", None)
     return Evidence("language", False if failed else True if worst == 0 else None, detail, worst)
 
 
-def _heard(text: str) -> tuple[str, float, float]:
-    """(code, share, weight): from weight 1 on there was enough to go by."""
-    text = text[:READ]
+@lru_cache(maxsize=4)
+def _heard(text: str) -> tuple[str, float]:
+    """`language_of` a text that is short enough, remembered for as long as several look at it."""
+    letters = _letters(text)
+    total = sum(letters.values()) - letters.get("kana", 0)
+    script = max(letters, key=letters.__getitem__)
+    if not total or not letters[script]:
+        return "", 0.0
+    share = min(letters[script] / total, 1.0)
+    if script in {"han", "kana"}:
+        return "ja" if letters["kana"] * WIDE > 0.1 * letters["han"] else "zh", share
+    if script in _ALONE:
+        return _BENGALI if script == "indic" and any(mark in text for mark in "\u09be\u09b0") else _ALONE[script], share
+    code, telling = _by_words(text.lower().split(), least=2 if script == "latin" else 1)
+    if code == "ru" and any(mark in text for mark in _UKRAINIAN):
+        code = "uk"
+    return code, min(share, telling)
+
+
+def _letters(text: str) -> dict[str, int]:
+    """How many letters of each script; of Chinese and Japanese together, weighed by what a character is worth."""
     ascii_text = text.encode("ascii", "ignore")
     letters = {"latin": len(ascii_text.translate(None, _NO_LETTERS))}
     if len(ascii_text) < len(text):
@@ -214,41 +241,37 @@ def _heard(text: str) -> tuple[str, float, float]:
         letters["hangul"] *= 2
         letters["kana"] -= sum([text.count(mark) for mark in _MARKS]) if letters["kana"] else 0
         letters["han"] = WIDE * (letters["han"] + letters["kana"])  # written together, and a word in a character or two
-    total = sum(letters.values()) - letters.get("kana", 0)
-    script = max(letters, key=letters.__getitem__)
-    if not total or not letters[script]:
-        return "", 0.0, 0.0
-    share, weight = min(letters[script] / total, 1.0), letters[script] / MIN_LETTERS
-    if script in {"han", "kana"}:
-        return "ja" if letters["kana"] * WIDE > 0.1 * letters["han"] else "zh", share, weight
-    if script in _ALONE:
-        return (
-            _BENGALI if script == "indic" and any(mark in text for mark in "\u09be\u09b0") else _ALONE[script],
-            share,
-            weight,
-        )
-    code, telling, enough = _by_words(text, least=2 if script == "latin" else 1)
-    if code == "ru" and any(mark in text for mark in _UKRAINIAN):
-        code = "uk"
-    return code, min(share, telling), min(weight, enough)
+    return letters
 
 
-def _by_words(text: str, least: int) -> tuple[str, float, float]:
-    """(code, share of the telling words that the language has, weight); nothing below `least` of them."""
-    words = text.lower().split()
-    told = {word: times for word, times in Counter(words).items() if word in _TELLS}
-    points: Counter[str] = Counter()
-    for word, times in told.items():
-        for code in _TELLS[word]:
-            points[code] += times
-    if not points:
-        return "", 0.0, 0.0
-    code, times = max(points.items(), key=lambda item: item[1])
+def _by_words(words: list[str], least: int) -> tuple[str, float]:
+    """(code, share of the telling words that the language has); nothing below `least` of them."""
+    sums = sum([_SUMS[word] for word in words if word in _SUMS])
+    telling, *points = [sums >> shift & 0xFFFF for shift in _SHIFTS]
+    times = max(points)
     if times < least:
-        return "", 0.0, 0.0
-    written = told if text.isupper() else set(text.split())  # with a capital it may be of a name: Las Vegas
-    different = sum([code in _TELLS[word] and word in written for word in told])
-    return code, times / sum(told.values()), min(different / MIN_WORDS, times / (MIN_DENSITY * len(words)))
+        return "", 0.0
+    codes = [code for code, count in zip(_STOP_WORDS, points, strict=True) if count == times]
+    code = codes[0]
+    if len(codes) > 1:  # the one that a word tells first
+        code = next(code for word in words for code in _TELLS.get(word, ()) if code in codes)
+    return code, times / telling
+
+
+def _enough(text: str, code: str) -> bool:
+    """Whether there is enough of the language in the text to go by."""
+    text = text[:READ]
+    if max(_letters(text).values()) < MIN_LETTERS:
+        return False
+    if code not in _WORDS_OF:  # its script tells it
+        return True
+    words = text.lower().split()
+    own = _WORDS_OF[_by_words(words, least=1)[0]]
+    times = sum([word in own for word in words])
+    different = own.intersection(words)
+    if not text.isupper():  # with a capital it may be of a name: Las Vegas
+        different = different.intersection(text.split())
+    return len(different) >= MIN_WORDS and times >= MIN_DENSITY * len(words)
 
 
 def _text(message: Message) -> str:

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.scorers.grams import Sparse, weighted
+from tierwise.scorers.grams import Sparse
 
 Floats = NDArray[np.float32]
 
@@ -75,40 +76,72 @@ class Stack:
 
     def inputs(self, known: Known) -> Floats:
         """(rows, inputs) of the heads."""
-        columns, tasks = known.columns, known.tasks
-        missing = np.isnan(columns)
-        measured: Floats = np.where(missing, np.float32(0), (columns - self.mean) / self.scale).astype(np.float32, copy=False)
-        np.clip(measured, -CLIP, CLIP, out=measured)
-        measured *= self.emphasis
-        labels = np.zeros((len(columns), len(self.tasks)), np.float32)
-        places = {task: place for place, task in enumerate(self.tasks)}
-        for row, task in enumerate(tasks):
-            if task in places:
-                labels[row] = -self.shares
-                labels[row, places[task]] += 1
+        missing = np.isnan(known.columns)
+        measured = (known.columns - self.mean) * self._factor
+        np.minimum(np.maximum(measured, -self._most, out=measured), self._most, out=measured)
+        measured[missing] = 0
+        labels = self._labels[[self._places.get(task, -1) for task in known.tasks]]
         words = (known.said - self.base_mean) / self.base_scale
         context = np.concatenate([labels, words], axis=1)
-        flags = missing[:, self.flagged].astype(np.float32) - self.absent
-        products = [measured[:, [column]] * context for column in self.crossed]
+        flags = missing[:, self.flagged] - self.absent
+        products = [measured[:, column, None] * context for column in self.crossed]
         return np.concatenate([measured, flags, context, np.float32(self.meaning) * known.meaning, *products], axis=1)
+
+    @cached_property
+    def _factor(self) -> Floats:
+        return self.emphasis / self.scale
+
+    @cached_property
+    def _most(self) -> Floats:
+        return np.float32(CLIP) * self.emphasis
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {task: place for place, task in enumerate(self.tasks)}
+
+    @cached_property
+    def _labels(self) -> Floats:
+        """(tasks + 1, tasks): what stands for each task, and at last for all others."""
+        others = np.zeros((1, len(self.tasks)), np.float32)
+        return np.concatenate([np.eye(len(self.tasks), dtype=np.float32) - self.shares, others])
 
     def heard(self, asked: Sparse, said: Sparse | None) -> Floats:
         """(bases,) what the lower storey says of one row, as log-odds: grams of its prompt, and of its draft."""
         if not self.bases:
             return np.zeros(0, np.float32)
-        prompt = weighted(asked, self.idf_prompt)
-        draft = None if said is None or not len(self.idf_draft) else weighted(said, self.idf_draft)
-        odds = [_said(base, prompt, draft) for base in self.bases]
-        return np.clip(np.array(odds, np.float32), -MOST, MOST)
+        odds = self._biases + _said(asked, self._prompts)
+        if said is not None and len(self.idf_draft):
+            odds += _said(said, self._drafts)
+        np.minimum(np.maximum(odds, -MOST, out=odds), MOST, out=odds)
+        return odds
+
+    @cached_property
+    def _biases(self) -> Floats:
+        return np.array([base.bias for base in self.bases], np.float32)
+
+    @cached_property
+    def _prompts(self) -> Floats:
+        """(BUCKETS, 1 + bases): a bucket's idf and weights side by side, because fetching them is what takes time."""
+        return np.stack([self.idf_prompt, *(base.prompt for base in self.bases)], axis=1)
+
+    @cached_property
+    def _drafts(self) -> Floats:
+        unread = np.zeros(len(self.idf_draft), np.float32)
+        drafts = [base.draft if base.reads == "draft" else unread for base in self.bases]
+        return np.stack([self.idf_draft, *drafts], axis=1)
 
 
-def _said(base: Base, prompt: Sparse, draft: Sparse | None) -> float:
-    said = float(prompt[1] @ base.prompt[prompt[0]]) + base.bias
-    if base.reads == "draft" and draft is not None:
-        said += float(draft[1] @ base.draft[draft[0]])
-    return said
+def _said(sparse: Sparse, table: Floats) -> Floats:
+    """(bases,) what they make of a text of unit length (as `offline/fit.csr` makes it of many)."""
+    buckets, values = sparse
+    known = table[buckets]
+    values = values * known[:, 0]
+    length = np.sqrt(values @ values)
+    said: Floats = values @ known[:, 1:]
+    return said / length if length > 0 else said
 
 
 def sigmoid(logits: Floats) -> Floats:
-    odds = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
-    return odds.astype(np.float32, copy=False)
+    odds = np.exp(-np.minimum(np.maximum(logits, -30), 30))
+    odds += 1
+    return np.reciprocal(odds, out=odds)

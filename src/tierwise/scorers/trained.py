@@ -2,13 +2,15 @@
 
 The router knows P(good) of every tier's answer, and its score is how much likelier premium is to be good. The
 verifier knows P(benefit), only the draft is good, and P(harm), only premium is, and its score is
-(1 + P(benefit) - P(harm)) / 2: 0.5 means "no difference", and near ties go cheap. Difficulty alone would send up what premium can't answer either. A verifier that errs, escalates. Measuring is
-`columns.py`'s, arithmetic `stack.py`'s; this file knows which is asked when.
+(1 + P(benefit) - P(harm)) / 2: 0.5 means "no difference", and near ties go cheap. Difficulty alone would send up what
+premium can't answer either. A verifier that errs, escalates. Measuring is `columns.py`'s, arithmetic `stack.py`'s; this
+file knows which is asked when.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from tierwise.scorers import columns
 from tierwise.scorers.artefact import Artefact, TierModel, read
 from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.encoder import Encoder, load_encoder
-from tierwise.scorers.features import prompt_of, said_by
+from tierwise.scorers.features import PROMPTS, prompt_of, said_by
 from tierwise.scorers.grams import Sparse, grams
 from tierwise.scorers.stack import Floats, Known, Stack
 from tierwise.scorers.verifier import blocked, run
@@ -128,27 +130,21 @@ class TrainedVerifier:
     ) -> list[float]:
         by_model = {answer.model: answer for answer in opinions}
         heard = [by_model.get(name) for name in self._opinions]
-        values = columns.opinion_columns(request, draft, heard, self._similarity)
+        values = columns.opinion_columns(request, draft, heard, columns.similarity(self._encoder))
         agreeing = sum(value == 1.0 for value in values[: len(heard)])
         told.append(
             Evidence("opinions", None, f"{agreeing} of {len(opinions)} agree", agreeing / max(len(opinions), 1))
         )
         return values
 
-    def _similarity(self, one: str, other: str) -> float:
-        return float(self._encoder.encode(one) @ self._encoder.encode(other))
-
 
 class Asked:
-    """A request, measured once."""
+    """A request, measured."""
 
     def __init__(self, request: Request, encoder: Encoder) -> None:
-        text = prompt_of(request)
-        pieces = encoder.pieces.array(text)
         self.columns = columns.router_columns(request)
         self._tags = request.tags
-        self._grams = grams(pieces)
-        self._meaning = encoder.encode(text)
+        self._grams, self._meaning = _heard(encoder, prompt_of(request))
 
     def predict(self, stack: Stack, known: Sequence[float] | None = None, draft: Sparse | None = None) -> Floats:
         """(targets,) probabilities."""
@@ -157,6 +153,12 @@ class Asked:
         said = stack.heard(self._grams, draft)[None]
         odds: Floats = stack.predict(Known(values, (task,), self._meaning[None], said))[0]
         return odds
+
+
+@lru_cache(maxsize=PROMPTS)
+def _heard(encoder: Encoder, text: str) -> tuple[Sparse, Floats]:
+    """A prompt's words and meaning, remembered from its routing to its draft's verification."""
+    return grams(encoder.pieces.array(text)), encoder.encode(text)
 
 
 def _weighed(score: float, judged: Evidence | None, told: list[Evidence]) -> float:

@@ -15,7 +15,6 @@ from tierwise.scorers import agreement
 from tierwise.scorers.checks import CHECKS, HARD, Check
 from tierwise.types import Answer, Checks, Evidence, Request, Verdict
 
-
 ERRED = "erred:"  # how the detail of a check begins that could not do its work
 
 

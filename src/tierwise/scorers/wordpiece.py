@@ -2,7 +2,7 @@
 
 Goes its own way in four things. Quotation marks and apostrophes of every style count as one character, white space of
 every kind separates, names of special tokens in a text are only text, and a text is read up to a limit. Knows nothing
-of vectors, and keeps no text beyond a bounded memory of words that had to be cut.
+of vectors, and keeps no text but the last few, and a bounded memory of words that had to be cut.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ LIMIT = 16_000  # characters of a text that are read, runs of white space counte
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100  # characters; BERT calls longer words unknown
 _CUT_WORDS = 4096  # remembered; most texts cut the same few
+_TEXTS = 4  # remembered, for as long as several look at them
 _BEGIN = 3  # characters of a piece that tell how long it may get: without them, noise is cut three times as slowly
 _SCAN = 4 * LIMIT  # characters of a longer text in which those to be read are looked for
 _MOST = 0xD800  # pieces: their numbers are kept as characters, and from here on those are surrogates
@@ -43,9 +44,13 @@ class WordPiece:
         if UNKNOWN not in vocabulary or len(vocabulary) >= _MOST:
             raise ValueError(f"a vocabulary has {UNKNOWN} and fewer than {_MOST} pieces")
         self._words = _Words(vocabulary)
+        self._remembered = lru_cache(_TEXTS)(self._array)
 
     def array(self, text: str) -> NDArray[np.uint16]:
         """The numbers of the pieces of `text`, in its order; nothing is put at its ends. Time is linear."""
+        return self._remembered(text)
+
+    def _array(self, text: str) -> NDArray[np.uint16]:
         # Joining characters in C is several times faster than a loop that extends a list of numbers.
         numbers = "".join(map(self._words.__getitem__, split(text)))
         return np.frombuffer(numbers.encode("utf-16-le"), "<u2")
@@ -92,7 +97,10 @@ def split(text: str) -> list[str]:
     """The words of a text, up to `LIMIT`: folded as `_fold` says, punctuation marks as words of their own."""
     if len(text) > LIMIT:
         text = " ".join(text[:_SCAN].split())[:LIMIT]
-    text = text.translate(_ASCII if text.isascii() else {ord(char): _fold(char) for char in set(text)})
+    if text.isascii():
+        text = text.encode().translate(_FOLDED, _NOTHING).decode()
+    else:
+        text = text.translate({ord(char): _fold(char) for char in set(text)})
     for mark in _PUNCTUATION:
         if mark in text:
             text = text.replace(mark, f" {mark} ")
@@ -114,4 +122,6 @@ def _fold(char: str) -> str:
     return f" {plain} " if apart else plain
 
 
-_ASCII = {code: _fold(chr(code)) for code in range(128)}
+_ASCII = [_fold(chr(code)) for code in range(128)]
+_FOLDED = bytes(ord(char or " ") for char in _ASCII) + bytes(128)
+_NOTHING = bytes(code for code, char in enumerate(_ASCII) if not char)
