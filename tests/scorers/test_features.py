@@ -19,6 +19,7 @@ from tierwise.scorers.features import (
     TAIL,
     TEXT_NAMES,
     answer_features,
+    canonical,
     clipped,
     prompt_of,
     request_features,
@@ -133,7 +134,7 @@ def test_words_are_runs_of_letters(text: str) -> None:
     [
         ("Which?\nA) 3\nB) four\n(C) 5 km\nD. six", 4, 0.5),
         ("A. only", 1, 0.0),
-        ("Which?\nA 3\nB four\na) b", 0, None),
+        ("Which?\nA 3\nB four\nab) c", 0, None),
     ],
     ids=["lettered", "one", "none"],
 )
@@ -144,6 +145,32 @@ def test_options_are_lettered_lines(prompt: str, count: int, numeric: float | No
     assert missing(named) & WITHOUT_OPTIONS == (WITHOUT_OPTIONS if numeric is None else set())
     if numeric is not None:
         assert named["options_numeric"] == numeric
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "WHICH OF 'THESE' IS RED?\nA) BLOOD\nB) GRASS",
+        "  Which  of 'these'\tis red? \r\n\n A)  Blood\n  B) Grass\n",
+        "Which of \u2018these\u2019 is red?\nA) Blood\nB) Grass",
+        "Which of `these` is red?\nA) Blood\nB) Grass",
+    ],
+    ids=["case", "spacing", "typographic quotes", "backticks"],
+)
+def test_what_must_not_change_where_a_prompt_is_sent(variant: str) -> None:
+    """A request asks the same in capitals, with other white space and other quotes."""
+    assert str(request_named(asked(variant))) == str(
+        request_named(asked("Which of 'these' is red?\nA) Blood\nB) Grass"))
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=200) | MIXED)
+def test_a_canonical_prompt_stays_as_it_is(text: str) -> None:
+    """And has no white space but single spaces and line breaks between words."""
+    once = canonical(text)
+    assert canonical(once) == once
+    assert not re.search(r"[^\S\n ]|\s\s|^\s|\s$", once)
 
 
 def test_the_structure_of_a_request() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from typing import Any
 
 import msgspec
@@ -65,10 +66,12 @@ def _json_calls(text: str) -> list[ToolCall]:
 def _written_calls(text: str) -> list[ToolCall]:
     """`[f(a=1), g(b="x")]`, read and not run; empty where it is anything else."""
     joined = re.sub(r"\]\s*\[", ", ", text)
-    try:
-        tree = ast.parse(joined.replace("\n", " "), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+    with warnings.catch_warnings():  # the parser's would show what was said
+        warnings.simplefilter("ignore")
+        try:
+            tree = ast.parse(joined.replace("\n", " "), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return []
     calls: list[ToolCall] = []
     for node in tree.elts if isinstance(tree, ast.List) else []:
         if not isinstance(node, ast.Call):

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ LARGEST = 512 << 20  # bytes of a file
 Arrays = dict[str, NDArray[Any]]
 _SPARSE = ("idf_prompt", "idf_draft")
 _LISTED = ("names", "targets", "tasks", "crossed")
+# What numpy and zipfile raise for files that are no archives of theirs, or were; RuntimeError is for encrypted ones.
+_NONE = (ValueError, TypeError, KeyError, EOFError, RuntimeError, TokenError, zipfile.BadZipFile, zlib.error)
 
 
 class TierModel(msgspec.Struct, frozen=True):
@@ -91,12 +94,14 @@ def read(path: Path) -> Artefact:
     try:
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{path}: larger than any artefact of `tierwise train`")
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy would leave it open
+            if sum(member.file_size for member in archive.zip.infolist()) > LARGEST:
+                raise ConfigError(f"{path}: unpacks to more than any artefact of `tierwise train`")
             arrays = {name: archive[name] for name in archive.files}
         manifest = msgspec.json.decode(arrays.pop("manifest").tobytes(), type=_Manifest)
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _NONE as error:
         raise ConfigError(f"{path}: not an artefact of `tierwise train`") from error
     if manifest.version != VERSION:
         raise ConfigError(f"{path}: format {manifest.version}, and this version reads {VERSION}; train it anew")

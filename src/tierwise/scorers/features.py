@@ -37,7 +37,8 @@ _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 # Patterns that begin with a set, or a mark of their own, are searched several times as fast.
 _SENTENCE = re.compile(r"[.!?。！？\n](?:(?<=[.!?])[\s\"')\]]|(?<=[。！？\n])\s*)")  # noqa: RUF001 - full-width marks are meant
 _BULLET = re.compile(r"\n[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]")
-_OPTION = re.compile(r"\n[ \t]{0,4}\(?[A-Z][.):][ \t]*(\S[^\n]*)")
+_OPTION = re.compile(r"\n\(?[a-z][.):] ?(\S[^\n]*)")  # in a canonical prompt
+_QUOTES = str.maketrans("“”„‟«»″‘’‚‛′`", '"""""""' + "'" * 6)  # noqa: RUF001 - typographic quotes are meant
 _NEGATIONS = frozenset(["not", "no", "never", "none", "nor", "except", "without", "false", "incorrect", "least"])
 _NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(_NEGATIONS))}|n't)\b", re.IGNORECASE)
 _SHORT_NOT = re.compile(rb"n't(?<!\wn't)\b")
@@ -56,8 +57,7 @@ PROMPTS = 128  # whose features are remembered: a router's request is its verifi
 
 def request_features(request: Request) -> list[float]:
     """One number for each of REQUEST_NAMES. Lengths and counts are logarithms of 1 + n, shares lie in [0, 1]."""
-    prompt = prompt_of(request)
-    of_text, of_options, verb = _of_prompt(prompt)
+    of_text, of_options, verb = _of_prompt(prompt_of(request))
     system = sum(len(text_of(message)) for message in request.messages if message.role in {"system", "developer"})
     images = sum(
         isinstance(part, Image)
@@ -80,6 +80,7 @@ def request_features(request: Request) -> list[float]:
 @lru_cache(maxsize=PROMPTS)
 def _of_prompt(prompt: str) -> tuple[tuple[float, ...], tuple[float, float, float], float]:
     """What the prompt's text alone tells: TEXT_NAMES, its options, whether it begins with a question."""
+    prompt = canonical(prompt)
     options: list[str] = _OPTION.findall(f"\n{prompt}")
     count = len(options)
     numeric = sum([option[-1:].isdigit() or option[:1].isdigit() for option in options])
@@ -88,6 +89,12 @@ def _of_prompt(prompt: str) -> tuple[tuple[float, ...], tuple[float, float, floa
         (log1p(count), log1p(sum(map(len, options)) / count) if count else nan, numeric / count if count else nan),
         float(_VERB.match(prompt) is not None),
     )
+
+
+def canonical(prompt: str) -> str:
+    """The prompt without what must not change where it is sent: case, spacing, and the style of quotes."""
+    lines = [" ".join(line.split()) for line in prompt.translate(_QUOTES).lower().split("\n")]
+    return "\n".join([line for line in lines if line])
 
 
 def answer_features(request: Request, answer: Answer) -> list[float]:
