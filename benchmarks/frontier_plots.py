@@ -21,9 +21,19 @@ from benchmarks.frontier_cases import ROUTELLM
 Row = dict[str, Any]
 
 INK, QUIET, GRID, PUBLISHED = "#1f2733", "#7f8898", "#e9ecf1", "#a12c6b"
-COLOURS = {"router": "#2a6fdb", "alone": "#0f9d76", "cascade": "#e8a013", "consulted": "#d1520f"}
+OURS = {"router": "#2a6fdb", "alone": "#0f9d76", "cascade": "#e8a013", "consulted": "#d1520f"}
+OTHERS = {
+    "TF-IDF ridge, prompt": "#8c6bb1",
+    "TF-IDF ridge, prompt + draft": "#8c6bb1",
+    "kNN (100)": "#6b7484",
+    "prompt length": "#b08968",
+    "FrugalGPT-style scorer": "#b08968",
+    "confidence only (agreement)": "#b08968",
+    "difficulty only": "#4f9aa0",
+}
+COLOURS = OURS | OTHERS
 NAMES = {
-    "router": "router", "alone": "verifier", "cascade": "opinions in the band only",
+    "router": "router", "alone": "verifier", "cascade": "opinions in the band",
     "consulted": "verifier + 2 opinions",
     "TF-IDF ridge, prompt": "TF-IDF ridge", "TF-IDF ridge, prompt + draft": "TF-IDF ridge on prompt + draft",
     "kNN (100)": "kNN", "cluster means (64)": "clusters", "prompt length": "prompt length",
@@ -33,53 +43,50 @@ NAMES = {
 
 
 class Panel(NamedTuple):
-    """`lines`: (method, where its name stands: percent of calls, percent of the gap). `told`: RouteLLM's name."""
+    """`lines`: (method, percent of calls where it is pointed at, where its name stands). `told`: RouteLLM's name."""
 
     case: str
     title: str
-    lines: Sequence[tuple[str, float, float]]
+    lines: Sequence[tuple[str, float, float, float]]
     top: float = 110
     told: tuple[float, float] = (0, 0)
+    random: tuple[float, float] = (88, 81)
 
 
 MAIN = (
     Panel(
         "mmlu", "Before any call\nMMLU, Mixtral 8x7B to GPT-4",
-        (("prompt length", 67, 63), ("TF-IDF ridge, prompt", 46, 45), ("router", 22, 62)), told=(78, 72),
+        (("prompt length", 22, 40, 18), ("TF-IDF ridge, prompt", 47, 72, 44), ("router", 30, 18, 70)), told=(82, 66),
     ),
     Panel(
         "gsm8k", "After reading the draft\nGSM8K, Mixtral 8x7B to GPT-4",
-        (("FrugalGPT-style scorer", 76, 70), ("router", 45, 64), ("alone", 17, 72)), 130, (48, 42),
-    ),
-    Panel(
-        "flash", "With second opinions\nMMLU-Pro, Gemini 1.5 Flash to Pro",
-        (("TF-IDF ridge, prompt", 70, 84), ("router", 52, 96), ("alone", 50, 122), ("consulted", 24, 150)), 165,
+        (("FrugalGPT-style scorer", 50, 72, 40), ("router", 70, 72, 112), ("alone", 25, 16, 88)), 130, (80, 66),
     ),
 )  # fmt: skip
 SINGLE = {
     "frontier_mmlu.png": Panel(
         "mmlu", "MMLU, Mixtral 8x7B to GPT-4: what the prompt alone tells",
         (
-            ("prompt length", 76, 72), ("difficulty only", 60, 60), ("TF-IDF ridge, prompt", 45, 48),
-            ("kNN (100)", 50, 84), ("router", 22, 62),
-        ), told=(82, 78),
+            ("prompt length", 20, 30, 14), ("difficulty only", 33, 48, 34), ("TF-IDF ridge, prompt", 55, 70, 57),
+            ("kNN (100)", 55, 40, 84), ("router", 30, 20, 64),
+        ), told=(83, 73),
     ),
     "frontier_gsm8k.png": Panel(
         "gsm8k", "GSM8K, Mixtral 8x7B to GPT-4: what the prompt tells, and what the draft adds",
         (
-            ("kNN (100)", 75, 70), ("FrugalGPT-style scorer", 60, 55), ("TF-IDF ridge, prompt + draft", 30, 30),
-            ("router", 45, 64), ("alone", 17, 72),
-        ), 130, (72, 76),
+            ("kNN (100)", 52, 62, 46), ("FrugalGPT-style scorer", 45, 60, 36),
+            ("TF-IDF ridge, prompt + draft", 58, 84, 52), ("router", 64, 58, 95), ("alone", 25, 14, 80),
+        ), 130, (79, 74),
     ),
     "frontier_flash.png": Panel(
         "flash", "MMLU-Pro, Gemini 1.5 Flash to Pro: more evidence, more quality",
         (
-            ("TF-IDF ridge, prompt", 70, 84), ("router", 52, 96), ("confidence only (agreement)", 60, 110),
-            ("alone", 50, 122), ("cascade", 30, 140), ("consulted", 24, 150),
-        ), 165,
+            ("TF-IDF ridge, prompt", 60, 74, 60), ("router", 66, 82, 88), ("confidence only (agreement)", 37, 60, 45),
+            ("alone", 62, 74, 152), ("cascade", 30, 12, 120), ("consulted", 24, 14, 145),
+        ), 165, random=(44, 34),
     ),
 }  # fmt: skip
-DOLLARS = (("router", 62, 93), ("alone", 40, 94.5), ("cascade", 22, 96.5))  # names: percent of dollars, percent right
+DOLLARS = (("router", 40, 58, 88.6), ("alone", 55, 68, 92), ("cascade", 9, 56, 84.3))  # pointed at; the name: x, y
 
 
 def draw(rows: Sequence[Row], out: Path) -> list[str]:
@@ -87,11 +94,15 @@ def draw(rows: Sequence[Row], out: Path) -> list[str]:
     known = {row["name"]: row for row in rows if row["curves"]}
     done = []
     mpl.rcParams.update({"text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": QUIET})
-    if all(panel.case in known for panel in MAIN):
+    dollars = "gsm-llama" in known and "cost" in known["gsm-llama"]["curves"]["router"]
+    if dollars and all(panel.case in known for panel in MAIN):
         figure, axes = plt.subplots(1, 3, figsize=(11, 4.2))
-        for axis, panel in zip(axes, MAIN, strict=True):
+        for axis, panel in zip(axes, MAIN, strict=False):
             _panel(axis, known[panel.case], panel)
         axes[0].set_ylabel("quality gained, % of the gap", fontsize=9)
+        _dollars(
+            axes[2], known["gsm-llama"], "With second opinions, in dollars\nGSM8K, Llama 8B to GPT-4o", named=False
+        )
         done.append(_save(figure, out / "frontier.png"))
     for name, panel in SINGLE.items():
         if panel.case in known:
@@ -99,22 +110,22 @@ def draw(rows: Sequence[Row], out: Path) -> list[str]:
             _panel(axis, known[panel.case], panel)
             axis.set_ylabel("quality gained, % of the gap between the two models", fontsize=9)
             done.append(_save(figure, out / name))
-    if "gsm-llama" in known and "cost" in known["gsm-llama"]["curves"]["router"]:
+    if dollars:
         figure, axis = plt.subplots(figsize=(7.5, 5))
-        _dollars(axis, known["gsm-llama"])
+        _dollars(axis, known["gsm-llama"], f"{known['gsm-llama']['title']}: what dollars buy")
         done.append(_save(figure, out / "frontier_dollars.png"))
     return done
 
 
 def _panel(axis: Axes, row: Row, panel: Panel) -> None:
     axis.plot([0, 100], [0, 100], ":", color=QUIET, linewidth=1)
-    _say(axis, "at random", (62, 52), QUIET)
-    for name, x, y in panel.lines:
+    _say(axis, "at random", panel.random, QUIET, "left")
+    for name, at, *beside in panel.lines:
         line = row["curves"][name]
-        colour = COLOURS.get(name, QUIET)
-        weight = {"linewidth": 2.0, "zorder": 3} if name in COLOURS else {"linewidth": 1.1, "zorder": 2}
-        axis.plot(_percent(line["share"]), _percent(line["pgr"]), color=colour, **weight)
-        _say(axis, NAMES[name], (x, y), colour)
+        x, y = _percent(line["share"]), _percent(line["pgr"])
+        thick = name in OURS
+        axis.plot(x, y, color=COLOURS[name], linewidth=2.0 if thick else 1.2, zorder=3 if thick else 2)
+        _point(axis, name, (x, y, at), beside)
     if row["bench"] in ROUTELLM:
         half, most = ROUTELLM[row["bench"]][2:]
         axis.plot([half, most], [50, 80], "D", color=PUBLISHED, markersize=5, zorder=4)
@@ -129,27 +140,43 @@ def _panel(axis: Axes, row: Row, panel: Panel) -> None:
     _plain(axis)
 
 
-def _dollars(axis: Axes, row: Row) -> None:
+def _dollars(axis: Axes, row: Row, title: str, *, named: bool = True) -> None:
     """Quality over all dollars: the methods' curves, single models, what is certified and what needs no label."""
-    for name, x, y in DOLLARS:
+    for name, at, *beside in DOLLARS:
         line = row["curves"][name]
-        axis.plot(_percent(line["cost"]), _percent(line["quality"]), color=COLOURS[name], linewidth=2)
-        _say(axis, "verifier + opinions in the band" if name == "cascade" else NAMES[name], (x, y), COLOURS[name])
+        x, y = _percent(line["cost"]), _percent(line["quality"])
+        axis.plot(x, y, color=COLOURS[name], linewidth=2)
+        _point(axis, name, (x, y, at), beside)
     for model, (cost, quality) in row["hull"]["points"].items():
         axis.plot([100 * cost], [100 * quality], "s", color=QUIET, markersize=5)
-        beside = (100 * cost + 1.5, 100 * quality) if cost < 0.9 else (100 * cost - 1.5, 100 * quality - 0.5)
-        _say(axis, model, beside, QUIET, "left" if cost < 0.9 else "right")
-    marks = (("played", "certified, harm ≤ 3 %", "o", -0.6), ("labelfree", "no labels, all agree", "^", 0.45))
-    for part, text, mark, above in marks:
-        x = 100 * row[part]["cost_ratio"][0]
-        y = 100 * row[part]["retention"][0] * row["accuracy"]["premium"]
-        axis.plot([x], [y], mark, color=INK, markersize=7, zorder=6)
-        _say(axis, text, (x + 1, y + above), INK, "left")
+        if model == row["premium"]:
+            _say(axis, "premium", (100 * cost, 100 * quality - 1.6), QUIET)
+        elif named:
+            _say(axis, model, (100 * cost + 1.5, 100 * quality), QUIET, "left")
+    for part, text, mark, height in (
+        ("played", "certified, harm ≤ 3 %", "o", 97.4),
+        ("labelfree", "no labels", "^", 98.7),
+    ):
+        at = 100 * row[part]["cost_ratio"][0], 100 * row[part]["retention"][0] * row["accuracy"]["premium"]
+        axis.plot(*at, mark, color=INK, markersize=6, zorder=6)
+        axis.plot([at[0], 46], [at[1], height], color=INK, linewidth=0.7, zorder=5)
+        _say(axis, text, (47, height), INK, "left")
+    axis.set_ylim(top=99.5)
     axis.set_xlim(left=0)
-    axis.set_title(f"{row['title']}: what dollars buy", fontsize=10, loc="left")
-    axis.set_xlabel("dollars spent, % of always-premium's (drafts and opinions included)", fontsize=9)
+    axis.set_title(title, fontsize=10, loc="left")
+    axis.set_xlabel("all dollars spent, % of always-premium's", fontsize=9)
     axis.set_ylabel("right answers, %", fontsize=9)
     _plain(axis)
+
+
+def _point(axis: Axes, name: str, line: tuple[list[float], list[float], float], beside: Sequence[float]) -> None:
+    """A line's name, and a stroke from it to where the line is next to the given x."""
+    x, y, wanted = line
+    at = min(range(len(x)), key=lambda place: abs(x[place] - wanted))
+    stroke = {"arrowstyle": "-", "color": COLOURS[name], "linewidth": 0.7, "shrinkA": 0, "shrinkB": 1}
+    axis.annotate(NAMES[name], (x[at], y[at]), tuple(beside), color="none", fontsize=8.5, ha="center", va="center",
+                  arrowprops=stroke, zorder=5)  # fmt: skip
+    _say(axis, NAMES[name], (beside[0], beside[1]), COLOURS[name])
 
 
 def _percent(values: Sequence[float]) -> list[float]:

@@ -46,7 +46,8 @@ was tuned on rows that judge, and these are not the rows that the targets are me
 - cost-APGR: the same integral over dollars, all of them (drafts, opinions, premium), as a share of always-premium's.
   A method that decides before any call pays no draft for what it escalates; one that reads drafts pays for every one.
 - "99 % at": the least share of always-premium's dollars for 99 % of its quality, the threshold chosen in hindsight.
-- TF-IDF ridge: words and pairs of words of the prompt (verifiers: and of the draft), nothing tuned, same folds.
+- TF-IDF ridge: words and pairs of words of the prompt (verifiers: and of the draft), nothing tuned, same folds; in
+  brackets what such a ridge is said to reach on the rows that the targets are meant for.
 """
 TAIL = """
 ## What to make of it
@@ -64,7 +65,7 @@ def write(rows: list[Row], out: Path) -> None:
     """frontier.md, frontier.json, and the curves beside it."""
     sections = [line for row in rows for line in _section(row)]
     draws = next((row["draws"] for row in rows if row["labels"]), 10)
-    text = "\n".join([HEAD.format(draws=draws), *_summary(rows), *sections, TAIL])
+    text = "\n".join([HEAD.format(draws=draws), *_summary(rows), *_unfavourable(rows), *sections, TAIL])
     (out / "frontier.md").write_text(text, encoding="utf-8")
     slim = [{name: value for name, value in row.items() if name != "curves"} for row in rows]
     (out / "frontier.json").write_text(json.dumps(_rounded(slim), indent=1) + "\n")
@@ -90,7 +91,7 @@ def best_of(row: Row) -> str:
 
 def _summary(rows: list[Row]) -> list[str]:
     lines = [
-        "| case | what | target | TF-IDF ridge here (where it judges) | best published | ours | cost-APGR | verdict |",
+        "| case | what | target | TF-IDF ridge (there) | best published | ours | cost-APGR | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -171,6 +172,32 @@ def _cost(row: Row, target: Target) -> str:
         return "" if ratio is None else f"pays {100 * ratio[0]:.1f} %"
     figures = row["methods"]["cascade" if target.part == "consulted" and "cascade" in row["methods"] else target.part]
     return _number(figures["cost_apgr"][0], "apgr") if "cost_apgr" in figures else ""
+
+
+def _unfavourable(rows: list[Row]) -> list[str]:
+    """Where a baseline does as well as the best of ours, by order or by dollars."""
+    lines = ["", "## Where something simpler does as well", ""]
+    for row in rows:
+        for metric in ("apgr", "cost_apgr"):
+            values = {name: item[metric][0] for name, item in row["methods"].items() if metric in item}
+            own = max((name for name in values if name in OURS), key=lambda name: values[name], default=None)
+            other = max((name for name in values if name not in OURS), key=lambda name: values[name], default=None)
+            if own is not None and other is not None and values[other] >= values[own]:
+                text = (
+                    f"{SHOWN.get(other, other)} {values[other]:.3f}, the best of ours {values[own]:.3f} ({OURS[own]})"
+                )
+                lines.append(f"- {row['title']}, {METRICS[metric]}: {text}")
+        lines += _costly(row)
+    return lines if len(lines) > 3 else []
+
+
+def _costly(row: Row) -> list[str]:
+    """A policy that costs more than always asking premium."""
+    found = [part for part in ("played", "labelfree") if row.get(part, {}).get("cost_ratio", [0])[0] > 1.001]
+    return [
+        f"- {row['title']}: {PARTS[part]} pays {100 * row[part]['cost_ratio'][0]:.0f} % of always-premium"
+        for part in found
+    ]
 
 
 def _anchor(title: str) -> str:
