@@ -65,6 +65,13 @@ class Message(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""  # of a `tool` message: the call that it answers
 
+    @property
+    def text(self) -> str:
+        """Its words: parts of text on lines of their own, without pictures and the like."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join([part.text for part in self.content if isinstance(part, Text)])
+
 
 class Tool(msgspec.Struct, frozen=True):
     """A function that the model may call. `parameters` is a JSON Schema, or None where none was given."""

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Literal
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.scoring import Open, open_artefact, scoring
+from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path
 from tierwise.gateway.snapshot import build
 from tierwise.providers import scripted
 from tierwise.providers.weights import Weights, find
+from tierwise.scorers.trained import open_trained
 from tierwise.types import Price, Route, Value
 
 Level = Literal["ok", "warn", "fail"]
@@ -42,7 +43,7 @@ class Finding(Value, frozen=True):
     remedy: str = ""
 
 
-def examine(path: Path, environment: Environment, opened: Open = open_artefact) -> list[Finding]:
+def examine(path: Path, environment: Environment, opened: Open = open_trained) -> list[Finding]:
     """Every check of the config file at `path`; where it does not load, only why not. `opened` reads artefacts."""
     try:
         config = load(path, environment.variables)

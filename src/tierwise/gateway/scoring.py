@@ -14,7 +14,7 @@ import msgspec
 from tierwise.errors import ConfigError
 from tierwise.gateway.route_table import RouteTable
 from tierwise.ports import Scorer
-from tierwise.scorers.agreement import Similarity
+from tierwise.scorers.columns import similarity
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.router import LengthRouter
 from tierwise.scorers.trained import open_trained
@@ -40,10 +40,6 @@ Open = Callable[[Path], Trained]
 """Raises ConfigError for a file that is damaged, or no artefact."""
 
 
-def open_artefact(path: Path) -> Trained:
-    return open_trained(path)
-
-
 class Scoring(msgspec.Struct, frozen=True):
     """`route` is as it is served: with what its artefact says of it."""
 
@@ -52,7 +48,7 @@ class Scoring(msgspec.Struct, frozen=True):
     verifier: Scorer
 
 
-def scoring(route: Route, table: RouteTable, opened: Open = open_artefact) -> Scoring:
+def scoring(route: Route, table: RouteTable, opened: Open = open_trained) -> Scoring:
     """Raises ConfigError for an artefact that can't be used here.
 
     Where an artefact has no thresholds nothing could be certified, so drafts are judged as if there were none; its
@@ -70,12 +66,7 @@ def scoring(route: Route, table: RouteTable, opened: Open = open_artefact) -> Sc
 
 
 def _untrained(route: Route) -> FreeChecks:
-    return FreeChecks(route.checks, _cosine() if route.opinions else None)
-
-
-def _cosine() -> Similarity:
-    encode = load_encoder().encode
-    return lambda one, other: float(encode(one) @ encode(other))
+    return FreeChecks(route.checks, similarity(load_encoder()) if route.opinions else None)
 
 
 def _mismatches(route: Route, trained: Trained) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tierwise.errors import BadRequest
-from tierwise.types import Message, Request, Route, Tenant, Text
+from tierwise.types import Message, Request, Route, Tenant
 
 LIMIT = 10_000  # conversations
 LONGEST = 128  # characters of a name that a client gives
@@ -78,8 +78,7 @@ def begun(request: Request) -> bool:
 def _opening(messages: tuple[Message, ...]) -> Iterator[str]:
     for message in messages:
         if message.role in _OPENING:
-            content = message.content
             yield message.role
-            yield content if isinstance(content, str) else "\n".join(p.text for p in content if isinstance(p, Text))
+            yield message.text
         if message.role == "user":
             return

@@ -14,7 +14,7 @@ import msgspec
 from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.scoring import Open, open_artefact, scoring
+from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment, ModelTable
 from tierwise.gateway.snapshot import build
 from tierwise.ports import Provider
@@ -22,12 +22,13 @@ from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.weights import Weights
+from tierwise.scorers.trained import open_trained
 from tierwise.store.sqlite import open_sqlite
 
 Builder = Callable[[str, ModelTable, Environment], Provider]
 
 
-async def open_engine(config: Config, environment: Environment, opened: Open = open_artefact) -> Engine:
+async def open_engine(config: Config, environment: Environment, opened: Open = open_trained) -> Engine:
     """Everything ready to answer; nothing is called yet. `opened` reads artefacts. Raises ConfigError, StoreError."""
     snapshot = build(config, environment)
     scorings = {name: scoring(route, config.routes[name], opened) for name, route in snapshot.routes.items()}

@@ -12,13 +12,14 @@ anything are looked at. Knows nothing of files or of what is done with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.offline.fit import Data, Lower, Rows, Targets, lower, predict, upper
-from tierwise.offline.measured import Measured
+from tierwise.offline.measured import Flags, Measured
 from tierwise.offline.outcomes import Pairs
 from tierwise.scorers.artefact import TierModel
 from tierwise.scorers.stack import Stack
@@ -108,21 +109,29 @@ def _worth(stack: Stack, data: Data, rows: Rows) -> Floats:
 def cross_scores(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator, folds: int = 3) -> Scores:
     """What models say of `rows`, each by one that was fitted on the others."""
     part = rng.permutation(len(rows)) % folds
-    found: list[tuple[NDArray[np.bool_], Scores]] = []
+    found: list[tuple[Flags, Scores]] = []
     for fold in range(folds):
         learned = learn(measured, pairs, rows[part != fold], rng)
         found.append((part == fold, scores(learned, measured, rows[part == fold])))
-    return Scores(*(_joined(found, name, len(rows)) for name in ("router", "alone", "consulted")))  # type: ignore[arg-type]
+    return joined(found, len(rows))
 
 
-def _joined(found: list[tuple[NDArray[np.bool_], Scores]], name: str, size: int) -> Floats | None:
-    joined = np.zeros(size)
-    for place, part in found:
-        values = getattr(part, name)
-        if values is None:
-            return None
-        joined[place] = values
-    return joined
+def joined(parts: Sequence[tuple[Rows | Flags, Scores]], size: int) -> Scores:
+    """One `Scores` of `size` rows, put together from those of some of them at a time."""
+
+    def whole(name: str) -> Floats | None:
+        values = np.zeros(size)
+        for rows, part in parts:
+            some = getattr(part, name)
+            if some is None:
+                return None
+            values[rows] = some
+        return values
+
+    router = whole("router")
+    if router is None:
+        raise ValueError("every part has a router's scores")
+    return Scores(router, whole("alone"), whole("consulted"))
 
 
 # ------------------------------------------------------------------ thresholds

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tierwise.core.cascade import Call, Consult, Drop, Outcome, Plan, Reserve, Score, Serve, Verify, Wish, cascade
 from tierwise.offline.outcomes import Pairs, Side
+from tierwise.scorers.artefact import Typical
 from tierwise.types import Answer, Choice, Message, Model, Price, Request, Route, Verdict
 
 Floats = NDArray[np.float64]
@@ -114,6 +115,11 @@ def _price(side: Side) -> Price | None:
 def typical(side: Side) -> tuple[float, float]:
     """Mean tokens of an answer and mean seconds; 0.0 where nobody knows."""
     return _mean(side.completion_tokens), _mean(side.latency)
+
+
+def usual(side: Side) -> Typical:
+    """What a router is told of a tier."""
+    return Typical(*typical(side), float(side.score.mean()))
 
 
 def _mean(values: Sequence[float] | Floats) -> float:

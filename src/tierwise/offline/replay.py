@@ -19,7 +19,7 @@ from tierwise.errors import ConfigError
 from tierwise.offline import figures
 from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.fit import Rows
-from tierwise.offline.learn import Scores, deploy, learn, scores
+from tierwise.offline.learn import Scores, deploy, joined, learn, scores
 from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, pair, read, shown
 from tierwise.offline.recorded import request_of
@@ -148,17 +148,7 @@ def _by_others(
         tell("fitting to other categories", number, GROUPS)
         rows = np.flatnonzero(theirs == number)
         parts.append((rows, scores(learn(learnt, known, np.flatnonzero(ours != number), rng), seen, rows)))
-    return Scores(*(_put_together(parts, name, len(tested)) for name in ("router", "alone", "consulted")))  # type: ignore[arg-type]
-
-
-def _put_together(parts: list[tuple[Rows, Scores]], name: str, size: int) -> Floats | None:
-    whole = np.zeros(size)
-    for rows, part in parts:
-        values = getattr(part, name)
-        if values is None:
-            return None
-        whole[rows] = values
-    return whole
+    return joined(parts, len(tested))
 
 
 def _by_length(pairs: Pairs) -> Floats:

@@ -21,8 +21,8 @@ from tierwise.errors import ConfigError
 from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.learn import deploy
 from tierwise.offline.measured import measure
-from tierwise.offline.outcomes import Pairs, Side, aside, pair, read
-from tierwise.offline.played import typical
+from tierwise.offline.outcomes import Pairs, aside, pair, read
+from tierwise.offline.played import usual
 from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump
 from tierwise.types import Thresholds
 
@@ -88,21 +88,21 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
     }
     opinions = tuple(rows[name] for name in wanted.opinions)
     fitted: list[tuple[Calibrated, TierModel]] = []
-    usual: list[Typical] = []
+    means: list[Typical] = []
     for tier in wanted.tiers[:-1]:
         try:
             pairs = pair(frame, rows[tier], rows[wanted.tiers[-1]], opinions)
         except ConfigError as error:
             raise ConfigError(*(f"{wanted.outcomes}: {problem}" for problem in error.problems)) from error
         fitted.append(_fitted(pairs, wanted, claim, _telling(tell, tier)))
-        usual[len(fitted) - 1 :] = [_typical(pairs.cheap), _typical(pairs.premium)]
+        means[len(fitted) - 1 :] = [usual(pairs.cheap), usual(pairs.premium)]
     thresholds = _strictest([found for found, _ in fitted])
     reports = tuple(_report(name, found, claim[0]) for name, (found, _) in zip(wanted.tiers, fitted, strict=False))
     artefact = Artefact(
         wanted.tiers,
         wanted.opinions,
         tuple(model for _, model in fitted),
-        tuple(usual),
+        tuple(means),
         thresholds,
         {
             "outcomes_sha256": hashlib.sha256(wanted.outcomes.read_bytes()).hexdigest(),
@@ -120,10 +120,6 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
 
 def _telling(tell: Tell, tier: str) -> Callable[[int, int], None]:
     return lambda done, total: tell(f"{tier}: measuring", done, total)
-
-
-def _typical(side: Side) -> Typical:
-    return Typical(*typical(side), float(side.score.mean()))
 
 
 def _fitted(

@@ -19,16 +19,16 @@ from tierwise.offline.fit import Rows, predict
 from tierwise.offline.learn import Scores, asked, harm, scores
 from tierwise.offline.measured import Flags, Measured
 from tierwise.offline.outcomes import Pairs
-from tierwise.offline.played import Fate, Recorded, models_of, play, typical
+from tierwise.offline.played import Fate, Recorded, models_of, play, usual
 from tierwise.offline.recorded import answer_of, request_of
 from tierwise.ports import Scorer
 from tierwise.scorers.artefact import Artefact, TierModel, Typical
 from tierwise.scorers.router import LengthRouter
-from tierwise.scorers.trained import Trained
+from tierwise.scorers.trained import Trained, routed
 from tierwise.scorers.verifier import FreeChecks
 from tierwise.stats.bounds import samples_needed
 from tierwise.stats.zero_router import value_at, zero_router
-from tierwise.types import Checks, Estimate, Evidence, Mode, Route, Uncertified, Verdict
+from tierwise.types import Checks, Evidence, Mode, Route, Uncertified, Verdict
 
 Floats = NDArray[np.float64]
 
@@ -111,17 +111,8 @@ def _verdicts(found: Scores) -> Callable[[int, bool], Verdict]:
 
 def _estimates(pairs: Pairs, measured: Measured, model: TierModel, rows: Rows) -> Callable[[int], Verdict]:
     odds = predict(model.router, measured.router, rows)
-    usual = _typical(pairs)
-
-    def router(row: int) -> Verdict:
-        cheap, premium, accept, consult = map(float, odds[row])
-        estimates = (
-            Estimate(cheap, accept, consult, usual[0].output_tokens, usual[0].seconds),
-            Estimate(premium, 1.0, 0.0, usual[1].output_tokens, usual[1].seconds),
-        )
-        return Verdict((1 + premium - cheap) / 2, (), estimates)
-
-    return router
+    typical = _typical(pairs)
+    return lambda row: routed([odds[row]], typical)
 
 
 def _names(pairs: Pairs) -> tuple[str, ...]:
@@ -133,7 +124,7 @@ def route_opinions(pairs: Pairs) -> tuple[str, ...]:
 
 
 def _typical(pairs: Pairs) -> tuple[Typical, ...]:
-    return tuple(Typical(*typical(side), float(side.score.mean())) for side in (pairs.cheap, pairs.premium))
+    return tuple(usual(side) for side in (pairs.cheap, pairs.premium))
 
 
 # ------------------------------------------------------------------ what becomes of the rows

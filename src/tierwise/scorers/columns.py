@@ -21,7 +21,7 @@ from tierwise.types import Answer, Evidence, Request
 EVIDENCE_NAMES = tuple(f"{kind}_{name}" for name, _ in (*CHECKS, *MEASURES) for kind in ("passed", "value"))
 ROUTER_NAMES = REQUEST_NAMES
 DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES)
-JUDGED_NAMES = ("passed_judge", "value_judge")
+TEXTS = 16  # that are remembered: a draft and its opinions, of a few requests at once
 
 router_columns = request_features
 
@@ -38,7 +38,7 @@ def draft_columns(request: Request, draft: Answer, evidence: Iterable[Evidence])
 
 def similarity(encoder: Encoder) -> Similarity:
     """The cosine of two texts; each of the few that are compared with one another is encoded once."""
-    encode = lru_cache(maxsize=None)(encoder.encode)
+    encode = lru_cache(maxsize=TEXTS)(encoder.encode)
     return lambda one, other: float(encode(one) @ encode(other))
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import log1p, nan
 from typing import NamedTuple
 
-from tierwise.types import Answer, Choice, Image, Message, Request, Text
+from tierwise.types import Answer, Choice, Image, Request
 
 HEAD, TAIL = 12_000, 4_000  # characters that are read, of a longer text
 
@@ -58,7 +58,7 @@ PROMPTS = 128  # whose features are remembered: a router's request is its verifi
 def request_features(request: Request) -> list[float]:
     """One number for each of REQUEST_NAMES. Lengths and counts are logarithms of 1 + n, shares lie in [0, 1]."""
     of_text, of_options, verb = _of_prompt(prompt_of(request))
-    system = sum(len(text_of(message)) for message in request.messages if message.role in {"system", "developer"})
+    system = sum(len(message.text) for message in request.messages if message.role in {"system", "developer"})
     images = sum(
         isinstance(part, Image)
         for message in request.messages
@@ -201,7 +201,7 @@ def _marks(raw: bytes, marks: bytes) -> int:
 
 def prompt_of(request: Request) -> str:
     """What the client asks: the words of its user, the newest last; head and tail of a longer text."""
-    users = [text_of(message) for message in request.messages if message.role == "user"]
+    users = [message.text for message in request.messages if message.role == "user"]
     return clipped(users[0] if len(users) == 1 else "\n".join(users))
 
 
@@ -211,12 +211,6 @@ def said_by(answer: Answer) -> str:
         return ""
     calls = [f"{call.name}({call.arguments})" for call in answer.choices[0].tool_calls]
     return "\n".join([answer.text, *calls]) if calls else answer.text
-
-
-def text_of(message: Message) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    return "\n".join(part.text for part in message.content if isinstance(part, Text))
 
 
 def clipped(text: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tierwise.types import Answer, Checks, Evidence, Message, Request, Text
+from tierwise.types import Answer, Checks, Evidence, Request
 
 READ = 3000  # characters; a language shows long before
 MIN_LETTERS = 40  # on both sides, for an answer to fail
@@ -192,7 +192,7 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
     the answer's is not that of the operator's own instructions either.
     """
     turns = [message for message in request.messages if message.role == "user"]
-    question = _prose(_text(turns[-1])) if turns else ""
+    question = _prose(turns[-1].text) if turns else ""
     asked, share = language_of(question)
     if not asked:
         return Evidence("language", None)
@@ -274,12 +274,6 @@ def _enough(text: str, code: str) -> bool:
     return len(different) >= MIN_WORDS and times >= MIN_DENSITY * len(words)
 
 
-def _text(message: Message) -> str:
-    if isinstance(message.content, str):
-        return message.content
-    return "\n".join([part.text for part in message.content if isinstance(part, Text)])
-
-
 def _prose(text: str) -> str:
     """What is left to have a language: no code blocks, and no JSON, whose keys are in English."""
     text = text[: 2 * READ]
@@ -289,10 +283,10 @@ def _prose(text: str) -> str:
 
 
 def _instructed(request: Request, code: str) -> bool:
-    told = [_text(message) for message in request.messages if message.role in {"system", "developer"}]
+    told = [message.text for message in request.messages if message.role in {"system", "developer"}]
     return any(_heard(text)[0] == code for text in told)
 
 
 def _speaks_of_languages(request: Request) -> bool:
-    text = "\n".join([_text(message)[:LOOK] for message in request.messages[-TURNS:]]).lower()
+    text = "\n".join([message.text[:LOOK] for message in request.messages[-TURNS:]]).lower()
     return not _NAMES.isdisjoint(_WORD.findall(text)) or any(name in text for name in _NAMES_UNSPACED)

@@ -3,8 +3,8 @@
 Below, one linear model over the words of the prompt (or of prompt and draft) for each thing to predict. Above, one
 logistic head for each: over measured columns, the task's label, what the prompt means, and what the storey below
 said; where opinions were asked, also their products with task and words, because what agreement is worth depends on
-those (stacking: Wolpert, 1992). Fitted by
-`offline/fit.py`; here only numpy arrays are multiplied, for one request or for a million of recorded ones alike.
+those (stacking: Wolpert, 1992). Fitted by `offline/fit.py`; here only numpy arrays are multiplied, for one request or
+for a million of recorded ones alike.
 
 Missing columns are filled with the mean and flagged. Knows no request: columns and words come in.
 """

@@ -17,7 +17,7 @@ import numpy as np
 
 from tierwise.errors import CheckFailed
 from tierwise.scorers import columns
-from tierwise.scorers.artefact import Artefact, TierModel, read
+from tierwise.scorers.artefact import Artefact, Typical, read
 from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.encoder import Encoder, load_encoder
 from tierwise.scorers.features import PROMPTS, prompt_of, said_by
@@ -77,17 +77,18 @@ class TrainedRouter:
     ) -> Verdict:
         """(1 + P(premium good) - P(cheapest good)) / 2: from 0.5 on premium is likelier to be good."""
         asked = Asked(request, self._encoder)
-        estimates = []
-        premium = 0.0
-        for place, model in enumerate(self._artefact.models):
-            cheap, premium, accept, consult = map(float, asked.predict(model.router))
-            estimates.append(self._estimate(place, cheap, accept, consult))
-        estimates.append(self._estimate(len(self._artefact.models), premium, 1.0, 0.0))
-        return Verdict((1 + premium - estimates[0].good) / 2, (), tuple(estimates))
+        return routed([asked.predict(model.router) for model in self._artefact.models], self._artefact.typical)
 
-    def _estimate(self, place: int, good: float, accept: float, consult: float) -> Estimate:
-        typical = self._artefact.typical[place]
-        return Estimate(good, accept, consult, typical.output_tokens, typical.seconds)
+
+def routed(odds: Sequence[Floats], typical: Sequence[Typical]) -> Verdict:
+    """A router's verdict by what it says of each tier below premium: P of cheap good, premium good, accept, consult."""
+    estimates = []
+    premium = 0.0
+    for tier, usual in zip(odds, typical, strict=False):
+        cheap, premium, accept, consult = map(float, tier)
+        estimates.append(Estimate(cheap, accept, consult, usual.output_tokens, usual.seconds))
+    estimates.append(Estimate(premium, 1.0, 0.0, typical[-1].output_tokens, typical[-1].seconds))
+    return Verdict((1 + premium - estimates[0].good) / 2, (), tuple(estimates))
 
 
 class TrainedVerifier:
@@ -171,6 +172,3 @@ def _weighed(score: float, judged: Evidence | None, told: list[Evidence]) -> flo
     value = 0.5 if judged.value is None else judged.value
     odds = score / max(1 - score, 1e-9) * pow(JUDGE_ODDS, 2 * value - 1)
     return float(odds / (1 + odds))
-
-
-__all__ = ["TierModel", "Trained", "TrainedRouter", "TrainedVerifier", "open_trained"]

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tierwise.types import Answer, Checks, Evidence, Request, Text, Vector
+from tierwise.types import Answer, Checks, Evidence, Request, Vector
 
 HEAD, TAIL = 12_000, 4_000  # characters that are searched, of a longer text
 LENGTH = 1_000  # characters of a pattern
@@ -60,8 +60,7 @@ def validate_vector(vector: Vector) -> str | None:
 def _asked(request: Request) -> str:
     for message in reversed(request.messages):
         if message.role == "user":
-            content = message.content
-            return content if isinstance(content, str) else "\n".join(p.text for p in content if isinstance(p, Text))
+            return message.text
     return ""
 
 
