@@ -55,6 +55,10 @@ def count(text: str) -> float | None:
         ("C'est faux, je me suis trompé.", 2),
         ("Это 5. Подождите, я ошибся.", 2),
         ("是5。不对，是6。", 1),
+        ("Hold on, that is not right. There must be an error; I apologize for the slip.", 4),
+        ("That\u2019s wrong, and this is incorrect. Correction: none of the options, B is not among them.", 5),
+        ("An error is not listed among those, and that's that; let's go on, let me know.", 1),
+        ("Dat klopt niet. Je me suis trompé. Eso no es correcto. Korrektur: 5.", 4),
     ],
 )
 def test_contradictions_are_counted(text: str, found: int) -> None:

@@ -87,6 +87,23 @@ def test_a_number_is_no_part_of_another() -> None:
     assert told["end_given"] == 1.0
 
 
+@pytest.mark.parametrize("beyond", ["", " \u00e9"])
+@pytest.mark.parametrize(
+    ("answer", "end"),
+    [
+        ("x1 _2 .3 4", 4.0),
+        ("1,234,567.5", 1_234_567.5),
+        ("9 12,34", 34.0),
+        ("1.2.3", 1.2),
+        ("8 v7", 8.0),
+        ("1234567890123456", 123_456_789_012_345.0),
+    ],
+)
+def test_numbers_are_read_alike_in_any_text(answer: str, end: float, beyond: str) -> None:
+    """Whether all of the text is ASCII or not."""
+    assert named("", answer + beyond)["end_size"] == log(end + 1)
+
+
 def test_nothing_to_measure() -> None:
     """Without numbers, and without sums, shares are missing; counts never are."""
     told = named("Where is it?", "Here.")

@@ -8,7 +8,7 @@ from time import thread_time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance import scorer as conformance
@@ -22,6 +22,7 @@ from tierwise.scorers.features import (
     canonical,
     clipped,
     prompt_of,
+    prompt_words,
     request_features,
     said_by,
     text_features,
@@ -127,6 +128,46 @@ def test_words_are_runs_of_letters(text: str) -> None:
     assert words.lower == set(re.findall(r"[^\W\d_]+", text.lower()))
     negation = r"\b(?:not|no|never|none|nor|except|without|false|incorrect|least|n't)\b"
     assert words.negations == len(re.findall(negation, text, re.IGNORECASE))
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("not not not", 3),
+        ("Not not, no no no; nothing, not_ not1", 5),
+        ("do n't, don't", 1),
+        ("caf\u00e9: not not", 2),
+        ("caf\u00e9 has none", 1),
+        ("caf\u00e9 do n't, DO N'T", 2),
+        ("caf\u00e9", 0),
+        ("fal\u017fe, \u0131ncorrect", 2),
+    ],
+)
+def test_negations_stand_alone(text: str, count: int) -> None:
+    """One after the other too, and in whatever letters."""
+    assert words_of(text).negations == count
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=200) | MIXED)
+@example("\u039f\u0394\u039f\u03a3'\u0391 \u0130I")
+@example("A\u2014B `c`\u2019s")
+def test_a_prompt_has_its_words(text: str) -> None:
+    """What is remembered of its canonical form is what the prompt itself has."""
+    assert prompt_words(text) == words_of(text).lower
+
+
+SENTENCE = r"[.!?\u3002\uff01\uff1f\n](?:(?<=[.!?])[\s\"')\]]|(?<=[\u3002\uff01\uff1f\n])\s*)"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("ab1..!?\n\n \t\r\x1c)],\"'3\u0663"), max_size=60) | MIXED)
+@example("a.\n \nb. \n\n")
+def test_sentences_and_numbers_are_what_patterns_find(text: str) -> None:
+    """A mark and what closes it, or a line, ends a sentence; digits that a point or a comma joins are one number."""
+    named = text_named(text)
+    assert named["sentences"] == log1p(len(re.findall(SENTENCE, text)) + 1)
+    assert named["numbers"] == log1p(len(re.findall(r"\d+(?:[.,]\d+)*", text)))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tierwise.scorers.grounded import (
     arguments_grounded,
     canonical,
     entities_grounded,
+    numbers,
     numbers_grounded,
     numbers_used,
     quotes_grounded,
@@ -61,6 +62,13 @@ def test_thousands_separators_make_no_difference(number: int) -> None:
     """Every whole number has the form of its plain digits among the forms of its grouped ones."""
     for grouped in (f"{number:,}", f"{number:,}".replace(",", "."), f"{number:,}".replace(",", "\u202f")):
         assert str(number) in canonical(grouped)
+
+
+@given(st.text(st.sampled_from("0123456789.,'\u2019\u00a0\u202f a\u0663\x1c\ud800\u6f22"), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_numbers_of_a_long_text_are_those_of_a_short_one(text: str) -> None:
+    """What stands between numbers makes no difference to them."""
+    assert numbers(f"{'plain words, ' * 10}{text}") == numbers(text)
 
 
 def test_numbers_are_found_as_they_are_meant() -> None:
@@ -113,6 +121,15 @@ def test_names_are_looked_up_by_their_words() -> None:
     assert entities_grounded(context, answer("There she met Charles Babbage."), CHECKS).value == 0.0
     assert entities_grounded(context, answer("See https://example.org/other"), CHECKS).value == 0.0
     assert entities_grounded(context, answer("Nobody. Perhaps. However"), CHECKS).value is None
+
+
+def test_names_are_the_same_in_every_script() -> None:
+    """A character beyond ASCII elsewhere in the text changes nothing; one in a name belongs to it."""
+    context = asked("Who met Ada Lovelace and Jean-Luc O'Neill?")
+    for end in ("", " \u2014 so it goes", " \u6f22"):
+        found = entities_grounded(context, answer(f"There she met Ada Lovelace, Jean-Luc and Bob Smith{end}"), CHECKS)
+        assert found.detail == "2 of 3"
+    assert entities_grounded(context, answer("There she met Ad\u00e0 Lovelace"), CHECKS).value == 0.0
 
 
 def test_german_nouns_are_no_names() -> None:

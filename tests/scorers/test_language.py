@@ -164,6 +164,49 @@ def test_time_is_bounded(unit: str) -> None:
     assert thread_time() - began < 0.05
 
 
+WORDS = [
+    "the",
+    "and",
+    "that",
+    "you",
+    "in",
+    "per",
+    "s",
+    "von",
+    "der",
+    "é",
+    "на",
+    "字",
+    "か",
+    "card",
+    "\u212a",
+    "```",
+    "?",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=60), st.sampled_from([" ", "\n", "\u00a0", ", ", "? ", "'"]))
+@settings(max_examples=200, deadline=None)
+def test_what_is_plainly_english_is_english(words: list[str], mark: str) -> None:
+    """However a text's words are mixed, an answer's language is the one that `language_of` tells of the same text."""
+    text = " ".join(words) + mark + mark.join(words)
+    code, _ = language_of("\n".join(text.split("```")[::2]))
+    request = Request(id="r", asked="s", messages=(Message("user", TEXTS["en"]),))
+    found = language(request, answer(text), CHECKS)
+    assert found.detail.split(",")[0] == code
+    assert (found.value == 0.0) == (code == "en")
+
+
+def test_a_word_that_the_limit_cuts_speaks_for_nobody_else() -> None:
+    """Also where English leads by a word only."""
+    text = "and in in\n" * 299
+    for start in range(12):
+        cut = f"{'x' * start} {text} the the interest"
+        code = language_of(cut)[0]
+        request = Request(id="r", asked="s", messages=(Message("user", TEXTS["en"]),))
+        assert language(request, answer(cut), CHECKS).detail.split(",")[0] == code
+
+
 @given(st.text(max_size=300), st.text(max_size=300))
 @settings(max_examples=60, deadline=None)
 def test_any_text_has_a_share(prompt: str, text: str) -> None:

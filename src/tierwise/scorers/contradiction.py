@@ -15,14 +15,15 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from tierwise.scorers.features import clipped, words_of
 from tierwise.scorers.grounded import canonical, numbers
 from tierwise.types import Answer, Checks, Evidence, Request, Text
 
-HEAD, TAIL = 12_000, 4_000  # characters of one choice that are read
 MOST = 12  # announcements of one kind that are read, from the end
 REASONING = 40  # characters of text beside the result from which on it can be held against it
 OPENING = 8  # characters within which a repeated question is not yet another one
 SHORT = 24  # characters of a result that is no number, option or word, and stands without quotes
+ENDING = 100  # characters of the reasoning in which the result is looked for first: there it is, most often
 NEAR = 6  # numbers before the result among which it is still nearly the last
 PROMPT_TAIL = 6_000  # characters of the newest user turn in which options are looked for
 
@@ -44,30 +45,43 @@ _VALUE = re.compile(
 _END = re.compile(r"[\"\n。]|\.\s|\.?$")  # of a value that is more than a number
 _MORE = frozenset("0123456789\\^/*+=[]{}():,")  # after a number: it is the beginning of something longer
 _NOISE = str.maketrans("", "", " \t\n\"'`$\\{}.")
-_GOES_ON = ("\nquestion:", "\nq:", "\nuser:", "\nhuman:", "\n\nquestion", "<|")  # the model asks itself the next thing
-# What takes something back: phrases behind a cue that is looked for first, since most texts have none.
-_TAKEN_BACK: dict[str, tuple[str, ...]] = {
-    "wait": (" wait,", "\nwait,", " wait.", " wait -", " wait\u2014"),
-    "let me ": ("let me re-", "let me recheck", "let me recalculate", "let me reconsider", "let me redo",
-                "let me correct", "let me try again"),
-    "let's ": ("let's re-", "let's recheck", "let's recalculate", "let's reconsider", "let's reevaluate",
-               "let's reexamine", "let's redo", "let's correct", "let's try again"),
-    "a mistake": ("made a mistake", "there was a mistake", "seems to be a mistake"),
-    " error": ("made an error", "there was an error", "must be an error", "seems to be an error"),
-    "actually, ": ("actually, that", "actually, no"),
-    "that": ("that's not right", "that is not right", "that's wrong", "that is wrong", "that is incorrect"),
-    "this is incorrect": (), "hold on,": (), "scratch that": (), "correction:": (), "correction :": (),
-    "apologize for the": (), "contradict": (), "inconsisten": (),
-    "not ": ("is not among the", "not one of the", "not listed"),
-    "none of the": ("none of the options", "none of the given"),
-    "moment,": (), "korrektur": (), "das ist falsch": (), "das stimmt nicht": (), "habe mich verrechnet": (),
-    "attendez": (), "je me suis tromp": (), "c'est faux": (), "espera,": (), "corrección": (), "me equivoqué": (),
-    "eso no es correcto": (), "aspetta,": (), "correzione": (), "mi sono sbagliat": (), "commesso un errore": (),
-    "espere,": (), "correção": (), "me enganei": (), "cometi um erro": (), "wacht,": (), "correctie": (),
-    "dat klopt niet": (), "подождите": (), "исправление": (), "я ошиб": (), "等等": (), "更正": (), "我算错": (),
-    "不对": (), "訂正": (), "間違え": (), "잠깐": (), "정정": (),
+# The model asks itself the next thing: what marks it, behind a part that all of them have.
+_GOES_ON = {
+    "\nq": ("\nquestion:", "\nq:", "\n\nquestion"), "\nuser:": ("\nuser:",), "\nhuman:": ("\nhuman:",), "|": ("<|",),
 }  # fmt: skip
-_PLAIN, _PLAIN_CUES = [cue for cue in _TAKEN_BACK if cue.isascii()], [cue for cue in _CUES if cue.isascii()]
+# What takes something back, behind a part that all of the phrases have: most texts have none.
+_TAKEN_BACK: dict[str, tuple[str, ...]] = {
+    "a mistake": ("made a mistake", "there was a mistake", "seems to be a mistake"),
+    "actually, ": ("actually, that", "actually, no"),
+    "one of the": ("not one of the", "none of the options", "none of the given"),
+    "orre": ("that is incorrect", "this is incorrect", "correction:", "correction :", "korrektur", "correzione",
+             "corrección", "correção", "correctie"),
+    **{phrase: (phrase,) for phrase in (
+        "that is wrong", "scratch that", "contradict", "inconsisten", "not listed", "moment,", "attendez", "espera,",
+        "me equivoqué", "aspetta,", "espere,", "me enganei", "wacht,", "подождите", "исправление", "я ошиб", "等等",
+        "更正", "我算错", "不对", "訂正", "間違え", "잠깐", "정정",
+    )},
+}  # fmt: skip
+_PLAIN_PARTS = [part for part in _TAKEN_BACK if part.isascii()]
+# The same where all of the phrases have a word with spaces or marks on both sides: what words a text has is known.
+_TAKEN_BACK_WITH: dict[str, dict[str, tuple[str, ...]]] = {
+    "wait": {"wait": (" wait,", "\nwait,", " wait.", " wait -", " wait\u2014")},
+    "me": {"let me ": ("let me re-", "let me recheck", "let me recalculate", "let me reconsider", "let me redo",
+                       "let me correct", "let me try again")},
+    "s": {"let's ": ("let's re-", "let's recheck", "let's recalculate", "let's reconsider", "let's reevaluate",
+                     "let's reexamine", "let's redo", "let's correct", "let's try again"),
+          "that's ": ("that's not right", "that's wrong")},
+    "an": {"an error": ("made an error", "there was an error", "must be an error", "seems to be an error")},
+    **{word: {phrase: (phrase,)} for word, phrase in (
+        ("not", "that is not right"), ("among", "is not among the"), ("on", "hold on,"), ("for", "apologize for the"),
+        ("ist", "das ist falsch"), ("stimmt", "das stimmt nicht"), ("mich", "habe mich verrechnet"),
+        ("suis", "je me suis tromp"), ("est", "c'est faux"), ("es", "eso no es correcto"),
+        ("sono", "mi sono sbagliat"), ("un", "commesso un errore"), ("um", "cometi um erro"),
+        ("klopt", "dat klopt niet"),
+    )},
+}  # fmt: skip
+_WORDS = frozenset(_TAKEN_BACK_WITH)
+_PLAIN_CUES = [cue for cue in _CUES if cue.isascii()]
 _OPTION = re.compile(r"\n[ \t]{0,8}\(?([A-J])[).:][ \t]{1,4}(\S[^\n]{0,300})(?=\n|\Z)")
 
 
@@ -89,8 +103,7 @@ def contradiction(request: Request, answer: Answer, checks: Checks) -> Evidence:
             continue
         low, finals = _announcing(choice.text)
         others = _others(finals, low)
-        cues = _PLAIN if low.isascii() else _TAKEN_BACK
-        taken_back = sum([low.count(phrase) for cue in cues if cue in low for phrase in _TAKEN_BACK[cue] or (cue,)])
+        taken_back = _taken_back(low, words_of(clipped(choice.text)).lower)
         if others + taken_back > worst:
             worst, detail = others + taken_back, f"{others} other results, {taken_back} corrections"
     if worst < 0:
@@ -134,15 +147,16 @@ def _announcing(text: str) -> tuple[str, list[_Final]]:
 
 
 def _lower(text: str) -> str:
-    text = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
-    return " " + text.lower().replace("\u2019", "'").replace("\u2212", "-")  # so that a first word has a space too
+    low = clipped(text).lower().replace("\u2019", "'").replace("\u2212", "-")
+    return f" {low}"  # so that a first word has a space too
 
 
 def _finals(low: str) -> list[_Final]:
     """The announced results of a text in lower case, in their order, at most MOST of a kind."""
     found: dict[int, _Final] = {}
     end = _own_end(low)
-    for cue in (*_MARKS, *(_PLAIN_CUES if low.isascii() else _CUES)):
+    marks = [mark for mark in _MARKS if mark[0] in low]
+    for cue in [*marks, *[cue for cue in (_PLAIN_CUES if low.isascii() else _CUES) if cue in low]]:
         at = low.rfind(cue, 0, end)
         for _ in range(MOST):
             if at < 0:
@@ -156,7 +170,8 @@ def _finals(low: str) -> list[_Final]:
 
 def _own_end(low: str) -> int:
     """Where the answer to what was asked ends, if the model goes on with questions of its own."""
-    ends = [at for mark in _GOES_ON if (at := low.find(mark, OPENING)) >= 0]
+    marks = [mark for part, marks in _GOES_ON.items() if part in low for mark in marks]
+    ends = [at for mark in marks if (at := low.find(mark, OPENING)) >= 0]
     return min(ends, default=len(low))
 
 
@@ -194,6 +209,17 @@ def _stands_alone(low: str, end: int, matched: str) -> bool:
     return low[end : end + 1] in {"", "\n", ")", ".", ",", ":", '"', "*", "}", "]"} and "\\" not in matched
 
 
+def _taken_back(low: str, words: frozenset[str]) -> int:
+    """How often a text in lower case takes something back."""
+    parts = _PLAIN_PARTS if low.isascii() else _TAKEN_BACK
+    phrases = [phrase for part in parts if part in low for phrase in _TAKEN_BACK[part]]
+    for word in _WORDS & words:
+        for part, behind in _TAKEN_BACK_WITH[word].items():
+            if part in low:
+                phrases += behind
+    return sum(map(low.count, phrases))
+
+
 def _others(finals: list[_Final], low: str) -> int:
     """How many results differ from the last; where the last is a word, an opening "yes" or "no" is one too."""
     if not finals:
@@ -217,6 +243,9 @@ def _reasoning(low: str, finals: list[_Final]) -> str:
 
 
 def _number_far(value: str, reasoning: str) -> float:
+    ending = numbers(reasoning[-ENDING:])[1:]  # the first may be half of one
+    if ending and value in canonical(ending[-1]):
+        return 0.0
     seen = numbers(reasoning)
     if any(value in canonical(number) for number in seen[-1:]):
         return 0.0
@@ -250,11 +279,14 @@ def _option_far(chosen: str, reasoning: str, options: dict[str, str]) -> float:
 
 def _nearest_far(chosen: str, reasoning: str, options: dict[str, str]) -> float:
     """Where options hold one number each, and their texts don't come up: is the chosen one's number there?"""
-    named = {letter: numbers(text) for letter, text in options.items()}
-    if any(len(found) != 1 for found in named.values()):
-        return 0.5
+    named = {}
+    for letter, text in options.items():
+        found = numbers(text)
+        if len(found) != 1:
+            return 0.5
+        named[letter] = canonical(found[0])
     seen = {form for number in set(numbers(reasoning)) for form in canonical(number)}
-    held = {letter for letter, found in named.items() if not seen.isdisjoint(canonical(found[0]))}
+    held = {letter for letter, forms in named.items() if not seen.isdisjoint(forms)}
     if chosen in held:
         return 0.0
     return 1.0 if held else 0.7

@@ -32,10 +32,11 @@ ANSWER_NAMES = (
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(rb"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 # Patterns that begin with a set, or a mark of their own, are searched several times as fast.
 _SENTENCE = re.compile(r"[.!?。！？\n](?:(?<=[.!?])[\s\"')\]]|(?<=[。！？\n])\s*)")  # noqa: RUF001 - full-width marks are meant
+_LINE_END = re.compile(r"\n(?<![.!?]\n)\s*")  # that has no mark before it which has ended the sentence already
 _BULLET = re.compile(r"\n[ \t]{0,8}(?:[-*•]|\d{1,2}[.)])[ \t]")
 _OPTION = re.compile(r"\n\(?[a-z][.):] ?(\S[^\n]*)")  # in a canonical prompt
 _QUOTES = str.maketrans("“”„‟«»″‘’‚‛′`", '"""""""' + "'" * 6)  # noqa: RUF001 - typographic quotes are meant
@@ -44,56 +45,84 @@ _NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(_NEGATIONS))}|n't)\b", re.IGNORE
 _SHORT_NOT = re.compile(rb"n't(?<!\wn't)\b")
 _OPERATORS, _SIGNS = b"+-*/^<>=%", frozenset("×÷±√∑∫≤≥≠")  # noqa: RUF001 - the signs are meant
 _VERB = re.compile(r"^\W{0,4}(?:what|which|who|when|where|why|how|is|are|do|does|can|if)\b", re.IGNORECASE)
-_BEYOND = re.compile(r"[^\x00-\x7f]")
+_BEYOND = re.compile(r"[^\x00-\x7f]+")
+_ODD_SPACES = "\t\r\v\f\x1c\x1d\x1e\x1f"
+# Letters that an IGNORECASE pattern and lower() read differently, or lower() itself by what stands around them.
+_ODD_CASES = frozenset("ſıİΣ")
 # Tables and deletions for texts as ASCII bytes.
 _ASCII = bytes(range(128))
 _LETTERS = bytes(byte for byte in _ASCII if chr(byte).isalpha())
+_LOWERS = bytes(byte for byte in _LETTERS if chr(byte).islower())
 _DIGITS, _UPPERS = b"0123456789", bytes(byte for byte in _LETTERS if chr(byte).isupper())
 _BY_LETTERS = bytes(byte if byte in _LETTERS else 32 for byte in range(256))
 _BY_WORDS = bytes(ord(chr(byte).lower()) if byte in _LETTERS + _DIGITS + b"_" else 32 for byte in range(256))
+_BY_NUMBERS = bytes(byte if byte in _DIGITS + b".," else 32 for byte in range(256))
+_BY_ENDS = bytes(
+    ord("." if chr(byte) in ".!?" else " " if chr(byte).isspace() or chr(byte) in "\"')]" else "x") for byte in _ASCII
+).ljust(256, b"x")
 
 PROMPTS = 128  # whose features are remembered: a router's request is its verifier's a moment later
 
 
 def request_features(request: Request) -> list[float]:
     """One number for each of REQUEST_NAMES. Lengths and counts are logarithms of 1 + n, shares lie in [0, 1]."""
-    of_text, of_options, verb = _of_prompt(prompt_of(request))
-    system = sum(len(message.text) for message in request.messages if message.role in {"system", "developer"})
-    images = sum(
-        isinstance(part, Image)
-        for message in request.messages
-        if not isinstance(message.content, str)
-        for part in message.content
-    )
+    prompt = _of_prompt(prompt_of(request))
+    turns = system = images = 0
+    for message in request.messages:
+        if message.role in {"user", "assistant"}:
+            turns += 1
+        elif message.role in {"system", "developer"}:
+            system += len(message.text)
+        if not isinstance(message.content, str):
+            images += sum([isinstance(part, Image) for part in message.content])
     return [
-        *of_text,
-        log1p(sum(message.role in {"user", "assistant"} for message in request.messages)),
+        *prompt.features,
+        log1p(turns),
         log1p(system),
         log1p(len(request.tools)),
         float(request.json_answer or request.schema is not None),
         log1p(images),
-        *of_options,
-        verb,
+        *prompt.options,
+        prompt.asks,
     ]
 
 
+class _Prompt(NamedTuple):
+    """What a prompt's text alone tells. `asks`: whether it begins with a question."""
+
+    features: tuple[float, ...]
+    options: tuple[float, float, float]
+    asks: float
+    words: frozenset[str] | None  # None: those of the canonical prompt may not be the prompt's
+
+
 @lru_cache(maxsize=PROMPTS)
-def _of_prompt(prompt: str) -> tuple[tuple[float, ...], tuple[float, float, float], float]:
-    """What the prompt's text alone tells: TEXT_NAMES, its options, whether it begins with a question."""
+def _of_prompt(prompt: str) -> _Prompt:
     prompt = canonical(prompt)
     options: list[str] = _OPTION.findall(f"\n{prompt}")
     count = len(options)
     numeric = sum([option[-1:].isdigit() or option[:1].isdigit() for option in options])
-    return (
-        tuple(text_features(prompt)),
+    features = tuple(text_features(prompt))
+    words = words_of(prompt)
+    return _Prompt(
+        features,
         (log1p(count), log1p(sum(map(len, options)) / count) if count else nan, numeric / count if count else nan),
         float(_VERB.match(prompt) is not None),
+        words.lower if words.plain else None,
     )
+
+
+def prompt_words(prompt: str) -> frozenset[str]:
+    """`words_of(prompt).lower`, remembered for as long as the prompt's features are."""
+    words = _of_prompt(prompt).words
+    return words_of(prompt).lower if words is None else words
 
 
 def canonical(prompt: str) -> str:
     """The prompt without what must not change where it is sent: case, spacing, and the style of quotes."""
-    lines = [" ".join(line.split()) for line in prompt.translate(_QUOTES).lower().split("\n")]
+    plain = prompt.isascii() and not any(map(prompt.__contains__, _ODD_SPACES))
+    lines = (prompt.replace("`", "'") if plain else prompt.translate(_QUOTES)).lower().split("\n")
+    lines = [line.strip() if plain and "  " not in line else " ".join(line.split()) for line in lines]
     return "\n".join([line for line in lines if line])
 
 
@@ -126,12 +155,18 @@ def text_features(text: str) -> list[float]:
     chars = len(text)
     words = words_of(text)
     lines, count = text.count("\n"), words.number
-    sentences = len(_SENTENCE.findall(text)) + 1
     share = 100 / (chars + 20)
     raw, beyond = text.encode("ascii", "replace"), words.beyond
-    digits = _marks(raw, _DIGITS) + sum(map(str.isdecimal, beyond))
-    operators = _marks(raw, _OPERATORS) + sum([sign in _SIGNS for sign in beyond])
-    numbers = (len(_NUMBER.findall(raw)) if words.plain else len(_NUMBERS.findall(text))) if digits else 0
+    sentences = _sentences(text, raw) + 1
+    marks = raw.translate(None, _LOWERS + b" ")  # few bytes, in which all that is counted below is soon found
+    foreign_digits = sum(map(str.isdecimal, beyond))
+    digits = _marks(marks, _DIGITS) + foreign_digits
+    operators = _marks(marks, _OPERATORS) + sum([sign in _SIGNS for sign in beyond])
+    numbers = 0
+    if foreign_digits:
+        numbers = len(_NUMBERS.findall(text))
+    elif digits:
+        numbers = len(_NUMBER.findall(b" ".join(raw.translate(_BY_NUMBERS).split())))
     return [
         log1p(chars),
         log1p(count),
@@ -142,22 +177,30 @@ def text_features(text: str) -> list[float]:
         words.distinct / count if count else nan,
         log1p(share * digits),
         log1p(numbers),
-        log1p(share * _marks(raw, _UPPERS)),
+        log1p(share * _marks(marks, _UPPERS)),
         log1p(share * operators),
-        log1p(raw.count(b"=")),
-        log1p(raw.count(b"?") - len(beyond)),
-        log1p(raw.count(b"!")),
-        log1p(share * raw.count(b",")),
-        log1p(share * _marks(raw, b"([{")),
-        log1p(share * (raw.count(b'"') + beyond.count("“"))),
-        log1p(_marks(raw, b"\\$")),
-        log1p(raw.count(b"`")),
-        log1p(raw.count(b"|")),
+        log1p(marks.count(b"=")),
+        log1p(marks.count(b"?") - len(beyond)),
+        log1p(marks.count(b"!")),
+        log1p(share * marks.count(b",")),
+        log1p(share * _marks(marks, b"([{")),
+        log1p(share * (marks.count(b'"') + beyond.count("“"))),
+        log1p(_marks(marks, b"\\$")),
+        log1p(marks.count(b"`")),
+        log1p(marks.count(b"|")),
         log1p(len(_BULLET.findall(f"\n{text}"))),
-        log1p(text.count("**")),
+        log1p(text.count("**") if b"*" in marks else 0),
         log1p(words.negations),
         log1p(share * len(beyond)),
     ]
+
+
+def _sentences(text: str, raw: bytes) -> int:
+    """How often _SENTENCE matches; `raw` is the text as ASCII."""
+    if not text.isascii():
+        return len(_SENTENCE.findall(text))
+    ended = raw.translate(_BY_ENDS).count(b". ")
+    return ended + len(_LINE_END.findall(text)) if "\n" in text else ended
 
 
 class Words(NamedTuple):
@@ -177,21 +220,38 @@ def words_of(text: str) -> Words:
     """Remembered for as long as several look at one text."""
     beyond = "" if text.isascii() else "".join(_BEYOND.findall(text))
     if any(map(str.isalnum, beyond)):
-        found = _WORD.findall(text)
-        lower = frozenset(_WORD.findall(text.lower()))
-        return Words(
-            len(found), sum(map(len, found)), len(set(found)), len(_NEGATION.findall(text)), lower, beyond, False
-        )
+        return _foreign_words(text, beyond)
     raw = text.encode("ascii", "replace")
     letters = raw.translate(_BY_LETTERS).decode()
     found = letters.split()
-    different = set(found)
-    lower = frozenset(map(str.lower, different))
-    negations = len(_SHORT_NOT.findall(raw.lower()))
+    different = frozenset(found)
+    lower = different if letters.islower() else frozenset(map(str.lower, different))
+    negations = len(_SHORT_NOT.findall(raw.lower())) if b"'" in raw else 0
     if not _NEGATIONS.isdisjoint(lower):
-        tokens = b" " + raw.translate(_BY_WORDS).replace(b" ", b"  ") + b" "
-        negations += sum([tokens.count(f" {word} ".encode()) for word in _NEGATIONS & lower])
+        negations += _negations(raw, _NEGATIONS & lower)
     return Words(len(found), len(letters) - letters.count(" "), len(different), negations, lower, beyond, True)
+
+
+def _foreign_words(text: str, beyond: str) -> Words:
+    """The words of a text of which not all letters and digits are ASCII."""
+    found = _WORD.findall(text)
+    different = frozenset(found)
+    odd = not _ODD_CASES.isdisjoint(beyond)
+    lower = frozenset(_WORD.findall(text.lower()) if odd else map(str.lower, different))
+    may_deny = odd or "'t" in text or "'T" in text or not _NEGATIONS.isdisjoint(lower)
+    negations = len(_NEGATION.findall(text)) if may_deny else 0
+    return Words(len(found), sum(map(len, found)), len(different), negations, lower, beyond, False)
+
+
+def _negations(raw: bytes, words: frozenset[str]) -> int:
+    """How often one of `words` stands alone in an ASCII text."""
+    tokens = b" " + raw.translate(_BY_WORDS) + b" "
+    count = 0
+    for word in words:
+        alone = f" {word} ".encode()
+        twice = alone + alone[1:]  # two share a space, and are counted as one
+        count += (tokens.replace(b" ", b"  ") if twice in tokens else tokens).count(alone)
+    return count
 
 
 def _marks(raw: bytes, marks: bytes) -> int:
@@ -220,7 +280,5 @@ def clipped(text: str) -> str:
 
 def _overlap(prompt: str, text: str) -> float:
     """Share of the answer's distinct longer words that the prompt has too."""
-    said = {word for word in words_of(text).lower if len(word) > 3}
-    if not said:
-        return nan
-    return len(said & words_of(prompt).lower) / len(said)
+    said = [word for word in words_of(text).lower if len(word) > 3]
+    return len(prompt_words(prompt).intersection(said)) / len(said) if said else nan

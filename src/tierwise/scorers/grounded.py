@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property, lru_cache
 from itertools import islice
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
 
 import msgspec
@@ -31,10 +32,12 @@ QUOTE_WORDS = 3  # a shorter quote is a term, not a quotation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
 SEQUENCES = 1024  # of capitalised words that are looked at, most of them at the beginning of a sentence
 LONG = 40  # characters; what is longer is data, not a number
+SHORT = 100  # characters of a text that is searched as it is
 LEAVES = 256  # values of tool arguments
 
 _NUMBER = re.compile(r"[0-9]+(?:[.,'\u2019\u00a0\u202f][0-9]+)*")
 _DIGITS = re.compile("[0-9]+")
+_BETWEEN_DIGITS = re.compile(r"\D")
 _QUOTE = re.compile(
     r'(?<!\w)"(?=\S)([^"\n]{8,300})"|\u201c([^\u201c\u201d\n]{8,300})\u201d|\u00ab([^\u00ab\u00bb\n]{8,300})\u00bb'
     r"|\u201e([^\u201e\u201c\u201d\n]{8,300})[\u201c\u201d]"
@@ -42,11 +45,15 @@ _QUOTE = re.compile(
 _QUOTES = ('"', "\u201c", "\u00ab", "\u201e")
 _STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
 _CAPITALISED = re.compile(r"[A-Z][\w\u2019'-]{1,40}(?: [A-Z][\w\u2019'-]{1,40}){0,5}")
+# The same in bytes of which only the class is left, where a capital is "A": in these it is found at once.
+_CAPITALISED_CLASSES = re.compile(rb"A[Aa]{1,40}(?: A[Aa]{1,40}){0,5}")
+_CLASSES = bytes.maketrans(f"{ascii_uppercase}{ascii_lowercase}{digits}_'-".encode(), b"A" * 26 + b"a" * 39)
 _INSIDE = frozenset(" *\"`'(")  # what may stand before a name inside a sentence
 _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]{4,200}")
 _SNAKE = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 _WORD = re.compile(r"[^\W_]+")
 _APART = bytes(code if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)  # for texts in ASCII
+_NUMERIC = bytes(code if chr(code) in "0123456789.,'" else 32 for code in range(128)) + bytes(range(128, 256))
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 # Small numbers that prompts spell out; the position is the number.
 _SPELLED = (
@@ -94,8 +101,7 @@ def numbers_used(request: Request, answer: Answer, checks: Checks) -> Evidence:
     """
     turns = [message for message in request.messages if message.role == "user"]
     text = said(turns[-1]) if turns and answer.complete else ""
-    named = dict.fromkeys(numbers(text)) if len(text) <= HEAD + TAIL else {}
-    asked = [number for number in named if len(number) < LONG][:MOST]
+    asked = _written(text)[:MOST] if len(text) <= HEAD + TAIL else ()
     if not asked or not answer.choices:
         return Evidence("numbers_used", None)
     held = []
@@ -121,13 +127,14 @@ def canonical(number: str) -> tuple[str, ...]:
     """The forms of a number as it is written: "1,234.50" -> ("1234.5",); "1.234" may be either of two."""
     if number.isdigit():
         return (number.lstrip("0") or "0",)
-    pieces = re.split(r"\D", number)
+    pieces = _BETWEEN_DIGITS.split(number)
     whole, last = "".join(pieces[:-1]).lstrip("0") or "0", pieces[-1]
-    joined, fraction = (whole + last).lstrip("0") or "0", last.rstrip("0")
+    fraction = last.rstrip("0")
     broken = f"{whole}.{fraction}" if fraction else whole
-    separators = set(number) - set("0123456789")
-    if len(last) != 3 or not separators:
+    separators = set(number).difference(digits) if len(last) == 3 else ()
+    if not separators:
         return (broken,)
+    joined = (whole + last).lstrip("0") or "0"
     if len(pieces) > 2 and len(separators) == 1:
         return (joined,)
     return (broken,) if pieces[0] == "0" or len(separators) > 1 else (joined, broken)
@@ -135,7 +142,11 @@ def canonical(number: str) -> tuple[str, ...]:
 
 def numbers(text: str) -> list[str]:
     """The numbers in a text, as they are written."""
-    return _NUMBER.findall(text)
+    if len(text) < SHORT:
+        return _NUMBER.findall(text)
+    # What is between them is one space, in place of the letters that a pattern would look at one by one.
+    raw = text.encode("utf-8", "replace").translate(_NUMERIC)
+    return _NUMBER.findall(b" ".join(raw.split()).decode())
 
 
 class _Context:
@@ -182,7 +193,8 @@ class _Context:
         return all(canonical(piece)[0] in self.numbers for piece in _DIGITS.findall(number))
 
     def spells(self, number: str) -> bool:
-        return number.isdigit() and len(number) < 3 and any(word in self.words for word in _spelled(int(number)))
+        words = _spelled(int(number)) if number.isdigit() and len(number) < 3 else ()
+        return any(word in self.words for word in words if word in self.lower)
 
 
 # What several checks ask of the same text: the request, or the answer.
@@ -196,12 +208,23 @@ def _words(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4)
+def _written(text: str) -> tuple[str, ...]:
+    """The different numbers in a text, as they are written."""
+    return tuple([number for number in dict.fromkeys(numbers(text)) if len(number) < LONG])
+
+
+@lru_cache(maxsize=4)
 def _held(text: str) -> frozenset[str]:
     """The forms of every number in a text. "(3,4)" may be one number or two: it holds 3.4, 3 and 4."""
-    written = {number for number in numbers(text) if len(number) < LONG}
-    pieces = [piece for number in written if not number.isdigit() for piece in _DIGITS.findall(number)]
-    plain = {number for number in written if number.isdigit() and number[0] != "0"}  # the forms of most: themselves
-    return frozenset(plain.union([form for number in (*(written - plain), *pieces) for form in canonical(number)]))
+    written = _written(text)
+    other = [number for number in written if number[0] == "0" or not number.isdigit()]  # most are their own form
+    return frozenset(written).difference(other).union([form for number in other for form in _forms(number)])
+
+
+@lru_cache(maxsize=1024)
+def _forms(number: str) -> tuple[str, ...]:
+    """The forms of a number, and those of its pieces."""
+    return (*canonical(number), *[piece.lstrip("0") or "0" for piece in _DIGITS.findall(number)])
 
 
 @lru_cache(maxsize=1024)
@@ -263,14 +286,14 @@ def _least(check: str, request: Request, answer: Answer, share: Callable[[_Conte
 
 
 def _numbers_share(context: _Context, choice: Choice) -> Share:
-    named = list(islice((number for number in dict.fromkeys(numbers(_read(choice))) if _tells(number)), MOST))
+    named = list(islice(filter(_tells, _written(_read(choice))), MOST))
     if not named or len(context.text) > CONTEXT:
         return 0.0, len(named)
     return float(sum([context.holds(number) for number in named])), len(named)
 
 
 def _tells(number: str) -> bool:
-    return len(number) < LONG and not (number.isdigit() and int(number) < SMALL)
+    return len(number) > 1 and (number[0] != "0" or not number.isdigit() or int(number) >= SMALL)
 
 
 def _quotes_share(context: _Context, choice: Choice) -> Share:
@@ -293,11 +316,13 @@ def _entities_share(context: _Context, choice: Choice) -> Share:
     named = list(dict.fromkeys(islice(_names(_prose(choice)), 4 * MOST)))[:MOST]
     if not named or len(context.text) > CONTEXT:
         return 0.0, len(named)
-    found = 0
-    for name in named:
-        words = [word for word in _WORD.findall(name.lower()) if len(word) > 1]
-        found += all(word in context.words for word in words)
-    return float(found), len(named)
+    return float(sum([_stands(name.lower(), context.words) for name in named])), len(named)
+
+
+def _stands(name: str, words: frozenset[str]) -> bool:
+    if name.isalnum():  # one word, as most names are
+        return name in words
+    return words.issuperset([word for word in _WORD.findall(name) if len(word) > 1])
 
 
 def _names(text: str) -> Iterator[str]:
@@ -306,7 +331,7 @@ def _names(text: str) -> Iterator[str]:
     if "_" in text:
         yield from _SNAKE.findall(text)[:MOST]
     german: bool | None = None
-    for match in islice(_CAPITALISED.finditer(text), SEQUENCES):
+    for match in islice(_sequences(text), SEQUENCES):
         start = match.start()
         if text[start - 1 : start] not in _INSIDE:  # a line's or the text's beginning, most often
             continue
@@ -315,7 +340,14 @@ def _names(text: str) -> Iterator[str]:
             if german is None:
                 german = language_of(text[:1000])[0] == "de"
             if not german:
-                yield match[0]
+                yield text[start : match.end()]
+
+
+def _sequences(text: str) -> Iterator[re.Match[str] | re.Match[bytes]]:
+    """Capitalised words, the beginnings of sentences among them; a match tells only where."""
+    if text.isascii():
+        return _CAPITALISED_CLASSES.finditer(text.encode().translate(_CLASSES))
+    return _CAPITALISED.finditer(text)
 
 
 def _arguments_share(context: _Context, choice: Choice) -> Share:

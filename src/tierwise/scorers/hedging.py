@@ -8,9 +8,11 @@ Knows nothing of whether the doubt is justified, nor of questions that ask for a
 
 from __future__ import annotations
 
+import re
+
+from tierwise.scorers.features import clipped, words_of
 from tierwise.types import Answer, Checks, Evidence, Request
 
-HEAD, TAIL = 12_000, 4_000  # characters of one choice that are read
 PER = 100.0  # words
 LEAST = 20  # words that a shorter answer counts as, so that one "probably" alone is not all of it
 UNSPACED = 2.0  # characters of Chinese or Japanese that count as a word
@@ -74,12 +76,22 @@ _UNSPACED = (
     "およそ", "しかし", "ようです",
     "아마", "수도 있습니다", "것 같습니다", "확실하지", "대략", "하지만",
 )  # fmt: skip
-_EDGES = str.maketrans(dict.fromkeys('.,;:!?()[]{}"*_', " "))
+_UNSPACED_SCRIPT = re.compile("[\u3040-\ud7ff]")  # kana, Chinese, Korean
+_EDGES = '.,;:!?()[]{}"*_…'
+# Tables for texts as ASCII bytes: spaces at the edges of words, and an x for all else.
+_SPACED = bytes(32 if chr(byte).isspace() or chr(byte) in _EDGES else byte for byte in range(256))
+_OUTLINE = bytes(32 if byte == 32 else ord("x") for byte in _SPACED)
 _STARTS: dict[str, tuple[tuple[str, ...], ...]] = {}
+# The longest run of letters in a phrase -> all runs of such phrases, and their first words.
+_RUNS: dict[str, tuple[tuple[frozenset[str], str], ...]] = {}
 for _phrases in _PHRASES.values():
     for _phrase in _phrases.split("|"):
         _first, *_rest = _phrase.split()
         _STARTS[_first] = (*_STARTS.get(_first, ()), tuple(_rest))
+        _runs = re.findall(r"[^\W\d_]+", _phrase)
+        _longest = max(_runs, key=len)
+        _RUNS[_longest] = (*_RUNS.get(_longest, ()), (frozenset(_runs), _first))
+_LONGEST = frozenset(_RUNS)
 
 
 def hedging(request: Request, answer: Answer, checks: Checks) -> Evidence:
@@ -102,16 +114,29 @@ def hedging(request: Request, answer: Answer, checks: Checks) -> Evidence:
 
 def _counted(text: str) -> tuple[int, int]:
     """(hedges, words)."""
-    text = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
-    low = text.lower().replace("\u2019", "'")
-    words = low.translate(_EDGES).split() if low.isascii() else [word.strip('.,;:!?()[]{}"*_…') for word in low.split()]
+    text = clipped(text)
+    known = words_of(text)
+    firsts = {first for run in _LONGEST & known.lower for runs, first in _RUNS[run] if runs <= known.lower}
+    text = text.replace("\u2019", "'")
+    if firsts or not known.plain:
+        text = text.lower()
+    if text.isascii():
+        if not firsts:
+            return 0, (b" " + text.encode().translate(_OUTLINE)).count(b" x")
+        words = text.encode().translate(_SPACED).decode().split()
+        return _hedges(words, firsts), len(words)
+    words = [word.strip(_EDGES) for word in text.split()] if firsts else text.split()
+    hedges = _hedges(words, firsts)
+    if _UNSPACED_SCRIPT.search(text):
+        hedges += sum(map(text.count, _UNSPACED))
+    spaced = len(words) * 20 >= len(text)
+    return hedges, len(words) if spaced else int(len(text) / UNSPACED)
+
+
+def _hedges(words: list[str], firsts: set[str]) -> int:
+    """How many phrases there are that begin with one of `firsts`."""
     hedges = 0
-    for at in [at for at, word in enumerate(words) if word in _STARTS]:
+    for at in [at for at, word in enumerate(words) if word in firsts]:
         rests = _STARTS[words[at]]
         hedges += () in rests or any(tuple(words[at + 1 : at + 1 + len(rest)]) == rest for rest in rests)
-    count = len(words)
-    if count * 20 < len(low) and not low.isascii():  # hardly any spaces
-        count = int(len(low) / UNSPACED)
-    if not low.isascii():
-        hedges += sum([low.count(phrase) for phrase in _UNSPACED])
-    return hedges, count
+    return hedges

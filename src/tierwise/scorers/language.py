@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from struct import Struct
 
+from tierwise.scorers.features import clipped, words_of
 from tierwise.types import Answer, Checks, Evidence, Request
 
 READ = 3000  # characters; a language shows long before
@@ -134,11 +136,13 @@ for _language, _words in _STOP_WORDS.items():
         _TELLS[_word] = (*_TELLS.get(_word, ()), _language)
 # One number for each word: added up, its sixteen bits from the lowest on count the words that tell something, and the
 # next ones, language by language, those that tell that one. A text that is read has too few words for a carry.
-_SHIFTS = range(0, 16 * (len(_STOP_WORDS) + 1), 16)
-_SUMS = {
-    word: 1 + sum([1 << _SHIFTS[1 + list(_STOP_WORDS).index(code)] for code in codes]) for word, codes in _TELLS.items()
-}
+_CODES = list(_STOP_WORDS)
+_SUMS = {word: 1 + sum([1 << 16 * (1 + _CODES.index(code)) for code in codes]) for word, codes in _TELLS.items()}
+_COUNTS = Struct(f"<{1 + len(_CODES)}H2x")
 _WORDS_OF = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
+# Words of English alone, of three letters and more; and those of other languages alone.
+_ENGLISH = (" the ", " and ", " that ", " are ", " you ")
+_STRAYS = frozenset([word for word in _TELLS if word.isascii()]) - _WORDS_OF["en"]
 
 # A prompt that speaks of languages may want any of them: names of languages, and words for translating.
 _LANGUAGES = (
@@ -174,6 +178,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _MARKS = "\u3000\u3001\u3002\u300a\u300b\u300c\u300d\u300e\u300f\u3010\u3011"  # share their high byte with kana
 _UKRAINIAN = "\u0456\u0457\u0454"  # letters that Russian does not have; most short words are in both
 _NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalpha())
+_SPACED = bytes(32 if chr(byte).isspace() or byte == ord("?") else byte for byte in range(256))
 
 
 def language_of(text: str) -> tuple[str, float]:
@@ -191,11 +196,22 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
     smaller of both shares; None where either is unknown. It fails where both are clear and long enough, and where
     the answer's is not that of the operator's own instructions either.
     """
+    answered = [_answered_in(choice.text) for choice in answer.choices]
+    if not any(answered):
+        return Evidence("language", None)
     turns = [message for message in request.messages if message.role == "user"]
     question = _prose(turns[-1].text) if turns else ""
-    asked, share = language_of(question)
+    asked, _ = language_of(question)
     if not asked:
         return Evidence("language", None)
+    if {asked, ""}.issuperset(answered):
+        return Evidence("language", True, asked, 0.0)
+    return _mismatch(request, answer, question)
+
+
+def _mismatch(request: Request, answer: Answer, question: str) -> Evidence:
+    """What there is to tell where a choice is in another language than the question."""
+    asked, share = language_of(question)
     worst, detail, failed = -1.0, "", False
     for choice in answer.choices:
         said = _prose(choice.text)
@@ -205,14 +221,45 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
             worst, detail = mismatch, asked if answered == asked else f"{answered}, asked in {asked}"
             clear = mismatch >= CLEAR and _enough(question, asked) and _enough(said, answered)
             failed = clear and not _instructed(request, answered)
-    if worst < 0 or (worst > 0 and _speaks_of_languages(request)):
+    if _speaks_of_languages(request):
         return Evidence("language", None)
-    return Evidence("language", False if failed else True if worst == 0 else None, detail, worst)
+    return Evidence("language", False if failed else None, detail, worst)
+
+
+def _answered_in(text: str) -> str:
+    """The language of the text's prose, in fewer steps where that is plainly English."""
+    prose = _prose(text)
+    return "en" if _plainly_english(text, prose) else language_of(prose)[0]
+
+
+def _plainly_english(text: str, prose: str) -> bool:
+    """Whether there are so many words of English alone that no other language, nor script, can have more.
+
+    False says nothing. What may speak for others is counted too high: by words in all of the text, a letter of
+    another script as a word (it weighs at most WIDE), neighbours twice, and a word that the end cut into being.
+    """
+    low = prose[:READ].lower()
+    if _ENGLISH[0] not in low:
+        return False
+    words = words_of(clipped(text))
+    others = 1 + len(words.beyond)
+    strays = _STRAYS & words.lower
+    if strays:
+        spaced = f" {low} ".encode("ascii", "replace").translate(_SPACED)
+        others += 2 * sum([spaced.count(f" {word} ".encode()) for word in strays])
+    english = 0
+    for word in _ENGLISH:
+        english += low.count(word)
+        if english > others:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4)
 def _heard(text: str) -> tuple[str, float]:
     """`language_of` a text that is short enough, remembered for as long as several look at it."""
+    if text.isascii():
+        return _by_words(text.lower().split(), least=2)
     letters = _letters(text)
     total = sum(letters.values()) - letters.get("kana", 0)
     script = max(letters, key=letters.__getitem__)
@@ -246,14 +293,14 @@ def _letters(text: str) -> dict[str, int]:
 
 def _by_words(words: list[str], least: int) -> tuple[str, float]:
     """(code, share of the telling words that the language has); nothing below `least` of them."""
-    sums = sum([_SUMS[word] for word in words if word in _SUMS])
-    telling, *points = [sums >> shift & 0xFFFF for shift in _SHIFTS]
+    sums = sum(filter(None, map(_SUMS.get, words)))
+    telling, *points = _COUNTS.unpack(sums.to_bytes(_COUNTS.size, "little"))
     times = max(points)
     if times < least:
         return "", 0.0
-    codes = [code for code, count in zip(_STOP_WORDS, points, strict=True) if count == times]
-    code = codes[0]
-    if len(codes) > 1:  # the one that a word tells first
+    code = _CODES[points.index(times)]
+    if points.count(times) > 1:  # the one that a word tells first
+        codes = [code for code, count in zip(_CODES, points, strict=True) if count == times]
         code = next(code for word in words for code in _TELLS.get(word, ()) if code in codes)
     return code, times / telling
 

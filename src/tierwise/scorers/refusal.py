@@ -223,7 +223,7 @@ _LEAD = (
     r"(?:,? (?:but|that|however|aber|mais|pero|ma|mas|maar|ale|но))?,? ){0,4}"
 )
 _CLAUSES = "|".join((*_EN, *_DE, *_FR, *_ES, *_IT, *_PT, *_NL, *_PL))
-# Cheap filters before the patterns. Every refusal has one of these somewhere ...
+# Every refusal has one of these somewhere ...
 _CUES = (
     *("n't", "not", "unable", "declin", "refus", "no ", "against", "outside", "beyond", "violates", "inappropriate"),
     *("promotes", "contain", "nicht", "kein", " pas", "n'", "rechaz", "negarme", "recus", "rifiut", "non ", "não"),
@@ -281,6 +281,7 @@ _BEGIN = r"[\n.,;!?—]['\"*_ ]*"
 _LATIN = re.compile(f"{_BEGIN}{_guard(_FIRST)}{_LEAD}(?:{_CLAUSES})")
 _CYRILLIC = re.compile(f"{_BEGIN}{_LEAD}(?:{'|'.join(_RU)})")
 _UNSPACED = re.compile("|".join((*_ZH, *_JA, *_KO)))
+_OTHER_SCRIPT = re.compile("[\u0400-\u04ff\u3041-\ud7a3]")  # Cyrillic; kana, Chinese, Korean
 # A letter that was asked for may decline in its writer's name.
 _LETTER = re.compile(
     r"(?:subject:|dear |(?:hi|hello|hey) [\w .]{1,30},\n|betreff:|liebe|sehr geehrte|cher|ch[èe]re|objet ?:)"
@@ -303,8 +304,8 @@ def refusal(request: Request, answer: Answer, checks: Checks) -> Evidence:
 def _refuses(text: str) -> bool:
     opening = text[: OPENING * 2].lstrip()[:OPENING].lower().replace("\u2019", "'")
     flat = " ".join(opening.split()) if "\n" in opening or "  " in opening else opening
-    if not flat.isascii() and (_UNSPACED.search(flat) or _CYRILLIC.search(f"\n{flat}")):
+    if not flat.isascii() and _OTHER_SCRIPT.search(flat) and (_UNSPACED.search(flat) or _CYRILLIC.search(f"\n{flat}")):
         return True
-    if not any(cue in flat for cue in _CUES):
+    if _LATIN.search(f"\n{flat}") is None or _LETTER.match(opening):
         return False
-    return _LATIN.search(f"\n{flat}") is not None and _LETTER.match(opening) is None
+    return any(cue in flat for cue in _CUES)

@@ -9,6 +9,7 @@ character.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tierwise.types import Answer, Checks, Evidence, Request
 
@@ -79,6 +80,8 @@ def _looped_end(text: str, most: int) -> str:
         words, least = text, CHARS
     words = words[-TOKENS:-1]  # without the last: it may be cut, or have got the full stop
     if len(words) < least or words.count(words[-1]) <= most:
+        return ""
+    if list(pairwise(words)).count((words[-2], words[-1])) < most:  # the end of every round, but for a round of one
         return ""
     backwards = words[::-1]
     for period, match in enumerate(_z(backwards)):
