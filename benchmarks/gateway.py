@@ -27,8 +27,9 @@ import polars as pl
 import uvloop
 
 from benchmarks.load import Load
-from tierwise.offline.train import Wanted, train
 
+TIERWISE = str(pathlib.Path(sys.executable).parent / "tierwise")
+LEARNED = "learned.npz"
 ROOT = pathlib.Path(__file__).parent.parent
 TICK = os.sysconf("SC_CLK_TCK")
 TEXT = "Please summarise the following note for a customer in two sentences. " * 12  # about 1 KB as a request
@@ -95,8 +96,12 @@ def scripts() -> bytes:
     return msgspec.json.encode([rule | {"text": "".join(rule["tokens"]), "input_tokens": 250} for rule in rules])
 
 
-def learn(folder: pathlib.Path) -> None:
-    """A trained router and verifier of ordinary size, fitted to made-up outcomes: only what they cost is real."""
+def learn(config: pathlib.Path) -> None:
+    """A trained router and verifier of ordinary size, and their certificate, beside the config.
+
+    They are fitted to made-up outcomes: only what they cost is real.
+    """
+    folder = config.parent
     draw = random.Random(2)  # noqa: S311  no secret
     rows = []
     for number in range(1200):
@@ -107,7 +112,8 @@ def learn(folder: pathlib.Path) -> None:
             row |= {"score": float(draw.random() < good), "prompt_tokens": 250, "completion_tokens": 150}
             rows.append(row | {"cost_usd": 0.0001 if model == "cheap" else 0.002})
     pl.DataFrame(rows).write_parquet(folder / "outcomes.parquet")
-    train(Wanted(folder / "outcomes.parquet", folder / "learned.npz", ("cheap", "premium"), alpha=0.2))
+    command = [TIERWISE, "train", "--config", str(config), "--route", "learned", "--alpha", "0.2", "--out", LEARNED]
+    subprocess.run([*command, "--outcomes", "outcomes.parquet"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 class Figures(msgspec.Struct):
@@ -272,11 +278,10 @@ def main() -> None:
             floor = uvloop.run(bare(Load(url, "none"), straight, child.pid, options.seconds))
         config = folder / "tierwise.toml"
         config.write_text(CONFIG.format(port=options.port, store="ledger.db", upstream=upstream))
-        learn(folder)
-        tierwise = str(pathlib.Path(sys.executable).parent / "tierwise")
-        create = [tierwise, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
+        learn(config)
+        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
         made = subprocess.run(create, capture_output=True, text=True, check=True)
-        gateway, base = stack.enter_context(process([tierwise, "serve", "--config", str(config)], 0, "http://"))
+        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
         load = Load(base, json.loads(made.stdout)["key"])
         rows = uvloop.run(measure(load, straight, gateway.pid, options.seconds))
         holds = uvloop.run(first_tokens(load))

@@ -258,7 +258,9 @@ class Route(msgspec.Struct, frozen=True):
     opinions: tuple[Model, ...] = ()  # other cheap models, asked in the uncertain band
     opinion_form: OpinionForm = "same"
     judge: Model | None = None  # asked where opinions leave a draft in the band
-    thresholds: Thresholds | None = None  # of the trained verifier; None: there is none, or nothing could be certified
+    thresholds: Thresholds | None = None  # of the trained verifier; None: there is none, or no certificate
+    certified: str = ""  # "valid", or why it is not; "": nothing was trained that could be
+    certified_until: int = 0  # Unix seconds; the thresholds are worth nothing from then on
     planned: bool = False  # a trained router says before the first call which tiers are worth trying
     nanos_per_second: int = 0  # what a second of waiting is worth
 

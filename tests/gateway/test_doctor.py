@@ -8,7 +8,7 @@ import os
 import socket
 from pathlib import Path
 
-from tests.gateway.test_trained import Artefact
+from tests.gateway.test_trained import Artefact, valid
 from tierwise.gateway.doctor import Finding, examine, failed, local_weights
 from tierwise.gateway.settings import load, read_environment
 from tierwise.types import Thresholds
@@ -180,13 +180,14 @@ def test_artefacts(tmp_path: Path) -> None:
 
     def about(thresholds: Thresholds | None) -> dict[str, Finding]:
         artefact = Artefact(tiers=("m", "top"), thresholds=thresholds)
-        return {finding.what: finding for finding in examine(path, read_environment({}), lambda path: artefact)}
+        found = examine(path, read_environment({}), lambda path: artefact, lambda route, table: valid(artefact))
+        return {finding.what: finding for finding in found}
 
     good = about(Thresholds(0.8125, 0.5, 0.8125))
     assert good["route r"] == Finding(
-        "ok", "route r", f"{tmp_path / 'r.npz'}: drafts are served from a score of 0.812 on"
+        "ok", "route r", f"{tmp_path / 'r.npz'}: certified; drafts are served from a score of 0.812 on"
     )
     assert "judge of r" not in good
     none = about(None)
     assert {none[what].level for what in ("route r", "opinions of r", "judge of r")} == {"warn"}
-    assert "nothing could be certified" in none["route r"].detail
+    assert 'certificate: none; so it does what `uncertified = "observe"`' in none["route r"].detail

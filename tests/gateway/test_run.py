@@ -189,7 +189,7 @@ async def post(url: str, headers: dict[str, str], **body: Any) -> tuple[int, byt
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_check_that_errs(tmp_path: Path, stream: bool) -> None:
     """The draft escalates: a verifier that can't say yes says no."""
-    async with opened(tmp_path, "draft", verifiers={"support": Erring()}) as (url, headers, _):
+    async with opened(tmp_path, "draft", unverified={"support": Erring()}) as (url, headers, _):
         status, _, said_headers = await post(url, headers, stream=stream)
         assert (status, said_headers["x-tierwise-decision"]) == (200, "escalated:check:erred")
 

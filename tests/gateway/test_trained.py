@@ -17,6 +17,7 @@ import pytest
 from tests.gateway.harness import door
 from tests.gateway.test_run import PEPPER, Crashing
 from tierwise.errors import ConfigError
+from tierwise.gateway.certified import VALID, Standing
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.keys import digest, mint
 from tierwise.gateway.scoring import scoring
@@ -135,6 +136,11 @@ def written(folder: Path, route: str, rules: dict[str, Rules]) -> Path:
     return path
 
 
+def valid(artefact: Artefact) -> Standing:
+    """As a certificate of its thresholds would have it."""
+    return Standing() if artefact.thresholds is None else Standing(VALID, artefact.thresholds, 1 << 40)
+
+
 @asynccontextmanager
 async def opened(
     folder: Path,
@@ -146,7 +152,9 @@ async def opened(
 ) -> AsyncIterator[Open]:
     """A gateway on whose route `artefact` was trained."""
     config = load(written(folder, route, rules or {}), {})
-    engine = await open_engine(config, read_environment({"HOME": str(folder)}), lambda path: artefact)
+    engine = await open_engine(
+        config, read_environment({"HOME": str(folder)}), lambda path: artefact, lambda route, table: valid(artefact)
+    )
     engine = dataclasses.replace(engine, **{name: change(engine) for name, change in changes.items()})
     text = mint()
     async with door(engine, Key("key_1", "test", digest(text, PEPPER), text[:9], 0, budget), PEPPER) as url:
@@ -343,11 +351,12 @@ def test_a_route_s_scorers(tmp_path: Path) -> None:
         paths.append(path)
         return artefact
 
-    found = scoring(plain, config.routes["r"], opens)
+    found = scoring(plain, config.routes["r"], opens, lambda route, table: valid(artefact))
     assert paths == [tmp_path / "r.npz"]
     assert (found.route.thresholds, found.route.planned) == (artefact.thresholds, True)
     assert (found.router, found.verifier) == (artefact.router, artefact.stages)
-    untrained = scoring(plain, load(written(tmp_path, 'judge = "third"', {}), {}).routes["r"], opens)
+    table = load(written(tmp_path, 'judge = "third"', {}), {}).routes["r"]
+    untrained = scoring(plain, table, opens, lambda route, table: valid(artefact))
     assert (len(paths), untrained.route) == (1, plain)
     assert isinstance(untrained.router, LengthRouter)
     assert isinstance(untrained.verifier, FreeChecks)

@@ -149,7 +149,9 @@ def test_few_and_many_rows() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="9 labelled queries are too few to fit anything to; 10 are the least"):
         learn(known, pairs, np.arange(9), rng)
-    rows = learn(replace(known, alone=None), pairs, np.arange(MOST + 500), rng).under.rows
+    under = learn(replace(known, alone=None), pairs, np.arange(MOST + 500), rng).under
+    assert under is not None
+    rows = under.rows
     assert len(rows) == len(set(rows.tolist())) == MOST
     assert (np.diff(rows) > 0).all()
 

@@ -14,8 +14,12 @@ import pytest
 
 from tests.gateway.harness import running
 from tests.offline.synthetic import EASY, SKILLS, SURE, UNSURE, Skill, changed, outcomes, saved, without
+from tierwise.cli.certificates import issue
 from tierwise.errors import ConfigError
+from tierwise.gateway.settings import load, read_environment
+from tierwise.offline.certify import Findings, of_training
 from tierwise.offline.train import Report, Wanted, train
+from tierwise.offline.train import trained as made
 from tierwise.scorers.artefact import read
 from tierwise.scorers.trained import open_trained
 from tierwise.types import Answer, Checks, Choice, Message, Request, Thresholds
@@ -26,6 +30,7 @@ LABELLED = 300
 class Trained(NamedTuple):
     wanted: Wanted
     report: Report
+    findings: Findings
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,8 @@ def trained(outcomes_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Tr
     spelled = {"small": "cheap", "big": "premium", "second": "other"}
     out = tmp_path_factory.mktemp("trained") / "a.npz"
     wanted = Wanted(outcomes_file, out, ("small", "big"), ("second",), spelled, alpha=0.2, delta=0.1)
-    return Trained(wanted, train(wanted))
+    report, fitted = made(wanted, lambda what, done, total: None)
+    return Trained(wanted, report, of_training(wanted, fitted))
 
 
 def asked(text: str) -> Request:
@@ -63,7 +69,7 @@ def refused(wanted: Wanted) -> list[str]:
 
 def test_the_artefact(trained: Trained) -> None:
     """Opens; has the config's names, the certified thresholds, and how it was made."""
-    wanted, report = trained
+    wanted, report, _ = trained
     opened = open_trained(wanted.out)
     assert (opened.tiers, opened.opinions) == (("small", "big"), ("second",))
     assert opened.thresholds == report.thresholds is not None
@@ -251,6 +257,9 @@ async def test_the_gateway_serves_by_it(trained: Trained, tmp_path: Path) -> Non
         rules = [{"match": f"Question {number}.", "text": text} for number, text in texts.items()]
         (tmp_path / f"{name}.json").write_text(json.dumps(rules))
     (tmp_path / "big.json").write_text(json.dumps([{"text": "It is 42."}]))
+    (tmp_path / "c.toml").write_text(CONFIG.format(url=""))
+    config, environment = load(tmp_path / "c.toml", {}), read_environment({"HOME": str(tmp_path)})
+    assert issue((config, environment), "support", trained.findings, tmp_path / "a.certificate.json", 1) is not None
     async with running(tmp_path, config=CONFIG) as gateway:
         for number, model in ((1, "small"), (2, "big"), (3, "big")):
             status, body, headers = await gateway.chat(text=question(number))

@@ -5,11 +5,13 @@ One file a family of commands. Knows how to print, and nothing of how anything i
 
 from __future__ import annotations
 
-from tierwise.cli import gateway, keys, offline
+from tierwise.cli import certify, gateway, keys, offline
 from tierwise.cli.door import app
 
 app.add_typer(gateway.commands)
 app.add_typer(offline.commands)
+app.add_typer(certify.commands)
+app.add_typer(certify.certificate, name="certificate")
 app.add_typer(keys.commands, name="keys")
 
 __all__ = ["app"]

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import typer
 
+from tierwise.cli.certify import DAYS
 from tierwise.cli.options import ConfigOption, JsonOption, load_config
 from tierwise.cli.show import bar, imported, print_json, stages
 
@@ -118,12 +120,23 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Learn a route's router and verifier from outcomes, and certify what they may keep."""
-    from tierwise.cli.results import trained, training
-    from tierwise.offline.train import train as run
+    from tierwise.cli.certificates import certificate_place, issue, issued
+    from tierwise.cli.results import told_trained, training
+    from tierwise.offline.certify import of_training
+    from tierwise.offline.train import trained as run
 
-    wanted = training(load_config(config)[0], route, outcomes, out or Path(f"{route}.tierwise.npz"))
+    settings, environment = load_config(config)
+    wanted = training(settings, route, outcomes, out or Path(f"{route}.tierwise.npz"))
     claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
     wanted = replace(wanted, alpha=claim[0], delta=claim[1], seed=seed)
     with stages() as tell:
-        report = run(wanted, tell)
-    print_json(report) if json else trained(report, route)
+        report, fitted = run(wanted, tell)
+    place = certificate_place(settings, route, wanted.out)
+    found = of_training(wanted, fitted)
+    signed = issue((settings, environment), route, found, place, DAYS, wanted.out)
+    if json:
+        return print_json(msgspec.to_builtins(report) | {"certificate": None if signed is None else str(place)})
+    told_trained(report, route)
+    if signed is not None:
+        issued(signed, place)
+    return None

@@ -130,7 +130,7 @@ def _interval(found: Metric, digits: int, unit: str = "") -> str:
     return f"{found.value:.{digits}f}{unit}\n[dim]{found.low:.{digits}f}..{found.high:.{digits}f}[/]"
 
 
-def trained(report: TrainReport, route: str) -> None:
+def told_trained(report: TrainReport, route: str) -> None:
     screen = console()
     for tier in report.tiers:
         kept = (

@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, ProviderError, TierwiseError
+from tierwise.gateway.certified import NONE, Standing
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
@@ -171,9 +174,20 @@ async def show_model(app: App, exchange: Exchange) -> Reply:
     return Reply(200, openai_chat.encode_model(exchange.rest, owner, _created(app.engine)))
 
 
+async def show_certificate(app: App, exchange: Exchange) -> Reply:
+    """GET /v1/routes/{name}/certificate: where it stands, and the signed document for whoever wants to check it."""
+    name, _, what = exchange.rest.rpartition("/")
+    if what != "certificate" or name not in app.engine.snapshot.routes:
+        raise NotFound("No route has this name; GET /v1/routes/NAME/certificate takes one of GET /v1/models.")
+    standing = app.engine.certificates.get(name, Standing())
+    said = app.engine.route(name).certified or NONE
+    return Reply(200, msgspec.json.encode({"route": name, "standing": said, "signed": standing.signed}))
+
+
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat_completions},
     "/v1/models": {"GET": list_models},
+    "/v1/routes/": {"GET": show_certificate},
     "/v1/models/": {"GET": show_model},  # a slash at the end: what follows it is the handler's
 }
 
@@ -215,11 +229,14 @@ def _tags(header: str | None) -> frozenset[str]:
 
 
 def _said(route: Route, model: str, decision: Decision) -> list[tuple[str, str]]:
-    return [
+    headers = [
         ("x-tierwise-route", route.name),
         ("x-tierwise-model", model),
         ("x-tierwise-decision", decision.rule),
     ]
+    if len(route.tiers) > 1:
+        headers.append(("x-tierwise-certificate", route.certified or NONE))
+    return headers
 
 
 def _money(record: Record) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path
 from tierwise.gateway.snapshot import build
@@ -43,8 +44,13 @@ class Finding(Value, frozen=True):
     remedy: str = ""
 
 
-def examine(path: Path, environment: Environment, opened: Open = open_trained) -> list[Finding]:
-    """Every check of the config file at `path`; where it does not load, only why not. `opened` reads artefacts."""
+def examine(
+    path: Path, environment: Environment, opened: Open = open_trained, certified: Certified | None = None
+) -> list[Finding]:
+    """Every check of the config file at `path`; where it does not load, only why not.
+
+    `opened` reads artefacts, `certified` says what they may serve by.
+    """
     try:
         config = load(path, environment.variables)
     except ConfigError as error:
@@ -59,7 +65,7 @@ def examine(path: Path, environment: Environment, opened: Open = open_trained) -
         *_local(config, environment),
         *_scripts(config),
         *_prices(config, environment),
-        *_routes(config, environment, opened),
+        *_routes(config, environment, opened, certified),
         _port(config),
         _store(config),
         _pepper(config, environment),
@@ -176,14 +182,14 @@ def _rates(price: Price) -> str:
 # ------------------------------------------------------------------ routes
 
 
-def _routes(config: Config, environment: Environment, opened: Open) -> Iterator[Finding]:
+def _routes(config: Config, environment: Environment, opened: Open, certified: Certified | None) -> Iterator[Finding]:
     for name, route in build(config, environment).routes.items():
         table = config.routes[name]
         try:
-            served = scoring(route, table, opened).route
+            served = scoring(route, table, opened, certified or certified_by(config, environment)).route
         except ConfigError as error:
             for problem in error.problems:
-                yield Finding("fail", f"route {name}", problem, "correct `trained`, or train the route anew")
+                yield Finding("fail", f"route {name}", problem, "correct the route, or train it anew")
             continue
         if table.trained:
             yield _trained(served, table.trained)
@@ -193,9 +199,9 @@ def _routes(config: Config, environment: Environment, opened: Open) -> Iterator[
 def _trained(route: Route, path: str) -> Finding:
     what = f"route {route.name}"
     if route.thresholds is None:
-        detail = f"nothing could be certified for {path}: `uncertified` decides"
-        return Finding("warn", what, detail, "train it on more outcomes, or with a better cheap tier")
-    return Finding("ok", what, f"{path}: drafts are served from a score of {route.thresholds.accept:.3f} on")
+        detail = f'{path}: certificate: {route.certified}; so it does what `uncertified = "{route.uncertified}"` says'
+        return Finding("warn", what, detail, f"tierwise certify --route {route.name} --outcomes NEW, or train it anew")
+    return Finding("ok", what, f"{path}: certified; drafts are served from a score of {route.thresholds.accept:.3f} on")
 
 
 def _never_asked(route: Route) -> Iterator[Finding]:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tierwise.errors import BadRequest, NotFound
+from tierwise.gateway.certified import EXPIRED, Standing
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.ports import Clock, Provider, Scorer, Store
 from tierwise.types import Record, Route
 
+SECOND = 1_000_000_000  # nanoseconds
 MODES = ("premium",)  # what a client may ask for with `x-tierwise-mode`: it can only lead upwards
 
 
@@ -24,9 +26,11 @@ class Engine:
     snapshot: Snapshot
     providers: Mapping[str, Provider]  # by configured model name
     verifiers: Mapping[str, Scorer]  # by route name
+    unverified: Mapping[str, Scorer]  # by route name
     routers: Mapping[str, Scorer]  # by route name
     store: Store
     clock: Clock
+    certificates: Mapping[str, Standing] = field(default_factory=dict)  # by route name
     patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
     sessions: Sessions = field(default_factory=Sessions)
 
@@ -42,11 +46,17 @@ class Engine:
                     code="model_not_found",
                 )
             return Route(model.name, (model,))
+        if route.thresholds is not None and self.clock.now_ns() >= route.certified_until * SECOND:
+            route = msgspec.structs.replace(route, thresholds=None, certified=EXPIRED)
         if mode is None:
             return route
         if mode not in MODES:
             raise BadRequest(f"x-tierwise-mode must be one of: {', '.join(MODES)}.", param="x-tierwise-mode")
         return msgspec.structs.replace(route, mode="premium")
+
+    def verifier(self, route: Route) -> Scorer:
+        """Who judges drafts on a route as it is served now."""
+        return (self.unverified if route.thresholds is None else self.verifiers)[route.name]
 
     def post(self, record: Record) -> None:
         """Queue a record. Nobody waits for it: a reservation that is never settled counts in full until it is."""

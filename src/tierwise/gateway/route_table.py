@@ -17,6 +17,7 @@ from tierwise.scorers.vectors import validate_vector
 from tierwise.types import Hold, Mode, OpinionForm, Uncertified, Vector
 
 MAX_OPINIONS = 4
+_PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 _NAME = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 
 
@@ -42,7 +43,7 @@ class ChecksTable(Table, frozen=True):
 
 
 class RouteTable(Table, frozen=True):
-    """`settings.load` makes `trained` a path."""
+    """`settings.load` makes `trained` and `certificate` paths."""
 
     tiers: tuple[str, ...]  # names of models, cheapest first; the last is the premium
     opinions: tuple[str, ...] = ()  # names of other models, asked about a draft that may be served
@@ -51,6 +52,8 @@ class RouteTable(Table, frozen=True):
     mode: Mode = "observe"
     uncertified: Uncertified = "observe"
     trained: str = ""  # the artefact of a trained router and verifier
+    certificate: str = ""  # what says by which thresholds it may serve; where it is not said: beside the artefact
+    certificate_key: str = ""  # the public key it must be signed with; "": this config's own
     max_harm: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.03
     confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] = 0.95
     hold: Hold = "draft"
@@ -63,10 +66,17 @@ class RouteTable(Table, frozen=True):
     checks: ChecksTable = ChecksTable()
 
     def complete(self, folder: Path) -> RouteTable:
-        """With its path as it is from anywhere."""
+        """With its paths as they are from anywhere."""
         if not self.trained:
             return self
-        return msgspec.structs.replace(self, trained=str(folder / Path(self.trained).expanduser()))
+        trained = folder / Path(self.trained).expanduser()
+        certificate = folder / Path(self.certificate).expanduser() if self.certificate else certificate_of(trained)
+        return msgspec.structs.replace(self, trained=str(trained), certificate=str(certificate))
+
+
+def certificate_of(trained: Path) -> Path:
+    """The certificate's place where a config names none: beside the artefact, `support.certificate.json`."""
+    return trained.with_name(f"{trained.name.removesuffix('.npz').removesuffix('.tierwise')}.certificate.json")
 
 
 # ------------------------------------------------------------------ checks of meaning
@@ -88,6 +98,10 @@ def check_route(name: str, route: RouteTable, models: Mapping[str, Identity], pr
     told += [("opinions", text) for text in _opinions(route)]
     if route.uncertified == "agreement" and not route.opinions:
         told.append(("uncertified", '"agreement" needs `opinions`: at least one other model to agree with'))
+    if route.certificate and not route.trained:
+        told.append(("certificate", "is about what was trained; this route has no `trained`"))
+    if route.certificate_key and not _PUBLIC_KEY.fullmatch(route.certificate_key):
+        told.append(("certificate_key", "is an Ed25519 public key: 64 hexadecimal digits"))
     if route.judge:
         told += [("judge", text) for text in _judge(route, models)]
     for key, text in told:

@@ -116,7 +116,7 @@ class Live:
             case Call():
                 return await self._call(step)
             case Verify(answer, opinions, judged):
-                return self.engine.verifiers[self.route.name].score(self.request, answer, opinions, judged)
+                return self.engine.verifier(self.route).score(self.request, answer, opinions, judged)
             case Serve(answer, decision):
                 return await self._serve(answer, decision)
             case Reserve():

@@ -12,14 +12,14 @@ from typing import Protocol
 import msgspec
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.certified import Certified, Standing
 from tierwise.gateway.route_table import RouteTable
 from tierwise.ports import Scorer
 from tierwise.scorers.columns import similarity
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.router import LengthRouter
-from tierwise.scorers.trained import open_trained
 from tierwise.scorers.verifier import FreeChecks
-from tierwise.types import Checks, Route, Thresholds
+from tierwise.types import Checks, Route
 
 
 class Trained(Protocol):
@@ -30,8 +30,6 @@ class Trained(Protocol):
     @property
     def opinions(self) -> tuple[str, ...]: ...
     @property
-    def thresholds(self) -> Thresholds | None: ...
-    @property
     def router(self) -> Scorer: ...
     def verifier(self, checks: Checks) -> Scorer: ...
 
@@ -41,28 +39,36 @@ Open = Callable[[Path], Trained]
 
 
 class Scoring(msgspec.Struct, frozen=True):
-    """`route` is as it is served: with what its artefact says of it."""
+    """`route` is as it is served: with what its artefact and its certificate say of it.
+
+    `verifier` judges by the certified thresholds, `unverified` where there are none, or no more.
+    """
 
     route: Route
     router: Scorer
     verifier: Scorer
+    unverified: Scorer
+    standing: Standing = Standing()
 
 
-def scoring(route: Route, table: RouteTable, opened: Open = open_trained) -> Scoring:
-    """Raises ConfigError for an artefact that can't be used here.
+def scoring(route: Route, table: RouteTable, opened: Open, certified: Certified) -> Scoring:
+    """Raises ConfigError for an artefact, or a certificate, that can't be used here.
 
-    Where an artefact has no thresholds nothing could be certified, so drafts are judged as if there were none; its
-    router still chooses for streams that are not held back.
+    Where nothing is certified, drafts are judged as if nothing were trained; the router still chooses for streams that
+    are not held back.
     """
+    unverified = _untrained(route)
     if not table.trained:
-        return Scoring(route, LengthRouter(), _untrained(route))
+        return Scoring(route, LengthRouter(), unverified, unverified)
     trained = opened(Path(table.trained))
     wrong = tuple(_mismatches(route, trained))
     if wrong:
         raise ConfigError(*(f"routes.{route.name}.trained: {table.trained}: {text}" for text in wrong))
-    served = msgspec.structs.replace(route, thresholds=trained.thresholds, planned=True)
-    verifier = _untrained(route) if trained.thresholds is None else trained.verifier(route.checks)
-    return Scoring(served, trained.router, verifier)
+    standing = certified(route, table)
+    served = msgspec.structs.replace(
+        route, thresholds=standing.thresholds, planned=True, certified=standing.said, certified_until=standing.expires
+    )
+    return Scoring(served, trained.router, trained.verifier(route.checks), unverified, standing)
 
 
 def _untrained(route: Route) -> FreeChecks:

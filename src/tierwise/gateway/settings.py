@@ -39,7 +39,7 @@ KEY_NAMES: Mapping[str, str] = {
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_PEPPER_BYTES = 32
+_SECRET_BYTES = 32
 _MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
 
 
@@ -208,16 +208,46 @@ def pepper(config: Config, environment: Environment) -> bytes:
         if len(given) < 16:
             raise ConfigError("TIERWISE_PEPPER: needs at least 16 characters, better 32 random bytes in hexadecimal")
         return given.encode()
-    path = pepper_path(config)
+    found = _kept(pepper_path(config), "key pepper")
+    if len(found) < _SECRET_BYTES:
+        raise ConfigError(
+            f"{pepper_path(config)}: too short for a key pepper; keys made with it can't be checked. Restore it"
+        )
+    return found
+
+
+def signing_path(config: Config) -> Path:
+    """Where the key that signs certificates is kept when the environment gives none: next to the store."""
+    return config.store_path.parent / "tierwise.signing"
+
+
+def signing_seed(config: Config, environment: Environment, *, make: bool) -> bytes | None:
+    """32 secret bytes: TIERWISE_SIGNING_KEY, or else the file next to the store, made where there is none.
+
+    None where there is none and it is not to be made. Raises ConfigError where it is no such key.
+    """
+    given = environment.secret("TIERWISE_SIGNING_KEY")
+    if given is not None:
+        if not _SHA256.fullmatch(given):
+            raise ConfigError("TIERWISE_SIGNING_KEY: needs 64 hexadecimal digits, 32 random bytes")
+        return bytes.fromhex(given)
+    path = signing_path(config)
+    if not make and not path.exists():
+        return None
+    found = _kept(path, "signing key")
+    if len(found) != _SECRET_BYTES:
+        raise ConfigError(f"{path}: not a signing key, which has {_SECRET_BYTES} bytes. Restore it")
+    return found
+
+
+def _kept(path: Path, what: str) -> bytes:
+    """A secret's file, made with random bytes where there is none. Raises ConfigError."""
     try:
         if not path.exists():
-            _write_once(path, secrets.token_bytes(_PEPPER_BYTES))
-        found = path.read_bytes()
+            _write_once(path, secrets.token_bytes(_SECRET_BYTES))
+        return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: the key pepper can't be kept there: {error.strerror}") from error
-    if len(found) < _PEPPER_BYTES:
-        raise ConfigError(f"{path}: too short for a key pepper; keys made with it can't be checked. Restore it")
-    return found
+        raise ConfigError(f"{path}: the {what} can't be kept there: {error.strerror}") from error
 
 
 def _write_once(path: Path, content: bytes) -> None:
@@ -231,7 +261,7 @@ def _write_once(path: Path, content: bytes) -> None:
         try:
             os.link(aside, path)
         except FileExistsError:
-            return  # another process was first; its pepper is the one
+            return  # another process was first; its secret is the one
     finally:
         aside.unlink(missing_ok=True)
 

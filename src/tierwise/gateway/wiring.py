@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tierwise.dialects import anthropic_answers, openai_upstream
+from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.scoring import Open, scoring
@@ -28,10 +29,16 @@ from tierwise.store.sqlite import open_sqlite
 Builder = Callable[[str, ModelTable, Environment], Provider]
 
 
-async def open_engine(config: Config, environment: Environment, opened: Open = open_trained) -> Engine:
-    """Everything ready to answer; nothing is called yet. `opened` reads artefacts. Raises ConfigError, StoreError."""
+async def open_engine(
+    config: Config, environment: Environment, opened: Open = open_trained, certified: Certified | None = None
+) -> Engine:
+    """Everything ready to answer; nothing is called yet. Raises ConfigError, StoreError.
+
+    `opened` reads artefacts, `certified` says what they may serve by.
+    """
     snapshot = build(config, environment)
-    scorings = {name: scoring(route, config.routes[name], opened) for name, route in snapshot.routes.items()}
+    allowed = certified or certified_by(config, environment)
+    scorings = {name: scoring(route, config.routes[name], opened, allowed) for name, route in snapshot.routes.items()}
     clock = SystemClock()
     providers = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
     store = await open_sqlite(config.store_path, clock=clock, instance=secrets.token_hex(8))
@@ -39,9 +46,11 @@ async def open_engine(config: Config, environment: Environment, opened: Open = o
         snapshot=msgspec.structs.replace(snapshot, routes={name: item.route for name, item in scorings.items()}),
         providers=providers,
         verifiers={name: item.verifier for name, item in scorings.items()},
+        unverified={name: item.unverified for name, item in scorings.items()},
         routers={name: item.router for name, item in scorings.items()},
         store=store,
         clock=clock,
+        certificates={name: item.standing for name, item in scorings.items()},
         patience={name: _patience(table) for name, table in config.models.items()},
     )
 

@@ -14,6 +14,7 @@ from tierwise.offline.fit import Rows
 from tierwise.offline.learn import ALWAYS, Floats, Learned, Scores, at, band, cross_scores, harm, learn, reached, scores
 from tierwise.offline.measured import Measured
 from tierwise.offline.outcomes import Pairs
+from tierwise.scorers.artefact import Order
 from tierwise.stats.certify import Certified, certify, grid
 from tierwise.types import Thresholds
 
@@ -28,7 +29,8 @@ SHARE = 3  # one in so many rows calibrates
 class Calibrated:
     """`limits` are what is served by; `certified.threshold` None: by none of them, everything escalates.
 
-    `train` are the rows of the models, `seen` what cross-fitted models say of them.
+    `train` are the rows of the models, `seen` what cross-fitted models say of them. `order` was fixed on those, and
+    `held` are the rows that it was tested on, by the scores `tested`.
     """
 
     learned: Learned
@@ -36,6 +38,9 @@ class Calibrated:
     certified: Certified
     train: Rows
     seen: Scores
+    order: Order
+    held: Rows
+    tested: Scores
 
 
 def calibrate(
@@ -51,14 +56,18 @@ def calibrate(
     learned = learn(measured, pairs, train, rng)
     steps = thresholds(reached(seen, limits))
     steps = steps[: max(int(np.sum(steps >= 0.5 - MARGINAL * claim[0] / 2)), 1)]
+    order = Order(limits, tuple(steps.tolist()))
     graded = bool(np.any((losses != 0) & (losses != 1)))
-    tested = reached(scores(learned, measured, held), limits)
-    certified = certify(tested, losses[held], steps, *claim, graded=graded)
-    if not certified.kept:  # as safe as it is useless: every draft would be paid for and dropped
-        certified = certified._replace(threshold=None)
+    tested = scores(learned, measured, held)
+    certified = useful(certify(reached(tested, limits), losses[held], steps, *claim, graded=graded))
     if certified.threshold is not None:
         limits = at(limits, certified.threshold)
-    return Calibrated(learned, limits, certified, train, seen)
+    return Calibrated(learned, limits, certified, train, seen, order, held, tested)
+
+
+def useful(certified: Certified) -> Certified:
+    """Nothing is certified where nothing would be kept: as safe as it is useless, every draft paid for and dropped."""
+    return certified if certified.kept else certified._replace(threshold=None)
 
 
 def thresholds(scores: Floats) -> Floats:

@@ -40,7 +40,7 @@ class Learned:
     router: Stack
     alone: Stack | None
     consulted: Stack | None
-    under: Lower
+    under: Lower | None  # None where they come from an artefact, and nothing more is to be fitted
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def deploy(
     `seen`: rows, those that `learned` was fitted on among them, and what cross-fitted models say of them. Raises
     ValueError where there are no responses to verify.
     """
-    if learned.alone is None:
+    if learned.alone is None or learned.under is None:
         raise ValueError("the outcomes hold no responses of the cheap model, so there is nothing to verify")
     rows, found = seen
     targets = dict(labels(pairs))

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,10 +21,10 @@ from tierwise.core.tiers import MAX_TIERS
 from tierwise.errors import ConfigError
 from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.learn import deploy
-from tierwise.offline.measured import measure
+from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, aside, pair, read
 from tierwise.offline.played import usual
-from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump
+from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump, row_key
 from tierwise.types import Thresholds
 
 NEEDED = ("query_id", "model", "score", "prompt", "response")
@@ -62,6 +63,15 @@ class TierReport(msgspec.Struct, frozen=True):
     alpha: float
 
 
+class Fitted(NamedTuple):
+    """All that is known of one tier once it is trained."""
+
+    calibrated: Calibrated
+    model: TierModel
+    pairs: Pairs
+    measured: Measured
+
+
 class Report(msgspec.Struct, frozen=True):
     out: str
     bytes: int
@@ -73,6 +83,11 @@ class Report(msgspec.Struct, frozen=True):
 
 def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report:
     """Raises ConfigError for outcomes that can't be learnt from, and for a file that can't be written."""
+    return trained(wanted, tell)[0]
+
+
+def trained(wanted: Wanted, tell: Tell) -> tuple[Report, tuple[Fitted, ...]]:
+    """The same, with what it was made of."""
     if len(wanted.tiers) < 2:
         raise ConfigError("a route of one tier has nothing to decide; training needs a cheap tier and a premium")
     if not (0 < wanted.alpha < 1 and 0 < wanted.delta < 1 and wanted.seed >= 0):
@@ -87,7 +102,7 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
         name: name if name in recorded else wanted.spelled.get(name, name) for name in (*wanted.tiers, *wanted.opinions)
     }
     opinions = tuple(rows[name] for name in wanted.opinions)
-    fitted: list[tuple[Calibrated, TierModel]] = []
+    fitted: list[Fitted] = []
     means: list[Typical] = []
     for tier in wanted.tiers[:-1]:
         try:
@@ -96,12 +111,14 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
             raise ConfigError(*(f"{wanted.outcomes}: {problem}" for problem in error.problems)) from error
         fitted.append(_fitted(pairs, wanted, claim, _telling(tell, tier)))
         means[len(fitted) - 1 :] = [usual(pairs.cheap), usual(pairs.premium)]
-    thresholds = _strictest([found for found, _ in fitted])
-    reports = tuple(_report(name, found, claim[0]) for name, (found, _) in zip(wanted.tiers, fitted, strict=False))
+    thresholds = strictest(
+        [None if one.calibrated.certified.threshold is None else one.calibrated.limits for one in fitted]
+    )
+    reports = tuple(_report(name, one.calibrated, claim[0]) for name, one in zip(wanted.tiers, fitted, strict=False))
     artefact = Artefact(
         wanted.tiers,
         wanted.opinions,
-        tuple(model for _, model in fitted),
+        tuple(one.model for one in fitted),
         tuple(means),
         thresholds,
         {
@@ -111,20 +128,20 @@ def train(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Report
             "delta": wanted.delta,
             "tiers": [msgspec.to_builtins(report) for report in reports],
         },
+        tuple(one.calibrated.order for one in fitted),
+        np.unique([np.uint64(row_key(query)) for one in fitted for query in one.pairs.query_id]),
     )
     packed = dump(artefact)
     with aside(wanted.out) as part:
         part.write_bytes(packed)
-    return Report(str(wanted.out), len(packed), wanted.alpha, wanted.delta, reports, thresholds)
+    return Report(str(wanted.out), len(packed), wanted.alpha, wanted.delta, reports, thresholds), tuple(fitted)
 
 
 def _telling(tell: Tell, tier: str) -> Callable[[int, int], None]:
     return lambda done, total: tell(f"{tier}: measuring", done, total)
 
 
-def _fitted(
-    pairs: Pairs, wanted: Wanted, claim: tuple[float, float], tell: Callable[[int, int], None]
-) -> tuple[Calibrated, TierModel]:
+def _fitted(pairs: Pairs, wanted: Wanted, claim: tuple[float, float], tell: Callable[[int, int], None]) -> Fitted:
     if any(response is None for response in pairs.cheap.response):
         raise ConfigError(f"{wanted.outcomes}: {pairs.cheap.model} has rows without a response: nothing to verify")
     measured = measure(pairs, tell)
@@ -133,15 +150,15 @@ def _fitted(
         model = deploy(found.learned, measured, pairs, (found.train, found.seen), found.limits)
     except ValueError as error:
         raise ConfigError(f"{wanted.outcomes}: {error}") from error
-    return found, model
+    return Fitted(found, model, pairs, measured)
 
 
-def _strictest(found: Sequence[Calibrated]) -> Thresholds | None:
-    """None where one of the tiers could not be certified."""
-    if any(item.certified.threshold is None for item in found):
+def strictest(limits: Sequence[Thresholds | None]) -> Thresholds | None:
+    """Of several tiers' thresholds, those that hold for all; None where one of the tiers could not be certified."""
+    known = [item for item in limits if item is not None]
+    if len(known) < len(limits) or not known:
         return None
-    limits = [item.limits for item in found]
-    return Thresholds(*(max(getattr(item, name) for item in limits) for name in ("accept", "consult", "unheard")))
+    return Thresholds(*(max(getattr(item, name) for item in known) for name in ("accept", "consult", "unheard")))
 
 
 def _report(tier: str, found: Calibrated, alpha: float) -> TierReport:

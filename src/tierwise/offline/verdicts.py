@@ -93,12 +93,18 @@ def trained(
     if model is None:
         above = float(np.nextafter(1 - limits.accept, 2.0))
         route = Route("replay", tiers, mode=mode, thresholds=limits, hold="none", escalate_above=above, planned=False)
-        recorded = Recorded(lambda row, heard: Verdict(0.0), lambda row: Verdict(1 - float(found.router[row])))
-        return Verdicts(ranked, cascade, asks, route, recorded, LengthRouter(), FreeChecks(Checks()))
+        played = Recorded(lambda row, heard: Verdict(0.0), lambda row: Verdict(1 - float(found.router[row])))
+        return Verdicts(ranked, cascade, asks, route, played, LengthRouter(), FreeChecks(Checks()))
     route = Route("replay", tiers, mode=mode, thresholds=limits, opinions=opinions, planned=True)
     opened = Trained(Artefact(_names(pairs), route_opinions(pairs), (model,), _typical(pairs), limits))
-    recorded = Recorded(_verdicts(found), _estimates(pairs, measured, model, rows))
-    return Verdicts(ranked, cascade, asks, route, recorded, opened.router, opened.verifier(Checks()))
+    played = recorded(pairs, measured, (model, found), rows)
+    return Verdicts(ranked, cascade, asks, route, played, opened.router, opened.verifier(Checks()))
+
+
+def recorded(pairs: Pairs, measured: Measured, known: tuple[TierModel, Scores], rows: Rows) -> Recorded:
+    """What a trained policy says of `pairs`, which are the `rows` of what was measured, at `known` scores of those."""
+    model, found = known
+    return Recorded(_verdicts(found), _estimates(pairs, measured, model, rows))
 
 
 def _verdicts(found: Scores) -> Callable[[int, bool], Verdict]:

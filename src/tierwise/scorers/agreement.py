@@ -32,7 +32,7 @@ AGREE = 0.8  # from this score on two answers say the same
 APART = 0.5  # most that two texts with code can score: alike is not equal there
 LEAST, MOST = 0.01, 0.99  # of open text, which is never surely equal or different
 
-_FORMS = {
+INSTRUCTIONS = {
     "code": (
         "\n\nWrite a short Python program that works out the answer and assigns it to the variable `ans`. "
         "Reply with the program only, in one code block."
@@ -137,7 +137,7 @@ def same_prompt_form(request: Request, form: Form) -> Request:
     schema, tools) or has no such message comes back as it is. The new request is written anew for its provider, so
     fields of the client's body that nobody here reads do not travel with it.
     """
-    words = _FORMS.get(form)
+    words = INSTRUCTIONS.get(form)
     place = max((n for n, message in enumerate(request.messages) if message.role == "user"), default=None)
     if words is None or place is None or request.json_answer or request.schema is not None or request.tools:
         return request

@@ -51,13 +51,24 @@ class Typical(msgspec.Struct, frozen=True):
     good: float
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What fresh rows are to test for a tier: thresholds of acceptance, strict to loose, within an uncertain band."""
+
+    band: Thresholds
+    steps: tuple[float, ...]
+
+
 class Artefact(msgspec.Struct, frozen=True):
+    """`seen`, uint64, are the `row_key`s of all queries that shaped it or tested it: no others may certify it."""
+
     tiers: tuple[str, ...]
     opinions: tuple[str, ...]
     models: tuple[TierModel, ...]  # one for each tier but the last
     typical: tuple[Typical, ...]  # one for each tier
     thresholds: Thresholds | None
     notes: Mapping[str, Any] = {}  # how it was made: rows, outcomes' hash, certificate
+    orders: tuple[Order, ...] = ()  # one for each tier but the last
+    seen: NDArray[np.uint64] = np.zeros(0, np.uint64)
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -69,10 +80,24 @@ class _Manifest(msgspec.Struct, frozen=True):
     notes: dict[str, Any]
     stacks: dict[str, dict[str, Any]]  # name of a stack -> its lists, and what its bases read
     sha256: str
+    orders: tuple[Order, ...] = ()
+
+
+def row_key(query_id: str) -> int:
+    """64 bits by which a query is known again, without its id being kept."""
+    return int.from_bytes(hashlib.sha256(query_id.encode()).digest()[:8])
+
+
+def sha256_of(path: Path) -> str:
+    """Of a whole file. Raises ConfigError where it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def dump(artefact: Artefact) -> bytes:
-    arrays: Arrays = {}
+    arrays: Arrays = {"seen": artefact.seen}
     stacks: dict[str, dict[str, Any]] = {}
     for place, model in enumerate(artefact.models):
         for name in ("router", "alone", "consulted"):
@@ -81,7 +106,7 @@ def dump(artefact: Artefact) -> bytes:
                 stacks[f"{place}.{name}"] = _put(stack, f"{place}.{name}", arrays)
     manifest = _Manifest(
         VERSION, artefact.tiers, artefact.opinions, artefact.typical, artefact.thresholds, dict(artefact.notes), stacks,
-        _digest(arrays),
+        _digest(arrays), artefact.orders,
     )  # fmt: skip
     packed = io.BytesIO()
     content = np.frombuffer(msgspec.json.encode(manifest), np.uint8)
@@ -126,7 +151,8 @@ def _artefact(manifest: _Manifest, arrays: Arrays) -> Artefact:
         for place in range(len(manifest.tiers) - 1)
     )
     return Artefact(
-        manifest.tiers, manifest.opinions, models, manifest.typical, manifest.thresholds, manifest.notes
+        manifest.tiers, manifest.opinions, models, manifest.typical, manifest.thresholds, manifest.notes,
+        manifest.orders, arrays.get("seen", np.zeros(0, np.uint64)),
     )  # fmt: skip
 
 

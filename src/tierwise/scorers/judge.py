@@ -56,6 +56,7 @@ _ALONE = (
     + 'Answer with JSON: {"good": true or false, "confidence": 0 to 100}: whether the answer is good enough to be sent '
     "as it is, and how sure you are of that, a whole number from 0 (a guess) to 100 (certain)."
 )
+WORDING = "\n".join((_PAIR, _ALONE, DEFAULT))  # whoever changes it has another judge
 
 # No bounds on the number: not every provider's schemas know them.
 _PAIR_SCHEMA: dict[str, Any] = {

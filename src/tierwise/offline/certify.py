@@ -1,0 +1,375 @@
+"""Certifies a trained route on fresh labelled rows: the models and the order of thresholds stand, only the test is new.
+
+Rows whose query shaped the models, fixed the thresholds or tested them before are left out, so train, calibration and
+later samples never share a request. Every claim names its form: `harm` (fixed-sequence Learn-then-Test, arXiv
+2110.01052), `parity` (quality at least rho of premium's, by betting, arXiv 2010.09686) or `expected` (conformal risk
+control, arXiv 2208.02814). Knows no config and signs nothing: what a route is comes in as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, log
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tierwise.core import certificate as document
+from tierwise.core.certificate import Certificate, Form, Segment
+from tierwise.errors import ConfigError
+from tierwise.offline.calibrated import useful
+from tierwise.offline.fit import Rows
+from tierwise.offline.learn import Floats, Learned, Scores, at, harm, reached, scores
+from tierwise.offline.measured import Measured, measure
+from tierwise.offline.outcomes import Pairs, pair, read
+from tierwise.offline.played import models_of, play
+from tierwise.offline.recorded import request_of
+from tierwise.offline.train import NEEDED, Fitted, strictest
+from tierwise.offline.train import Wanted as Training
+from tierwise.offline.verdicts import recorded
+from tierwise.scorers import artefact
+from tierwise.scorers.artefact import Artefact, Order, TierModel
+from tierwise.scorers.language import language_of
+from tierwise.stats.bootstrap import interval
+from tierwise.stats.bounds import samples_needed, upper, upper_mean
+from tierwise.stats.certify import Certified, certify, conformal, parity
+from tierwise.types import Message, Route, Thresholds
+
+Tell = Callable[[str, int, int], None]
+
+PART = 50  # rows of which a segment gets a bound of its own
+SEGMENTS = 40  # at most: the largest
+LONG = 2_000  # characters of a prompt from which on it is called long
+DAY = 86_400  # seconds
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """`route` as training saw it, with `outcomes` that are new; `trained` is its artefact."""
+
+    route: Training
+    trained: Path
+    form: Form = "harm"
+    rho: float = 0.97  # of premium's quality, where the form is parity
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows that calibrate a tier, none of which its models have seen, and what those say of them."""
+
+    pairs: Pairs
+    measured: Measured
+    rows: Rows
+    scores: Scores
+    model: TierModel
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was found of one tier, or of the route's first where it has several. Shares in [0, 1].
+
+    `threshold` None: nothing is certified. `needed` labelled rows would do (with 80 % power) if harm is what it was at
+    the strictest threshold; None where it is too much for any number. `saving`: (value, low, high) at full cost.
+    """
+
+    alpha: float
+    delta: float
+    n: int
+    threshold: float | None
+    harm_bound: float
+    kept_cheap: float
+    harm_on_test: float
+    retention: float
+    cost_ratio: float | None
+    failures: float
+    needed: int | None
+    labels_used: int
+    left_out: int
+    form: Form
+    method: str
+    saving: tuple[float, float, float] | None
+    segments: tuple[Segment, ...]
+    thresholds: Thresholds | None
+    rho: float | None = None  # of premium's quality, where the form is parity
+
+
+class Findings(msgspec.Struct, frozen=True):
+    tiers: tuple[Finding, ...]
+    data_sha256: str
+
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """The strictest of all tiers'; None where one of them could not be certified."""
+        return strictest([tier.thresholds for tier in self.tiers])
+
+
+def labels_needed(alpha: float, delta: float) -> tuple[int, int]:
+    """Labelled rows that certify harm <= alpha: where none of them did any, and where a quarter of alpha is true.
+
+    Raises ValueError unless both lie between 0 and 1.
+    """
+    if not (0 < alpha < 1 and 0 < delta < 1):
+        raise ValueError("they lie between 0 and 1")
+    return ceil(log(delta) / log(1 - alpha)), samples_needed(alpha, delta, alpha / 4)
+
+
+def find(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Findings:
+    """Raises ConfigError for outcomes or an artefact that can't be used together."""
+    route = wanted.route
+    if not (0 < route.alpha < 1 and 0 < route.delta < 1 and 0 < wanted.rho <= 1):
+        raise ConfigError("alpha and delta lie between 0 and 1, rho is above 0 and at most 1")
+    trained = artefact.read(wanted.trained)
+    _check(wanted, trained)
+    frame = read(route.outcomes, need=NEEDED)
+    known = set(frame["model"].unique().to_list())
+
+    def rows_of(name: str) -> str:
+        return name if name in known else route.spelled.get(name, name)
+
+    below = len(route.tiers) - 1
+    if below > 1 and wanted.form != "harm":
+        raise ConfigError("a route of several cheap tiers is certified by its harm, which adds up; leave out --form")
+    asked = replace(route, alpha=route.alpha / below, delta=route.delta / below)
+    found = []
+    for place, tier in enumerate(route.tiers[:-1]):
+        try:
+            pairs = pair(
+                frame, rows_of(tier), rows_of(route.tiers[-1]), tuple(rows_of(name) for name in trained.opinions)
+            )
+        except ConfigError as error:
+            raise ConfigError(*(f"{route.outcomes}: {problem}" for problem in error.problems)) from error
+        fresh, left_out = _fresh(pairs, trained, route.outcomes)
+        measured = measure(fresh, lambda done, total, tier=tier: tell(f"{tier}: measuring", done, total))  # type: ignore[misc]
+        sample = _sample(fresh, measured, trained.models[place], route.outcomes)
+        found.append(_tested(sample, trained.orders[place], replace(wanted, route=asked), left_out))
+    return Findings(tuple(found), artefact.sha256_of(route.outcomes))
+
+
+def of_training(training: Training, fitted: Sequence[Fitted]) -> Findings:
+    """What training itself has tested, on the third of its rows that it held back."""
+    tiers = []
+    for calibrated, model, pairs, measured in fitted:
+        sample = Sample(pairs, measured, calibrated.held, calibrated.tested, model)
+        limits = None if calibrated.certified.threshold is None else calibrated.limits
+        below = len(training.tiers) - 1
+        claim = (training.alpha / below, training.delta / below)
+        tiers.append(_finding(sample, (calibrated.certified, limits), claim, ("harm", _method(sample)), 0))
+    return Findings(tuple(tiers), artefact.sha256_of(training.outcomes))
+
+
+def drawn_up(findings: Findings, route: Route, binds: dict[str, str], times: tuple[int, int]) -> Certificate | None:
+    """The certificate, unsigned; None where there is nothing to certify. `times`: now, in Unix seconds, and days."""
+    limits = findings.thresholds
+    if limits is None:
+        return None
+    tiers = findings.tiers
+    first, shares = tiers[0], len(tiers)
+    alpha, delta = first.alpha * shares, first.delta * shares
+    return Certificate(
+        route=route.name,
+        tiers=tuple(model.name for model in route.tiers),
+        form=first.form,
+        statement=document.states(first.form, alpha, delta, first.rho or 1.0),
+        method=first.method,
+        alpha=alpha,
+        delta=delta,
+        thresholds=limits,
+        n=min(tier.n for tier in tiers),
+        labels_used=sum(tier.labels_used for tier in tiers),
+        failures=sum(tier.failures for tier in tiers),
+        harm_bound=min(sum(tier.harm_bound for tier in tiers), 1.0),
+        kept_cheap=first.kept_cheap,
+        retention=first.retention,
+        cost_ratio=first.cost_ratio,
+        saving=first.saving,
+        labels="the outcomes' scores",
+        segments=first.segments,
+        data_sha256=findings.data_sha256,
+        binds=binds,
+        issued=times[0],
+        expires=times[0] + times[1] * DAY,
+    )
+
+
+# ------------------------------------------------------------------ rows
+
+
+def _check(wanted: Wanted, trained: Artefact) -> None:
+    if trained.tiers != wanted.route.tiers or sorted(trained.opinions) != sorted(wanted.route.opinions):
+        raise ConfigError(f"{wanted.trained}: was trained for other tiers or opinions than the route's; train it anew")
+    if len(trained.orders) != len(trained.models):
+        raise ConfigError(f"{wanted.trained}: from a version that kept no order of thresholds; train it anew")
+
+
+def _fresh(pairs: Pairs, trained: Artefact, path: Path) -> tuple[Pairs, int]:
+    """The rows that no model and no threshold has seen, and how many others there are."""
+    keys = np.array([artefact.row_key(query) for query in pairs.query_id], np.uint64)
+    fresh = np.flatnonzero(~np.isin(keys, trained.seen))
+    if not len(fresh):
+        raise ConfigError(
+            f"{path}: every query in it was used to train or to certify before; collect labels of new requests"
+        )
+    return pairs.take(fresh), len(pairs) - len(fresh)
+
+
+def _sample(pairs: Pairs, measured: Measured, model: TierModel, path: Path) -> Sample:
+    if measured.alone is None:
+        raise ConfigError(f"{path}: {pairs.cheap.model} has rows without a response: nothing to verify")
+    learned = Learned(model.router, model.alone, model.consulted, None)
+    rows = np.arange(len(pairs))
+    return Sample(pairs, measured, rows, scores(learned, measured, rows), model)
+
+
+# ------------------------------------------------------------------ tests
+
+
+def _tested(sample: Sample, order: Order, wanted: Wanted, left_out: int) -> Finding:
+    claim = (wanted.route.alpha, wanted.route.delta)
+    worth = reached(sample.scores, order.band)
+    pairs = sample.pairs.take(sample.rows)
+    losses = harm(pairs)
+    if wanted.form == "parity":
+        found, method = _on_par(worth, pairs, order, (wanted.rho, claim[1])), "fixed sequence, betting martingale"
+    elif wanted.form == "expected":
+        found, method = _expected(worth, losses, order, claim[0]), "conformal risk control"
+    else:
+        graded = _graded(losses)
+        found, method = certify(worth, losses, np.array(order.steps), *claim, graded=graded), _method(sample)
+    found = useful(found)
+    limits = None if found.threshold is None else at(order.band, found.threshold)
+    told = _finding(sample, (found, limits), claim, (wanted.form, method), left_out)
+    return msgspec.structs.replace(told, rho=wanted.rho) if wanted.form == "parity" else told
+
+
+def _graded(losses: Floats) -> bool:
+    return bool(np.any((losses != 0) & (losses != 1)))
+
+
+def _method(sample: Sample) -> str:
+    graded = _graded(harm(sample.pairs))
+    return f"fixed-sequence Learn-then-Test, {'Hoeffding-Bentkus' if graded else 'exact binomial tail'}"
+
+
+def _expected(worth: Floats, losses: Floats, order: Order, alpha: float) -> Certified:
+    """Never looser than the loosest threshold that other rows have fixed."""
+    loosest = conformal(worth, losses, alpha)
+    if loosest is None:
+        return Certified(None, len(worth), 0.0, 1.0, 1.0, 0.0)
+    threshold = max(loosest, order.steps[-1])
+    kept = worth >= threshold
+    failures = float(losses[kept].sum())
+    return Certified(threshold, len(worth), failures, (failures + 1) / (len(worth) + 1), 1.0, float(kept.mean()))
+
+
+def _on_par(worth: Floats, pairs: Pairs, order: Order, claim: tuple[float, float]) -> Certified:
+    """The loosest threshold, from the strictest on, up to which parity was shown at each."""
+    losses = harm(pairs)
+    chosen = Certified(None, len(worth), 0.0, 1.0, 1.0, 0.0)
+    for threshold in order.steps:
+        kept = worth >= threshold
+        shown = parity(np.where(kept, pairs.cheap.score, pairs.premium.score), pairs.premium.score, *claim)
+        if not shown.holds:
+            break
+        failures = float(losses[kept].sum())
+        bound = upper_mean(failures / len(worth), len(worth), claim[1])
+        chosen = Certified(threshold, len(worth), failures, bound, shown.p_value, float(kept.mean()))
+    return chosen
+
+
+# ------------------------------------------------------------------ what is told of them
+
+
+def _finding(
+    sample: Sample,
+    result: tuple[Certified, Thresholds | None],
+    claim: tuple[float, float],
+    named: tuple[Form, str],
+    left_out: int,
+) -> Finding:
+    (certified, limits), pairs = result, sample.pairs.take(sample.rows)
+    kept, quality, dollars = _played(sample, pairs, limits)
+    always = pairs.premium.cost
+    ratio = float(dollars.sum() / always.sum()) if always.sum() > 0 else float("nan")
+    best = float(pairs.premium.score.mean())
+    losses = harm(pairs)
+    saving = None if np.isnan(ratio) or limits is None else _saving(dollars, always)
+    return Finding(
+        alpha=claim[0],
+        delta=claim[1],
+        n=certified.n,
+        threshold=certified.threshold,
+        harm_bound=float(certified.harm_bound),
+        kept_cheap=float(kept.mean()),
+        harm_on_test=float(np.where(kept, losses, 0.0).mean()),
+        retention=float(quality.mean()) / best if best else 1.0,
+        cost_ratio=None if np.isnan(ratio) else ratio,
+        failures=float(certified.failures),
+        needed=_needed(certified, claim) if named[0] == "harm" else None,
+        labels_used=certified.n,
+        left_out=left_out,
+        form=named[0],
+        method=named[1],
+        saving=saving,
+        segments=() if limits is None else tuple(_segments(pairs, kept, losses, claim[1])),
+        thresholds=limits,
+    )
+
+
+def _played(sample: Sample, pairs: Pairs, limits: Thresholds | None) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """What the gateway would have kept, how good that was, and what it would have paid in all."""
+    if limits is None:
+        return np.zeros(len(pairs), bool), pairs.premium.score, pairs.premium.cost
+    tiers, opinions = models_of(pairs)
+    route = Route("certify", tiers, mode="enforce", thresholds=limits, opinions=opinions, planned=True)
+    fate = play(pairs, route, recorded(pairs, sample.measured, (sample.model, sample.scores), sample.rows))
+    return fate.kept, fate.quality, fate.dollars
+
+
+def _saving(dollars: Floats, always: Floats) -> tuple[float, float, float]:
+    def share(rows: Rows) -> float:
+        return 1 - float(dollars[rows].sum() / always[rows].sum())
+
+    found = interval(share, len(dollars), np.random.default_rng(0))
+    return found.value, found.low, found.high
+
+
+def _needed(certified: Certified, claim: tuple[float, float]) -> int | None:
+    """Rows that would do at the rate of harm that was seen."""
+    rate = certified.failures / max(certified.n, 1)
+    try:
+        return samples_needed(*claim, min(rate, 1.0))
+    except ValueError:
+        return None
+
+
+def _segments(pairs: Pairs, kept: NDArray[np.bool_], losses: Floats, delta: float) -> Iterator[Segment]:
+    """The largest parts of the rows, by what may set them apart."""
+    places: dict[str, list[int]] = {}
+    for row in range(len(pairs)):
+        for name in _parts(pairs, row):
+            places.setdefault(name, []).append(row)
+    largest = sorted(places, key=lambda name: (-len(places[name]), name))[:SEGMENTS]
+    for name in largest:
+        rows = np.array(places[name])
+        if PART <= len(rows) < len(pairs):
+            failures = float(np.where(kept[rows], losses[rows], 0.0).sum())
+            whole = failures.is_integer() and not _graded(losses[rows])
+            bound = (
+                upper(int(failures), len(rows), delta) if whole else upper_mean(failures / len(rows), len(rows), delta)
+            )
+            yield Segment(name, len(rows), float(kept[rows].mean()), failures, bound)
+
+
+def _parts(pairs: Pairs, row: int) -> Iterator[str]:
+    request = request_of(pairs.query_id[row], pairs.prompt[row], pairs.category[row], pairs.extra[row])
+    if pairs.category[row]:
+        yield f"class: {pairs.category[row][:60]}"
+    yield f"language: {language_of(_asked(request.messages))[0] or 'unknown'}"
+    yield f"length: {'long' if len(pairs.prompt[row]) >= LONG else 'short'}"
+    yield f"tools: {'offered' if request.tools else 'none'}"
+
+
+def _asked(messages: Sequence[Message]) -> str:
+    return "\n".join([message.text for message in messages if message.role == "user"])

@@ -1,0 +1,204 @@
+"""Certification on fresh rows: none that training has seen, each form of the claim, and what is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.offline.synthetic import SKILLS, Skill, changed, outcomes, saved, without
+from tierwise.core.certificate import bindings
+from tierwise.errors import ConfigError
+from tierwise.offline.certify import DAY, Finding, Findings, Wanted, drawn_up, find, labels_needed, of_training
+from tierwise.offline.train import Fitted, trained
+from tierwise.offline.train import Wanted as Training
+from tierwise.types import Model, Route
+
+TRAINED, FRESH = 300, 400
+
+
+class Made(NamedTuple):
+    wanted: Wanted
+    fitted: tuple[Fitted, ...]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A route that was trained on 300 queries, and 400 others to certify it by."""
+    folder = tmp_path_factory.mktemp("certify")
+    training = Training(
+        saved(folder / "t.parquet", outcomes(TRAINED, 2)), folder / "a.npz", ("cheap", "premium"), ("other",),
+        alpha=0.2, delta=0.1,
+    )  # fmt: skip
+    _, fitted = trained(training, lambda what, done, total: None)
+    fresh = saved(folder / "f.parquet", outcomes(FRESH, 3, first=TRAINED))
+    return Made(Wanted(replace(training, outcomes=fresh), training.out), fitted, folder)
+
+
+def found(made: Made, **changes: Any) -> Finding:
+    """`changes` of the route, but for `form` and `rho`."""
+    form = {name: changes.pop(name) for name in ("form", "rho") if name in changes}
+    (tier,) = find(replace(made.wanted, route=replace(made.wanted.route, **changes), **form)).tiers
+    return tier
+
+
+def test_a_certificate_of_fresh_rows(made: Made) -> None:
+    """Every row counts, what is kept saves money, and the bound is above what was seen and at most alpha."""
+    tier = found(made)
+    assert (tier.n, tier.labels_used, tier.left_out, tier.form) == (FRESH, FRESH, 0, "harm")
+    assert tier.thresholds is not None
+    assert tier.threshold is not None
+    assert 0.1 < tier.kept_cheap < 1
+    assert tier.failures / tier.n <= tier.harm_bound
+    assert 0 < tier.harm_on_test <= tier.harm_bound <= 0.2
+    assert tier.saving is not None
+    value, low, high = tier.saving
+    assert low < value < high < 1
+    assert tier.cost_ratio == pytest.approx(1 - value)
+    assert tier.method == "fixed-sequence Learn-then-Test, exact binomial tail"
+
+
+def test_rows_of_training_are_left_out(made: Made) -> None:
+    """Those that shaped the models and those that tested them alike; with nothing else there is nothing to certify."""
+    both = saved(made.folder / "both.parquet", outcomes(TRAINED, 2) + outcomes(FRESH, 3, first=TRAINED))
+    mixed = found(made, outcomes=both)
+    assert (mixed.n, mixed.left_out) == (FRESH, TRAINED)
+    assert replace_left(mixed) == replace_left(found(made))
+    with pytest.raises(ConfigError, match="every query in it was used to train or to certify before"):
+        found(made, outcomes=made.folder / "t.parquet")
+
+
+def replace_left(tier: Finding) -> tuple[Any, ...]:
+    return tier.threshold, tier.failures, tier.kept_cheap, tier.saving, tier.segments
+
+
+def test_segments(made: Made) -> None:
+    """Parts of enough rows, with bounds of their own; a part that is everything is none."""
+    parts = {part.name: part for part in found(made).segments}
+    assert {"class: billing", "class: law", "class: physics"} <= set(parts)
+    assert "length: short" not in parts
+    classes = [part for name, part in parts.items() if name.startswith("class: ")]
+    assert sum(part.n for part in classes) == FRESH
+    assert sum(part.failures for part in classes) == found(made).failures
+    assert all(part.failures / part.n < part.bound for part in classes)
+
+
+def test_what_can_t_be_certified_yet(made: Made) -> None:
+    """Says how many labels would do, and draws up nothing."""
+    tier = found(made, alpha=0.004)
+    assert (tier.threshold, tier.thresholds, tier.kept_cheap, tier.saving, tier.segments) == (None, None, 0.0, None, ())
+    assert tier.retention == 1.0
+    findings = Findings((tier,), "d")
+    assert findings.thresholds is None
+    assert drawn_up(findings, route(), {}, (0, 1)) is None
+    few = saved(made.folder / "few.parquet", outcomes(10, 5, first=5_000))
+    short = found(made, outcomes=few, alpha=0.2)
+    assert short.threshold is None
+    assert short.needed is None or short.needed > 10
+
+
+def test_more_confidence_keeps_less(made: Made) -> None:
+    """The stricter the claim, the stricter the threshold."""
+    kept = [found(made, alpha=alpha).kept_cheap for alpha in (0.02, 0.05, 0.2)]
+    assert kept == sorted(kept)
+    assert kept[0] < kept[-1]
+
+
+def test_other_forms(made: Made) -> None:
+    """Parity with premium, and expected harm, which promises less and keeps no less."""
+    even = found(made, form="parity", rho=0.8)
+    assert (even.form, even.rho, even.needed) == ("parity", 0.8, None)
+    assert even.retention > 0.8
+    assert "betting" in even.method
+    assert found(made, form="parity", rho=1.0).kept_cheap <= even.kept_cheap
+    expected = found(made, form="expected")
+    assert expected.kept_cheap >= found(made).kept_cheap
+    assert expected.harm_bound <= 0.2
+    nothing = found(made, form="expected", alpha=0.001)
+    assert nothing.threshold is None
+
+
+def test_graded_scores(made: Made) -> None:
+    """Scores between 0 and 1 are tested by a bound that allows for them."""
+    rows = [{**row, "score": 0.25 + 0.5 * row["score"]} for row in outcomes(FRESH, 3, first=TRAINED)]
+    tier = found(made, outcomes=saved(made.folder / "graded.parquet", rows))
+    assert "Hoeffding-Bentkus" in tier.method
+    assert not float(tier.failures).is_integer()
+    assert tier.harm_bound <= 0.2
+
+
+def route() -> Route:
+    return Route("support", (Model("cheap", "scripted", "c"), Model("premium", "scripted", "p")))
+
+
+def test_the_document(made: Made) -> None:
+    """What was found, for whom, and until when."""
+    findings = find(made.wanted)
+    binds = bindings(route(), "v", {})
+    document = drawn_up(findings, route(), binds, (1_000, 30))
+    assert document is not None
+    (tier,) = findings.tiers
+    assert (document.route, document.tiers, document.binds) == ("support", ("cheap", "premium"), binds)
+    assert (document.alpha, document.delta, document.n) == (0.2, 0.1, FRESH)
+    assert document.thresholds == tier.thresholds == findings.thresholds
+    assert (document.issued, document.expires) == (1_000, 1_000 + 30 * DAY)
+    assert "at most 20.00%, with confidence 90.00%" in document.statement
+    assert len(document.data_sha256) == 64
+
+
+def test_what_training_found(made: Made) -> None:
+    """Training certifies too, on the third of its rows that it held back."""
+    (tier,) = of_training(replace(made.wanted.route, outcomes=made.folder / "t.parquet"), made.fitted).tiers
+    (fitted,) = made.fitted
+    assert (tier.n, tier.threshold) == (TRAINED // 3, fitted.calibrated.certified.threshold)
+    assert tier.thresholds == fitted.calibrated.limits
+    assert tier.harm_bound == fitted.calibrated.certified.harm_bound
+    assert 0 < tier.kept_cheap < 1
+
+
+def test_several_tiers(tmp_path: Path) -> None:
+    """Each at its share of alpha and delta; the document states the sum, at the strictest thresholds."""
+    skills = {**SKILLS, "cheap": Skill(0.99, 0.5, 1e-7), "middle": Skill(0.99, 0.4, 1e-6)}
+    tiers = ("cheap", "middle", "premium")
+    training = Training(
+        saved(tmp_path / "t.parquet", outcomes(300, 2, skills=skills)), tmp_path / "a.npz", tiers, alpha=0.4, delta=0.2
+    )
+    trained(training, lambda what, done, total: None)
+    fresh = saved(tmp_path / "f.parquet", outcomes(300, 4, first=300, skills=skills))
+    wanted = Wanted(replace(training, outcomes=fresh), training.out)
+    findings = find(wanted)
+    assert [(tier.alpha, tier.delta) for tier in findings.tiers] == [(0.2, 0.1), (0.2, 0.1)]
+    assert findings.thresholds is not None
+    assert findings.thresholds.accept == max(tier.threshold or 9 for tier in findings.tiers)
+    document = drawn_up(findings, route(), {}, (0, 1))
+    assert document is not None
+    assert (document.alpha, document.delta) == (0.4, 0.2)
+    with pytest.raises(ConfigError, match="certified by its harm"):
+        find(replace(wanted, form="parity"))
+
+
+def test_what_can_t_be_used(made: Made) -> None:
+    """An artefact of another route, outcomes without answers, figures that are none."""
+    with pytest.raises(ConfigError, match="was trained for other tiers or opinions"):
+        found(made, tiers=("other", "premium"))
+    rows = without(outcomes(50, 7, first=9_000), "response")
+    with pytest.raises(ConfigError, match="no column response"):
+        found(made, outcomes=saved(made.folder / "no.parquet", rows))
+    hole = changed(outcomes(50, 7, first=9_000), "cheap", response=None)
+    with pytest.raises(ConfigError, match="cheap has rows without a response: nothing to verify"):
+        found(made, outcomes=saved(made.folder / "hole.parquet", hole))
+    gap = [row for row in outcomes(50, 7) if row["model"] != "premium"]
+    with pytest.raises(ConfigError, match="no rows of model premium"):
+        found(made, outcomes=saved(made.folder / "gap.parquet", gap))
+    for wrong in ({"alpha": 0.0}, {"delta": 1.0}, {"form": "parity", "rho": 0.0}):
+        with pytest.raises(ConfigError, match="lie between 0 and 1"):
+            found(made, **wrong)
+
+
+def test_labels_needed() -> None:
+    """As the formula has it: ln delta / ln(1 - alpha)."""
+    assert labels_needed(0.03, 0.05) == (99, 257)
+    assert labels_needed(0.1, 0.05)[0] == 29
