@@ -136,6 +136,17 @@ def test_nothing_yet(files: Files) -> None:
     assert "the rows do not show it at 90% confidence" in found.stdout
 
 
+def test_as_few_labels_as_it_takes(files: Files) -> None:
+    """Says how many there were, and how many were needed."""
+    found = certified(files, "--sequential")
+    assert re.search(
+        r"400 labelled requests, of whose labels \d+ were needed; sequential Learn-then-Test", found.stdout
+    )
+    said = json.loads(certified(files, "--sequential", "--json").stdout)
+    assert said["labels_used"] < 400
+    assert read(files.certificate).certificate.labels_used == said["labels_used"]
+
+
 @pytest.mark.parametrize("form", ["parity", "expected"])
 def test_other_forms(files: Files, form: str) -> None:
     """Are named in the document."""

@@ -17,6 +17,7 @@ from tierwise.offline.train import Wanted as Training
 from tierwise.types import Model, Route
 
 TRAINED, FRESH = 300, 400
+OPTIONS = ("form", "rho", "sequential", "judge", "anchors")
 
 
 class Made(NamedTuple):
@@ -39,8 +40,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def found(made: Made, **changes: Any) -> Finding:
-    """`changes` of the route, but for `form` and `rho`."""
-    form = {name: changes.pop(name) for name in ("form", "rho") if name in changes}
+    """`changes` of the route, but for OPTIONS."""
+    form = {name: changes.pop(name) for name in OPTIONS if name in changes}
     (tier,) = find(replace(made.wanted, route=replace(made.wanted.route, **changes), **form)).tiers
     return tier
 
@@ -121,6 +122,59 @@ def test_other_forms(made: Made) -> None:
     assert nothing.threshold is None
 
 
+def test_one_label_after_the_other(made: Made) -> None:
+    """Takes fewer labels, certifies nothing looser than the last threshold, and another order may decide otherwise."""
+    tier, whole = found(made, sequential=True), found(made)
+    assert tier.labels_used < whole.labels_used == FRESH
+    assert tier.threshold is not None
+    assert tier.harm_bound == 0.2
+    assert tier.kept_cheap <= whole.kept_cheap + 0.1
+    assert "sequential" in tier.method
+    assert found(made, sequential=True) == tier
+    taken = {found(made, sequential=True, seed=seed).labels_used for seed in range(5)}
+    assert len(taken) > 1
+    nothing = found(made, sequential=True, alpha=0.004)
+    assert (nothing.threshold, nothing.harm_bound) == (None, 1.0)
+    assert nothing.labels_used < FRESH
+    with pytest.raises(ConfigError, match="are for the form harm"):
+        found(made, sequential=True, form="parity")
+
+
+def test_a_judge_and_people(made: Made) -> None:
+    """A certificate says who judged; people on a part of the rows correct a judge who is too kind."""
+    assert found(made).labels == "the outcomes' scores"
+    assert found(made, judge="M").labels == "the judge M"
+    rows = outcomes(FRESH, 3, first=TRAINED)
+    kind = saved(made.folder / "kind.parquet", [{**row, "score": 1.0} for row in rows])
+    blind = found(made, outcomes=kind, judge="M", alpha=0.04)
+    assert (blind.failures, blind.harm_on_test) == (0.0, 0.0)
+    people = saved(made.folder / "people.parquet", [row for row in rows if int(row["query_id"][1:]) % 2])
+    corrected = found(made, outcomes=kind, judge="M", anchors=people, alpha=0.04)
+    assert corrected.labels == f"the judge M, corrected by people on {FRESH // 2} of them"
+    assert corrected.kept_cheap < blind.kept_cheap
+    honest = found(made, judge="M", anchors=people)
+    assert 0 < honest.kept_cheap <= found(made).kept_cheap
+    assert 0 < honest.harm_bound <= 0.2
+    strict = found(made, outcomes=kind, judge="M", anchors=people, alpha=0.02)
+    assert strict.threshold is None
+    assert strict.harm_bound > 0.02
+
+
+def test_people_who_can_t_correct(made: Made) -> None:
+    """Without a judge, or of other requests."""
+    people = saved(made.folder / "p.parquet", outcomes(30, 8, first=20_000))
+    for options in ({"anchors": people}, {"anchors": people, "judge": "M", "sequential": True}):
+        with pytest.raises(ConfigError, match="--anchors correct a judge"):
+            found(made, **options)
+    with pytest.raises(ConfigError, match="are for the form harm"):
+        found(made, anchors=people, judge="M", form="expected")
+    with pytest.raises(ConfigError, match="none of its queries is among the outcomes"):
+        found(made, anchors=people, judge="M")
+    others = saved(made.folder / "other.parquet", [r for r in outcomes(30, 8) if r["model"] == "other"])
+    with pytest.raises(ConfigError, match="no rows of model cheap"):
+        found(made, anchors=others, judge="M")
+
+
 def test_graded_scores(made: Made) -> None:
     """Scores between 0 and 1 are tested by a bound that allows for them."""
     rows = [{**row, "score": 0.25 + 0.5 * row["score"]} for row in outcomes(FRESH, 3, first=TRAINED)]
@@ -128,6 +182,9 @@ def test_graded_scores(made: Made) -> None:
     assert "Hoeffding-Bentkus" in tier.method
     assert not float(tier.failures).is_integer()
     assert tier.harm_bound <= 0.2
+    one_by_one = found(made, outcomes=made.folder / "graded.parquet", sequential=True)
+    assert "betting" in one_by_one.method
+    assert one_by_one.labels_used < FRESH
 
 
 def route() -> Route:

@@ -44,6 +44,16 @@ def certify(
         typer.Option(help="harm: at most alpha; parity: at least rho of premium's quality; expected: harm on average."),
     ] = "harm",
     rho: Annotated[float, typer.Option(metavar="SHARE", help="Of premium's quality, with --form parity.")] = 0.97,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="Look at one label after the other; stop when it is decided.")
+    ] = False,
+    judge: Annotated[
+        str, typer.Option(metavar="NAME", help="The model that gave the scores, if one did.", show_default=False)
+    ] = "",
+    anchors: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Some of the same answers scored by people.", show_default=False),
+    ] = None,
     days: DaysOption = DAYS,
     json: JsonOption = False,
 ) -> None:
@@ -59,7 +69,10 @@ def certify(
     if not json:
         console().print(_before(*claim) if form == "harm" else f"Form: {form}.", soft_wrap=True)
     with stages() as tell:
-        found = find(Wanted(replace(wanted, alpha=claim[0], delta=claim[1]), trained, form, rho), tell)
+        found = find(
+            Wanted(replace(wanted, alpha=claim[0], delta=claim[1]), trained, form, rho, sequential, judge, anchors),
+            tell,
+        )
     signed = issue((settings, environment), route, found, out, days)
     certified(found, signed, out, json=json)
     raise typer.Exit(FOUND if signed is None else DONE)

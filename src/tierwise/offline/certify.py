@@ -8,7 +8,7 @@ control, arXiv 2208.02814). Knows no config and signs nothing: what a route is c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log
 from pathlib import Path
@@ -20,29 +20,26 @@ from numpy.typing import NDArray
 from tierwise.core import certificate as document
 from tierwise.core.certificate import Certificate, Form, Segment
 from tierwise.errors import ConfigError
+from tierwise.offline import claims
 from tierwise.offline.calibrated import useful
 from tierwise.offline.fit import Rows
 from tierwise.offline.learn import Floats, Learned, Scores, at, harm, reached, scores
 from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, pair, read
 from tierwise.offline.played import models_of, play
-from tierwise.offline.recorded import request_of
+from tierwise.offline.segments import segments
 from tierwise.offline.train import NEEDED, Fitted, strictest
 from tierwise.offline.train import Wanted as Training
 from tierwise.offline.verdicts import recorded
 from tierwise.scorers import artefact
 from tierwise.scorers.artefact import Artefact, Order, TierModel
-from tierwise.scorers.language import language_of
 from tierwise.stats.bootstrap import interval
-from tierwise.stats.bounds import samples_needed, upper, upper_mean
-from tierwise.stats.certify import Certified, certify, conformal, parity
-from tierwise.types import Message, Route, Thresholds
+from tierwise.stats.bounds import samples_needed
+from tierwise.stats.certify import Certified, certify
+from tierwise.types import Route, Thresholds
 
 Tell = Callable[[str, int, int], None]
 
-PART = 50  # rows of which a segment gets a bound of its own
-SEGMENTS = 40  # at most: the largest
-LONG = 2_000  # characters of a prompt from which on it is called long
 DAY = 86_400  # seconds
 
 
@@ -54,6 +51,9 @@ class Wanted:
     trained: Path
     form: Form = "harm"
     rho: float = 0.97  # of premium's quality, where the form is parity
+    sequential: bool = False  # look at one label after the other, and stop at the one that decides
+    judge: str = ""  # who gave the outcomes' scores, where that was a model
+    anchors: Path | None = None  # outcomes of some of the same requests with scores by people, who correct it
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Finding(msgspec.Struct, frozen=True):
     segments: tuple[Segment, ...]
     thresholds: Thresholds | None
     rho: float | None = None  # of premium's quality, where the form is parity
+    labels: str = "the outcomes' scores"  # who says what is good enough
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -129,8 +130,7 @@ def find(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Finding
         return name if name in known else route.spelled.get(name, name)
 
     below = len(route.tiers) - 1
-    if below > 1 and wanted.form != "harm":
-        raise ConfigError("a route of several cheap tiers is certified by its harm, which adds up; leave out --form")
+    _check_form(wanted)
     asked = replace(route, alpha=route.alpha / below, delta=route.delta / below)
     found = []
     for place, tier in enumerate(route.tiers[:-1]):
@@ -143,7 +143,8 @@ def find(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Finding
         fresh, left_out = _fresh(pairs, trained, route.outcomes)
         measured = measure(fresh, lambda done, total, tier=tier: tell(f"{tier}: measuring", done, total))  # type: ignore[misc]
         sample = _sample(fresh, measured, trained.models[place], route.outcomes)
-        found.append(_tested(sample, trained.orders[place], replace(wanted, route=asked), left_out))
+        people = None if wanted.anchors is None else _people(wanted.anchors, fresh)
+        found.append(_tested((sample, people), trained.orders[place], replace(wanted, route=asked), left_out))
     return Findings(tuple(found), artefact.sha256_of(route.outcomes))
 
 
@@ -184,7 +185,7 @@ def drawn_up(findings: Findings, route: Route, binds: dict[str, str], times: tup
         retention=first.retention,
         cost_ratio=first.cost_ratio,
         saving=first.saving,
-        labels="the outcomes' scores",
+        labels=first.labels,
         segments=first.segments,
         data_sha256=findings.data_sha256,
         binds=binds,
@@ -201,6 +202,15 @@ def _check(wanted: Wanted, trained: Artefact) -> None:
         raise ConfigError(f"{wanted.trained}: was trained for other tiers or opinions than the route's; train it anew")
     if len(trained.orders) != len(trained.models):
         raise ConfigError(f"{wanted.trained}: from a version that kept no order of thresholds; train it anew")
+
+
+def _check_form(wanted: Wanted) -> None:
+    if wanted.form != "harm" and (wanted.sequential or wanted.anchors is not None):
+        raise ConfigError("--sequential and --anchors are for the form harm; leave out --form")
+    if wanted.form != "harm" and len(wanted.route.tiers) > 2:
+        raise ConfigError("a route of several cheap tiers is certified by its harm, which adds up; leave out --form")
+    if wanted.anchors is not None and (wanted.sequential or not wanted.judge):
+        raise ConfigError("--anchors correct a judge: name it with --judge, and leave out --sequential")
 
 
 def _fresh(pairs: Pairs, trained: Artefact, path: Path) -> tuple[Pairs, int]:
@@ -225,57 +235,63 @@ def _sample(pairs: Pairs, measured: Measured, model: TierModel, path: Path) -> S
 # ------------------------------------------------------------------ tests
 
 
-def _tested(sample: Sample, order: Order, wanted: Wanted, left_out: int) -> Finding:
+def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, left_out: int) -> Finding:
+    """`known`: the sample, and the harm of its rows by people's word, NaN where they have not looked."""
+    sample, people = known
     claim = (wanted.route.alpha, wanted.route.delta)
     worth = reached(sample.scores, order.band)
     pairs = sample.pairs.take(sample.rows)
-    losses = harm(pairs)
+    losses, labels = harm(pairs), len(worth)
     if wanted.form == "parity":
-        found, method = _on_par(worth, pairs, order, (wanted.rho, claim[1])), "fixed sequence, betting martingale"
+        found, method = claims.on_par(worth, pairs, order, (wanted.rho, claim[1])), "fixed sequence, betting martingale"
     elif wanted.form == "expected":
-        found, method = _expected(worth, losses, order, claim[0]), "conformal risk control"
+        found, method = claims.expected(worth, losses, order, claim[0]), "conformal risk control"
+    elif people is not None:
+        found = claims.corrected(worth, losses, people, order, claim)
+        method = "fixed sequence, prediction-powered, at any sample size"
+    elif wanted.sequential:
+        found, labels = claims.one_by_one(worth, losses, order, claim, wanted.route.seed)
+        method = (
+            f"sequential Learn-then-Test, {'betting martingale' if claims.graded(losses) else 'exact binomial test'}"
+        )
     else:
-        graded = _graded(losses)
-        found, method = certify(worth, losses, np.array(order.steps), *claim, graded=graded), _method(sample)
+        found = certify(worth, losses, np.array(order.steps), *claim, graded=claims.graded(losses))
+        method = _method(sample)
     found = useful(found)
     limits = None if found.threshold is None else at(order.band, found.threshold)
     told = _finding(sample, (found, limits), claim, (wanted.form, method), left_out)
-    return msgspec.structs.replace(told, rho=wanted.rho) if wanted.form == "parity" else told
+    return msgspec.structs.replace(
+        told,
+        rho=wanted.rho if wanted.form == "parity" else None,
+        labels_used=labels,
+        labels=_labellers(wanted, people) or told.labels,
+    )
 
 
-def _graded(losses: Floats) -> bool:
-    return bool(np.any((losses != 0) & (losses != 1)))
+def _labellers(wanted: Wanted, people: Floats | None) -> str:
+    if not wanted.judge:
+        return ""
+    corrected = "" if people is None else f", corrected by people on {int((~np.isnan(people)).sum()):,} of them"
+    return f"the judge {wanted.judge}{corrected}"
+
+
+def _people(path: Path, pairs: Pairs) -> Floats:
+    """The harm of rows by people's word, NaN for those that they have not looked at. Raises ConfigError."""
+    frame = read(path, need=("query_id", "model", "score", "prompt"))
+    try:
+        seen = pair(frame, pairs.cheap.model, pairs.premium.model, ())
+    except ConfigError as error:
+        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
+    by_query = dict(zip(seen.query_id, harm(seen).tolist(), strict=True))
+    found = np.array([by_query.get(query, np.nan) for query in pairs.query_id])
+    if np.isnan(found).all():
+        raise ConfigError(f"{path}: none of its queries is among the outcomes that a judge has scored")
+    return found
 
 
 def _method(sample: Sample) -> str:
-    graded = _graded(harm(sample.pairs))
+    graded = claims.graded(harm(sample.pairs))
     return f"fixed-sequence Learn-then-Test, {'Hoeffding-Bentkus' if graded else 'exact binomial tail'}"
-
-
-def _expected(worth: Floats, losses: Floats, order: Order, alpha: float) -> Certified:
-    """Never looser than the loosest threshold that other rows have fixed."""
-    loosest = conformal(worth, losses, alpha)
-    if loosest is None:
-        return Certified(None, len(worth), 0.0, 1.0, 1.0, 0.0)
-    threshold = max(loosest, order.steps[-1])
-    kept = worth >= threshold
-    failures = float(losses[kept].sum())
-    return Certified(threshold, len(worth), failures, (failures + 1) / (len(worth) + 1), 1.0, float(kept.mean()))
-
-
-def _on_par(worth: Floats, pairs: Pairs, order: Order, claim: tuple[float, float]) -> Certified:
-    """The loosest threshold, from the strictest on, up to which parity was shown at each."""
-    losses = harm(pairs)
-    chosen = Certified(None, len(worth), 0.0, 1.0, 1.0, 0.0)
-    for threshold in order.steps:
-        kept = worth >= threshold
-        shown = parity(np.where(kept, pairs.cheap.score, pairs.premium.score), pairs.premium.score, *claim)
-        if not shown.holds:
-            break
-        failures = float(losses[kept].sum())
-        bound = upper_mean(failures / len(worth), len(worth), claim[1])
-        chosen = Certified(threshold, len(worth), failures, bound, shown.p_value, float(kept.mean()))
-    return chosen
 
 
 # ------------------------------------------------------------------ what is told of them
@@ -312,7 +328,7 @@ def _finding(
         form=named[0],
         method=named[1],
         saving=saving,
-        segments=() if limits is None else tuple(_segments(pairs, kept, losses, claim[1])),
+        segments=() if limits is None else tuple(segments(pairs, kept, losses, claim[1])),
         thresholds=limits,
     )
 
@@ -342,34 +358,3 @@ def _needed(certified: Certified, claim: tuple[float, float]) -> int | None:
         return samples_needed(*claim, min(rate, 1.0))
     except ValueError:
         return None
-
-
-def _segments(pairs: Pairs, kept: NDArray[np.bool_], losses: Floats, delta: float) -> Iterator[Segment]:
-    """The largest parts of the rows, by what may set them apart."""
-    places: dict[str, list[int]] = {}
-    for row in range(len(pairs)):
-        for name in _parts(pairs, row):
-            places.setdefault(name, []).append(row)
-    largest = sorted(places, key=lambda name: (-len(places[name]), name))[:SEGMENTS]
-    for name in largest:
-        rows = np.array(places[name])
-        if PART <= len(rows) < len(pairs):
-            failures = float(np.where(kept[rows], losses[rows], 0.0).sum())
-            whole = failures.is_integer() and not _graded(losses[rows])
-            bound = (
-                upper(int(failures), len(rows), delta) if whole else upper_mean(failures / len(rows), len(rows), delta)
-            )
-            yield Segment(name, len(rows), float(kept[rows].mean()), failures, bound)
-
-
-def _parts(pairs: Pairs, row: int) -> Iterator[str]:
-    request = request_of(pairs.query_id[row], pairs.prompt[row], pairs.category[row], pairs.extra[row])
-    if pairs.category[row]:
-        yield f"class: {pairs.category[row][:60]}"
-    yield f"language: {language_of(_asked(request.messages))[0] or 'unknown'}"
-    yield f"length: {'long' if len(pairs.prompt[row]) >= LONG else 'short'}"
-    yield f"tools: {'offered' if request.tools else 'none'}"
-
-
-def _asked(messages: Sequence[Message]) -> str:
-    return "\n".join([message.text for message in messages if message.role == "user"])
