@@ -26,6 +26,7 @@ RIGHT = [
     "12 (lions) + 6 (cubs) = 18.",
     r"So \(3 \times 4 = 12\).",
     r"\[\frac{3462.20}{35} = 98.92\]",
+    r"4 + \dfrac{6}{3} = 6.",
     r"We get $2^{10} = 1024$.",
     r"3 + 4 \\" + "\n" + r"&= 7.",
     "2(3+4) = 14.",
@@ -106,6 +107,8 @@ ALONE = [
     "2^10 = 3 (mod 7).",
     "3:30 + 2 = 5.",
     "2 1/2 + 1 = 4.",
+    r"2 \frac{1}{2} + 1 = 4.",
+    r"2\frac{1}{2} + 1 = 4.",
     "3 and 1/3 x 3 = 12.",
     "4! / 2 = 13.",
     r"\lfloor 7/2 \rfloor + 1 = 9.",
@@ -142,6 +145,13 @@ def test_the_share_of_wrong_equations_is_told() -> None:
     found = arithmetic(request(), answer("1+1 = 2. 2+2 = 4. 3+3 = 7. 4+4 = x."), CHECKS)
     assert (found.passed, found.detail) == (False, "1 of 3 equations wrong")
     assert found.value == pytest.approx(1 / 3)
+
+
+def test_what_rounding_explains_is_right() -> None:
+    """A result may be off by its last place or by those of rounded numbers; more is wrong."""
+    assert counted("2/3 = 0.67. 66.67% * 3 = 200%. 0.33 * 3 = 1. 2.5% of 33.33 = 0.83. 100/7 ≈ 14.") == (5, 0, 0)
+    assert counted("2/3 = 0.69. 2.5% of 33.33 = 0.85. 0.25 * 3 = 1.9. 100/7 = 17. 0.33 * 3 = 1.2. Then") == (5, 4, 1)
+    assert counted("3 - 5 = -2. 1/(2 - 4) = -0.5. 2^(1-2) = 0.5. 2^(1/2) = 1.") == (3, 0, 0)
 
 
 def test_every_choice_is_looked_at() -> None:
@@ -219,6 +229,10 @@ PATHOLOGICAL = {
     "decimals": "3.1*2.2-1.7/3.3*4.4^2 = 99.123; " * 500,
     "powers": "2^64*2^64+3.33/7.77=5;" * 700,
     "commas": "1," * 8_000,
+    "plain": "1=1\n" * 4_000,
+    "terms": ("1+" * 480 + "1=2; ") * 16,
+    "rounded": "1/7/7/7/7*3 = 0.00124; " * 700,
+    "words": "1 equals x, " * 1_300,
 }
 
 

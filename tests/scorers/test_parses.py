@@ -186,6 +186,73 @@ def test_a_parser_that_was_stopped_serves_the_next_block() -> None:
     assert found(block("java", "class A { int x; }")).passed is True
 
 
+GREETING = "const hello{0} = (name) => {{ console.log('Hello, ' + name + {0}); }};\n"  # sound, and packs badly
+PROSE = "the quick brown fox jumps over a lazy dog while seven wizards quietly box with many jugs of liquor "
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("sql", "SELECT a FROM " + "(SELECT a FROM " * 4 + "t" + ")" * 4),
+        ("sql", "SELECT a FROM t" + " JOIN u" * 4),
+        ("sql", "SELECT " + "if - " * 4 + "a"),
+        ("js", "".join(GREETING.format(number) for number in range(40))),
+        ("js", "f(" * 17 + ")" * 17),
+        ("js", PROSE * 2),
+        ("python", "x = 1\n" * 1_001),
+    ],
+)
+def test_what_would_take_too_long_is_not_looked_at(language: str, code: str) -> None:
+    """Nested or long code, and prose that calls itself code, are neither right nor wrong."""
+    assert found(block(language, code)) == Evidence("parses", None)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        ("sql", "SELECT a FROM " + "(SELECT a FROM " * 3 + "t" + ")" * 3),
+        ("sql", "SELECT a FROM t JOIN u ON t.a = u.a JOIN v ON t.a = v.a JOIN w ON t.a = w.a"),
+        ("js", "".join(GREETING.format(number) for number in range(25))),
+        ("js", "f(" * 16 + ")" * 16),
+        ("python", "total = 0\nfor x in numbers:\n    total += x * (x - 1)\n" * 40),
+    ],
+)
+def test_ordinary_code_stays_within_the_limits(language: str, code: str) -> None:
+    """Code of the size and the depth that answers hold is parsed."""
+    assert found(block(language, code)).passed is True
+
+
+def test_the_limits_hold_for_a_whole_answer() -> None:
+    """Many blocks of a kind share what their parser may read, and broken ones take more of it."""
+    sound = block("js", "".join(GREETING.format(number) for number in range(12)))
+    assert found(sound * 3).value == 1.0
+    assert found(block("js", PROSE * 2) + sound) == Evidence("parses", None)
+    assert found(block("java", "int x = 0}" + " " * 500) + sound).value == 0.0
+    assert found(block("js", PROSE * 2) + block("json", "[1]")).value == 1.0
+
+
+def test_a_long_answer_that_is_all_code_is_left_alone() -> None:
+    """An answer without fences may be parsed three times, so less of it is."""
+    assert found("x = 1\n" * 100).passed is True
+    assert found("x = 1\n" * 200).passed is None
+    assert found("x = 1" + " " * 2_000).passed is None
+
+
+def test_sql_that_could_take_for_ever_takes_no_time() -> None:
+    """Brackets and words that sqlglot reads in several ways don't add up to minutes."""
+    load()
+    for text in (
+        "union (" * 14,
+        "SELECT * FROM a" + " join a, a" * 20,
+        "select " + "if - " * 30,
+        "array[" * 30,
+        "from " * 60,
+    ):
+        start = time.thread_time()
+        found(block("sql", text))
+        assert time.thread_time() - start < 0.05
+
+
 @given(
     st.sampled_from(["python", "json", "sql", "js", "ts", "java", "c", "cpp", "go", "rust", "sh"]), st.text(max_size=80)
 )

@@ -22,24 +22,26 @@ _NUMBER = rf"(?>(?>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,{DIGITS}}})(?:\.\d{{1,{DIG
 _GLUED = r"(?:kg|mg|ml|cm|mm|km|lbs?|oz|ft|mph|hrs?|mins?|secs?)\b"
 _LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u04ff"  # of units and names; Greek ones are variables
 _BLANK = " \t$€£_"
-# The first that matches counts; most are words. A token that ends in its own look-ahead keeps all of what it has taken
-# (possessive).
+_DATE = r"\d{1,4}/\d{1,2}/\d{2,4}"
+# The first that matches counts; words, signs that begin nothing longer and whole numbers are the most. A token that
+# ends in its own look-ahead keeps all of what it has taken (possessive). A group's name is the kind of its tokens.
 _LEX = re.compile(
     rf"[{_BLANK}]*+(?:"
-    rf"(?P<word>(?<!\))[{_LETTER}]{{1,30}}+(?:['’-][{_LETTER}]{{1,30}}+)?+(?:\(|\^\d)?+)"  # noqa: RUF001
-    r"|(?P<x>\d{1,4}/\d{1,2}/\d{2,4}|//|[=!<>:+*/-]=|=[=>~]|[=-]>|\\[a-zA-Z]{1,30}+)"
-    rf"|(?P<n>(?:(?<![\w.])|(?<=\d[xX])){_NUMBER}(?:(?![\w]|[.,:]\d)|(?={_GLUED}|[xX×]\d)))"  # noqa: RUF001
-    r"|(?P<odd>\d[\w.,:]{0,60}+)"
+    rf"(?<!\))[{_LETTER}]{{1,30}}+(?:['’-][{_LETTER}]{{1,30}}+)?+(?:\(|\^\d)?+"  # noqa: RUF001
+    r"|[=+](?![=>~])|\*(?![*=])|[%)\",]"
+    rf"|(?P<n>(?=[\d.])(?:(?<![\w.])|(?<=\d[xX]))"
+    rf"(?:\d{{1,{DIGITS}}}+(?![\w.,:/])|(?!{_DATE}){_NUMBER}(?:(?![\w]|[.,:]\d)|(?={_GLUED}|[xX×]\d))))"  # noqa: RUF001
+    rf"|(?P<x>{_DATE}|//|[=!<>:+*/-]=|=[=>~]|[=-]>|\\[a-zA-Z]{{1,30}}+|[{_LETTER}])"
+    r"|\d[\w.,:]{0,60}+"  # what is no number after all
     rf"|(?P<w>\([{_LETTER}][^()\d=+*/^]{{0,40}}\)|/ ?(?:an? )?[{_LETTER}]{{2,30}}+(?:\^\d)?+)"
     r"|(?P<i>(?<=[\d)])\()"
     r"|(?P<g>(?<![^ (=*/+^])[-−](?=[$€£]?[\d(]))"  # noqa: RUF001
-    r"|(?P<o>\*\*)"
-    r"|(?P<char>\S))"
+    r"|\*\*|\S)"
 )
 # Kinds: n number, x no number, o operator, d dash, g negation, e equals, a about equal, l and r brackets, i times
 # (before a bracket), p percent, f "of", c "and", w unit or name, b break: what comes after is another matter.
 _CHARS = {
-    **dict.fromkeys("+*/÷×·⋅∗^", "o"), **dict.fromkeys("-−–—", "d"), **dict.fromkeys("≈≃≅", "a"), "=": "e",  # noqa: RUF001
+    **dict.fromkeys("+*/÷×·⋅∗^", "o"), "**": "o", **dict.fromkeys("-−–—", "d"), **dict.fromkeys("≈≃≅", "a"), "=": "e",  # noqa: RUF001
     "(": "l", ")": "r", "%": "p", **dict.fromkeys(".,:;!?\"`…<>\n", "b"),
 }  # fmt: skip
 # Words by which a number beside them is not what it seems, or that turn a sum into another one.
@@ -65,23 +67,32 @@ _OPERATORS = {
     "**": "^",
     **dict.fromkeys(["times", "x", "of", "×", "·", "⋅", "∗"], "*"),  # noqa: RUF001
 }
-# What lies between marks that end a sum; only the pieces with an equals sign are read further.
-_PIECE = re.compile(r"(?:[^.,;:\n]++|[.,:](?=\S))++")
+# What lies between marks that end a sum is a piece; only one with a digit and a result after it is read further.
+_IN_PIECE = r"[.,:](?=\S)"
+_PIECE = re.compile(rf"(?:[^.,;:\n]++|{_IN_PIECE})++")
+_UP_TO_DIGIT = rf"(?:[^.,;:\n\d]++|{_IN_PIECE})*+\d"
+_UP_TO_EQUALS = rf"(?:[^.,;:\n=≈≃≅]++|{_IN_PIECE})*+"
+# Pieces without an equals sign, and the first with one: a group where it has the digit and the result.
+_SUMS = re.compile(
+    rf"(?:{_UP_TO_EQUALS}[.,;:\n])*+"
+    rf"(?:({_UP_TO_DIGIT}{_UP_TO_EQUALS}(?:[=≈≃≅](?!(?:[^\w=.,;:\n]|{_IN_PIECE}){{0,8}}\d){_UP_TO_EQUALS})*+[=≈≃≅]"
+    rf"{_PIECE.pattern})|{_PIECE.pattern})?"
+)
 _DIGIT = re.compile(r"\d")
 _EQUALS = frozenset("≈≃≅")
-_RESULT = re.compile(r"[=≈≃≅][^\w=]{0,8}\d")  # what a sum has after its first digit, or this:
-_RESULT_IN_WORDS = re.compile(r"equals[^\w=]{0,8}\d")
+_RESULT = re.compile(r"(?:[=≈≃≅]|equals)[^\w=]{0,8}\d")
 _ASKS = re.compile(r"\n[ \t]{0,4}(?:Q|Question)(?: \d{1,3})?:")  # a model that goes on with questions of its own
 _BULLET = re.compile(r"[ \t]*(?:[-*•+–]|\d{1,2}[.)])[ \t]")  # noqa: RUF001
-# Sums joined by equals signs, neither end of which belongs to something that is no number.
-_SUM = r"[lg]*+n[prw]*+(?:(?:[od][lg]*+|(?<=p)f|(?<=on)f|(?<!w)g[lg]*+|i[lg]*+)n[prw]*+)*+"
+# Sums joined by equals signs, neither end of which belongs to something that is no number. A sum is `[lg]*+n` and the
+# rest; the first begins with a set, which a search finds fast.
+_REST = r"[prw]*+(?:(?:[od][lg]*+|(?<=p)f|(?<=on)f|(?<!w)g[lg]*+|i[lg]*+)n[prw]*+)*+"
 _EQUATION = re.compile(
-    r"(?=[lgn])(?<![xodgnpr])(?<![nx][fc])(?<![nx]wf)(?<![xf]fw)(?<![od]w)(?<![od]ww)(?!(?:(?<=nw)|(?<=nww))l|(?<=w)lnr)"
-    rf"{_SUM}(?:[ea]{_SUM})++(?![xoif]|lx|cn)"
+    r"[lgn](?<![xodgnpr].)(?<![nx][fc].)(?<![nx]wf.)(?<![xf]fw.)(?<![od]w.)(?<![od]ww.)(?<!nwl)(?<!nwwl)(?!(?<=wl)nr)"
+    rf"(?:(?<=n)|(?<!n)[lg]*+n){_REST}(?:[ea][lg]*+n{_REST})++(?![xoif]|lx|cn)"
 )
 
 _MARK = re.compile(r"<<([^<>\n]{3,100})>>((?:[$€£]?\d[\d,]{0,30}(?:\.\d{1,30})?)?)")
-_FRACTION = re.compile(r"(\d?) ?\\[dt]?frac ?\{([^{}\n]{1,60})\} ?\{([^{}\n]{1,60})\}")
+_FRACTION = re.compile(r"\\[dt]?frac ?\{([^{}\n]{1,60})\} ?\{([^{}\n]{1,60})\}")
 _WRAPPED = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf|textrm) ?\{([^{}\n]{0,60})\}")
 _EXPONENT = re.compile(r"\^\{([^{}\n]{1,20})\}")
 _CONTINUES = re.compile(r"\n[ ]{0,8}+&?+ ?+=(?![=>])")
@@ -101,29 +112,31 @@ inch inches foot feet yard yards mile miles mm cm m km meter meters metre metres
 mg g kg gram grams kilogram kilograms ounce ounces oz pound pounds lb lbs ton tons ml liter liters litre
 litres cup cups pint pints quart quarts gallon gallons pair pairs couple couples degrees radians points"""
 MEASURES = frozenset(_UNITS.split())
+_NO_MEASURES: frozenset[str] = frozenset()
 _WORD = re.compile(r"[a-z]+")
 
 Token = tuple[str, str]
 """(kind, text): n a number, o one of + - * / ^, g "negate", p a percent sign, l "(", r ")"."""
-_MEANS = {"g": "negate", "l": "("}
+_SIGNS: dict[str, Token] = {
+    "d": ("o", "-"), "g": ("g", "negate"), "p": ("p", "%"), "l": ("l", "("), "r": ("r", ")"),
+}  # fmt: skip
+_BRACKETS = frozenset("lri")
+_JOINS = frozenset("odfgi")
 
 
 class Side(NamedTuple):
     """One side of an equation, without its units; `measures` holds those of them that can be converted.
 
+    `plain`: it is one number, not a sum.
     `closes`: a bracket that it doesn't open, so what stands left of an equals sign is not all of it; `opens`: one that
     it doesn't close, the same on the right.
     """
 
     tokens: list[Token]
     measures: frozenset[str]
+    plain: bool
     closes: bool = False
     opens: bool = False
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is one number, not a sum."""
-        return sum([kind == "n" for kind, _ in self.tokens]) == 1
 
 
 class Equation(NamedTuple):
@@ -151,17 +164,19 @@ def equations(text: str) -> Iterator[Equation]:
         # A sum that the cut goes through is not read: it ends as a question does, or begins with a variable.
         text = f"{text[:HEAD]} ?\nx{text[-TAIL:]}"
     text = _rewritten(text)
-    asks = _ASKS.search(text, 1)
+    asks = _ASKS.search(text, 1) if "Q" in text else None
     if asks is not None:
         text = text[: asks.start()]
     equations_left, tokens_left = EQUATIONS, TOKENS
     for start, end in _pieces(text):
         found = list(_LEX.finditer(text, _start(text, start), end))
-        kinds = "".join(["n" if match.lastgroup == "n" else _kind(match[0], match.lastgroup) for match in found])
-        for chain in _EQUATION.finditer(kinds):
-            texts = [match[match.lastindex or 0] for match in found[chain.start() : chain.end()]]
-            after = found[chain.end() - 1].end()
-            for equation in _links(chain[0], texts, text[after : after + 60]):
+        kinds = "".join([match.lastgroup or _kind(match[0]) for match in found])
+        chains = () if _JOINS.isdisjoint(kinds) else _EQUATION.finditer(kinds)  # two plain numbers say nothing
+        for chain in chains:
+            matches = found[chain.start() : chain.end()]
+            tokens = [(kind, match[match.lastindex or 0]) for kind, match in zip(chain[0], matches, strict=True)]
+            after = matches[-1].end()
+            for equation in _links(chain[0], tokens, text[after : after + 60]):
                 yield equation
                 equations_left -= 1
                 if not equations_left:
@@ -172,20 +187,18 @@ def equations(text: str) -> Iterator[Equation]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Where the pieces are that have a digit and a result after it; only in lines that have an equals sign."""
-    start = 0
-    for line in text.split("\n"):
-        end = start + len(line)
-        if _equates(line):
-            for piece in _PIECE.finditer(text, start, end):
-                digit = _DIGIT.search(text, *piece.span()) if len(piece[0]) <= PIECE else None
-                if digit is not None and _results(text, digit.end(), piece.end()):
-                    yield piece.span()
-        start = end + 1
-
-
-def _results(text: str, start: int, end: int) -> bool:
-    return any(pattern.search(text, start, end) for pattern in (_RESULT, _RESULT_IN_WORDS))
+    """Where the pieces are that have a digit and a result after it."""
+    if "equals" not in text:
+        for found in _SUMS.finditer(text):
+            start, end = found.span(1)
+            if 0 < end - start <= PIECE:
+                yield start, end
+        return
+    for piece in _PIECE.finditer(text):
+        start, end = piece.span()
+        digit = _DIGIT.search(text, start, end) if end - start <= PIECE else None
+        if digit is not None and _RESULT.search(text, digit.end(), end):
+            yield start, end
 
 
 def _start(text: str, start: int) -> int:
@@ -195,16 +208,15 @@ def _start(text: str, start: int) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def _kind(text: str, group: str | None) -> str:
-    """The kind of a token, which may have blanks and currency signs before it; few tokens are not met again."""
-    if group in {"char", "word"}:
-        text = text.lstrip(_BLANK)
-        if group == "char":
-            return _CHARS.get(text, "x")
-        if text[-1] == "(":
+def _kind(text: str) -> str:
+    """The kind of a token of no group, which may have blanks before it; few tokens are not met again."""
+    text = text.lstrip(_BLANK)
+    kind = _CHARS.get(text)
+    if kind is None:
+        if text[0].isdecimal() or text[-1] == "(":
             return "x"
-        return _WORDS.get(text.lower(), "w" if len(text) > 1 and text[1] != "^" else "x")
-    return "x" if group is None or group == "odd" else group
+        kind = _WORDS.get(text.lower(), "w" if len(text) > 1 and text[1] != "^" else "x")
+    return kind
 
 
 def _rewritten(text: str) -> str:
@@ -217,8 +229,8 @@ def _rewritten(text: str) -> str:
         if _CONTINUES.search(text):
             text = _CONTINUED.sub(" =", text)
         if "frac" in text:
-            text = _FRACTION.sub(lambda found: f"{found[1] and found[1] + '@'}(({found[2]})/({found[3]}))", text)
-        text = _WRAPPED.sub(r" \1 ", text)
+            text = _divided(text)
+        text = _WRAPPED.sub(lambda found: f" {found[1]} ", text)
         text = _LATEX.sub(lambda found: _LATEX_MEANS.get(found[0], " "), text)
     if "^{" in text:
         text = _EXPONENT.sub(r"^(\1)", text)
@@ -227,48 +239,76 @@ def _rewritten(text: str) -> str:
     return _BOLD.sub("", text) if "**" in text else text
 
 
-def _links(kinds: str, texts: list[str], after: str) -> Iterator[Equation]:
+def _divided(text: str) -> str:
+    """LaTeX's fractions as divisions; one that a digit stands before is a mixed number, which is no sum."""
+    parts = _FRACTION.split(text)
+    for at in range(0, len(parts) - 1, 3):
+        before = parts[at].removesuffix(" ")
+        parts[at] = f"{before}@((" if before[-1:].isdecimal() else f"{before}(("
+        parts[at + 1] += ")/("
+        parts[at + 2] += "))"
+    return "".join(parts)
+
+
+def _links(kinds: str, tokens: list[Token], after: str) -> Iterator[Equation]:
     """A chain's equations, neighbour by neighbour; two plain numbers say nothing."""
-    sides: list[Side] = []
-    about: list[bool] = []
+    parts = kinds.replace("a", "e").split("e")
+    left: Side | None = None
     start = 0
-    for at, kind in enumerate(kinds):
-        if kind in "ea":
-            sides.append(_side(kinds[start:at], texts[start:at]))
-            about.append(kind == "a")
-            start = at + 1
-    sides.append(_side(kinds[start:], texts[start:]))
-    for at, (left, right, nearly) in enumerate(zip(sides, sides[1:], about, strict=False)):
+    for at, part in enumerate(parts):
+        end = start + len(part)
+        right = _side(part, tokens[start:end])
         # A number at the beginning may be the end of a name ("Cost of day 2 = 3 * 4").
-        if not (left.closes or right.opens or (left.plain and (at == 0 or right.plain))):
-            yield Equation(left, right, nearly, after)
+        if left and not (left.closes or right.opens or (left.plain and (at == 1 or right.plain))):
+            yield Equation(left, right, kinds[start - 1] == "a", after)
+        left, start = right, end + 1
 
 
-def _side(kinds: str, texts: list[str]) -> Side:
+def _side(kinds: str, written: list[Token]) -> Side:
     tokens: list[Token] = []
-    measures: set[str] = set()
-    for kind, text in zip(kinds, texts, strict=True):
-        if kind == "w":
-            measures.update(MEASURES.intersection(_WORD.findall(text.lower())))
+    measures = _NO_MEASURES
+    for token in written:
+        kind, text = token
+        if kind == "n":
+            tokens.append(token)
+        elif kind == "w":
+            measures |= _measures(text)
+        elif kind in "of":
+            tokens.append(_operator(text))
         elif kind == "i":
             tokens += (("o", "*"), ("l", "("))
-        elif kind in "of":
-            tokens.append(("o", _OPERATORS.get(text.lower(), text)))
-        elif kind == "d" or (kind == "g" and tokens and tokens[-1][0] in "npr"):
+        elif kind == "g" and tokens and tokens[-1][0] in "npr":
             tokens.append(("o", "-"))
         else:
-            tokens.append((kind, _MEANS.get(kind, text)))
-    return _balanced(tokens, frozenset(measures))
+            tokens.append(_SIGNS[kind])
+    if _BRACKETS.isdisjoint(kinds):
+        return Side(tokens, measures, kinds.count("n") == 1)
+    return _balanced(tokens, measures)
+
+
+@functools.lru_cache(maxsize=4096)
+def _measures(unit: str) -> frozenset[str]:
+    return MEASURES.intersection(_WORD.findall(unit.lower()))
+
+
+@functools.lru_cache(maxsize=256)
+def _operator(text: str) -> Token:
+    text = text.lstrip(_BLANK)
+    return "o", _OPERATORS.get(text.lower(), text)
 
 
 def _balanced(tokens: list[Token], measures: frozenset[str]) -> Side:
     """The part whose brackets match: a remark that begins with "(3 + 4 = 7" loses its bracket."""
     opened: list[int] = []
+    closes = False
     for at, (kind, _) in enumerate(tokens):
         if kind == "l":
             opened.append(at)
         elif kind == "r":
             if not opened:
-                return Side(tokens[:at], measures, closes=True)
+                tokens, closes = tokens[:at], True
+                break
             opened.pop()
-    return Side(tokens[opened[-1] + 1 :] if opened else tokens, measures, opens=bool(opened))
+    if opened:
+        tokens = tokens[opened[-1] + 1 :]
+    return Side(tokens, measures, [kind for kind, _ in tokens].count("n") == 1, closes, bool(opened))
