@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from tierwise.cli.door import DONE, FOUND
-from tierwise.cli.options import ConfigOption, JsonOption, load_config
+from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, load_config
 from tierwise.cli.show import console, print_json, stages
 
 commands = typer.Typer()
@@ -28,17 +28,13 @@ DaysOption = Annotated[int, typer.Option(metavar="N", help="Days that the certif
 
 @commands.command(epilog="Example: tierwise certify --route support --outcomes november.parquet")
 def certify(
-    route: Annotated[str, typer.Option(metavar="NAME", help="A trained route of the config.", show_default=False)],
+    route: RouteOption,
     outcomes: Annotated[
         Path, typer.Option(metavar="FILE", help="Labelled answers that it was not trained on.", show_default=False)
     ],
     config: ConfigOption = None,
-    alpha: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="The most harm.", show_default="the route's max_harm")
-    ] = None,
-    delta: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="1 - the confidence.", show_default="the route's")
-    ] = None,
+    alpha: AlphaOption = None,
+    delta: DeltaOption = None,
     form: Annotated[
         Literal["harm", "parity", "expected"],
         typer.Option(help="harm: at most alpha; parity: at least rho of premium's quality; expected: harm on average."),

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from tierwise.cli.certify import DAYS
-from tierwise.cli.options import ConfigOption, JsonOption, load_config
+from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, load_config
 from tierwise.cli.show import bar, imported, print_json, stages
 
 commands = typer.Typer()
@@ -101,7 +101,7 @@ def replay(
 
 @commands.command(epilog="Example: tierwise train --route support --outcomes outcomes.parquet")
 def train(
-    route: Annotated[str, typer.Option(metavar="NAME", help="A route of the config.", show_default=False)],
+    route: RouteOption,
     outcomes: Annotated[
         Path, typer.Option(metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default=False)
     ],
@@ -110,12 +110,8 @@ def train(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="The artefact.", show_default="ROUTE.tierwise.npz"),
     ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="The most harm.", show_default="the route's max_harm")
-    ] = None,
-    delta: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="1 - the confidence.", show_default="the route's")
-    ] = None,
+    alpha: AlphaOption = None,
+    delta: DeltaOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split.")] = 0,
     json: JsonOption = False,
 ) -> None:

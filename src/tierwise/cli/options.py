@@ -18,6 +18,13 @@ ConfigOption = Annotated[
         "--config", "-c", metavar="FILE", help="The config file.", show_default="$TIERWISE_CONFIG, or tierwise.toml"
     ),
 ]
+RouteOption = Annotated[str, typer.Option(metavar="NAME", help="A route of the config.", show_default=False)]
+AlphaOption = Annotated[
+    float | None, typer.Option(metavar="SHARE", help="The most harm.", show_default="the route's max_harm")
+]
+DeltaOption = Annotated[
+    float | None, typer.Option(metavar="SHARE", help="1 - the confidence.", show_default="the route's")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 HostOption = Annotated[str | None, typer.Option(metavar="HOST", help="Instead of the config's.", show_default=False)]
 PortOption = Annotated[
