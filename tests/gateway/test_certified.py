@@ -16,7 +16,7 @@ from tests.offline.synthetic import SURE, outcomes, saved
 from tierwise.core.certificate import Certificate, Signed
 from tierwise.errors import ConfigError
 from tierwise.gateway.certified import binds, certified_by, own_key
-from tierwise.gateway.settings import Config, load, read_environment, signing_path, signing_seed
+from tierwise.gateway.settings import Config, load, new_signing_seed, read_environment, signing_path, signing_seed
 from tierwise.gateway.snapshot import build
 from tierwise.offline.train import Wanted, train
 from tierwise.scorers.artefact import read as read_artefact
@@ -78,8 +78,7 @@ def issued(folder: Path, seed: bytes | None = None, **changes: Any) -> Signed:
     limits = read_artefact(folder / "a.npz").thresholds
     given = {"route": "support", "binds": binds(route, folder / "a.npz"), "issued": now, "expires": now + YEAR}
     document: Certificate = certificate(**{**given, "thresholds": limits, **changes})
-    own = signing_seed(config, environment, make=True)
-    assert own is not None
+    own = new_signing_seed(config)
     signed = sign(document, seed or own)
     (folder / "a.certificate.json").write_bytes(packed(signed))
     return signed
@@ -200,18 +199,18 @@ def test_the_signing_key(tmp_path: Path, folder: Path) -> None:
     """From the environment, or a file that only its owner may read; made once, and never for who only checks."""
     config = config_of(folder)
     environment = read_environment({"HOME": str(folder)})
-    assert signing_seed(config, environment, make=False) is None
+    assert signing_seed(config, environment) is None
     assert not signing_path(config).exists()
-    made = signing_seed(config, environment, make=True)
-    assert made == signing_seed(config, environment, make=True) == signing_path(config).read_bytes()
+    made = new_signing_seed(config)
+    assert made == new_signing_seed(config) == signing_seed(config, environment) == signing_path(config).read_bytes()
     assert signing_path(config).stat().st_mode & 0o777 == 0o600
     given = read_environment({"HOME": str(folder), "TIERWISE_SIGNING_KEY": "ab" * 32})
-    assert signing_seed(config, given, make=False) == bytes.fromhex("ab" * 32)
+    assert signing_seed(config, given) == bytes.fromhex("ab" * 32)
     with pytest.raises(ConfigError, match="64 hexadecimal digits"):
-        signing_seed(config, read_environment({"HOME": "/", "TIERWISE_SIGNING_KEY": "short"}), make=False)
+        signing_seed(config, read_environment({"HOME": "/", "TIERWISE_SIGNING_KEY": "short"}))
     signing_path(config).write_bytes(b"short")
     with pytest.raises(ConfigError, match="not a signing key"):
-        signing_seed(config, environment, make=False)
+        signing_seed(config, environment)
 
 
 @pytest.mark.parametrize(

@@ -286,6 +286,7 @@ def test_nothing_can_be_certified(tables: Tables) -> None:
     assert report.notes == ("nothing could be certified, so the policy sends everything to premium",)
     assert report.certificate is not None
     assert (report.certificate.threshold, report.certificate.kept_cheap) == (None, 0.0)
+    assert report.certificate.needed is not None
     assert report.certificate.needed > 100
     assert (report.policy.rule, report.policy.cost_ratio, report.policy.harm) == ("premium", 1.0, 0.0)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwise.cli.results import route_of
 from tierwise.cli.show import console, plain, print_json
 from tierwise.errors import ConfigError
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 
 def trained_at(config: Config, name: str) -> tuple[Path, Path]:
     """A route's artefact, and where its certificate belongs. Raises ConfigError for one that was not trained."""
-    route = config.routes.get(name)
-    if route is not None and not route.trained:
+    route = route_of(config, name)
+    if not route.trained:
         raise ConfigError(
             f"{config.path}: route {name!r} has no `trained`: there is nothing to certify before `tierwise train`"
         )
-    return (Path(), Path()) if route is None else (Path(route.trained), Path(route.certificate))
+    return Path(route.trained), Path(route.certificate)
 
 
 def certificate_place(config: Config, name: str, out: Path) -> Path:
@@ -42,7 +43,7 @@ def issue(
 ) -> Signed | None:
     """Draw up, sign and write the certificate of a route; None where nothing is certified. Raises ConfigError."""
     from tierwise.gateway.certified import binds
-    from tierwise.gateway.settings import signing_seed
+    from tierwise.gateway.settings import new_signing_seed, signing_seed
     from tierwise.gateway.snapshot import build
     from tierwise.offline.certify import drawn_up
     from tierwise.offline.outcomes import aside
@@ -52,10 +53,9 @@ def issue(
     route = build(config, environment).routes[name]
     artefact = trained or Path(config.routes[name].trained)
     document = drawn_up(found, route, binds(route, artefact), (int(time.time()), days))
-    seed = signing_seed(config, environment, make=True)
-    if document is None or seed is None:
+    if document is None:
         return None
-    signed = sign(document, seed)
+    signed = sign(document, signing_seed(config, environment) or new_signing_seed(config))
     with aside(out) as part:
         part.write_bytes(packed(signed))
     return signed

@@ -12,6 +12,7 @@ from tierwise.cli.show import console, plain
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tierwise.gateway.route_table import RouteTable
     from tierwise.gateway.settings import Config
     from tierwise.offline.figures import Metric, Report
     from tierwise.offline.train import Report as TrainReport
@@ -36,13 +37,19 @@ def placed(*paths: Path | None) -> None:
             raise ConfigError(f"{path}: {path.parent} is no folder")
 
 
+def route_of(config: Config, name: str) -> RouteTable:
+    """Raises ConfigError where the config has no such route."""
+    route = config.routes.get(name)
+    if route is None:
+        raise ConfigError(f"{config.path}: no route {name!r}; it has {', '.join(config.routes) or 'none'}")
+    return route
+
+
 def training(config: Config, name: str, outcomes: Path, out: Path) -> Wanted:
     """What to train for a route of the config, at its own limits. Raises ConfigError for a route it hasn't."""
     from tierwise.offline.train import Wanted
 
-    route = config.routes.get(name)
-    if route is None:
-        raise ConfigError(f"{config.path}: no route {name!r}; it has {', '.join(config.routes) or 'none'}")
+    route = route_of(config, name)
     names = {model: config.models[model].model for model in (*route.tiers, *route.opinions)}
     return Wanted(
         outcomes, out, route.tiers, route.opinions, names, alpha=route.max_harm, delta=round(1 - route.confidence, 12)

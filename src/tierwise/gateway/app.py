@@ -15,7 +15,7 @@ import msgspec
 
 from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, ProviderError, TierwiseError
-from tierwise.gateway.certified import NONE, Standing
+from tierwise.gateway.certified import Standing
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
@@ -180,7 +180,7 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
     if what != "certificate" or name not in app.engine.snapshot.routes:
         raise NotFound("No route has this name; GET /v1/routes/NAME/certificate takes one of GET /v1/models.")
     standing = app.engine.certificates.get(name, Standing())
-    said = app.engine.route(name).certified or NONE
+    said = app.engine.route(name).certified
     return Reply(200, msgspec.json.encode({"route": name, "standing": said, "signed": standing.signed}))
 
 
@@ -235,7 +235,7 @@ def _said(route: Route, model: str, decision: Decision) -> list[tuple[str, str]]
         ("x-tierwise-decision", decision.rule),
     ]
     if len(route.tiers) > 1:
-        headers.append(("x-tierwise-certificate", route.certified or NONE))
+        headers.append(("x-tierwise-certificate", route.certified))
     return headers
 
 

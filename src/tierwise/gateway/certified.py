@@ -43,7 +43,7 @@ def certified_by(config: Config, environment: Environment) -> Certified:
 
 def own_key(config: Config, environment: Environment) -> str | None:
     """The public half of the signing key; None where there is no such key yet."""
-    seed = signing_seed(config, environment, make=False)
+    seed = signing_seed(config, environment)
     return None if seed is None else signing.public_key(seed)
 
 

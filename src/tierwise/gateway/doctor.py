@@ -183,10 +183,11 @@ def _rates(price: Price) -> str:
 
 
 def _routes(config: Config, environment: Environment, opened: Open, certified: Certified | None) -> Iterator[Finding]:
+    allowed = certified or certified_by(config, environment)
     for name, route in build(config, environment).routes.items():
         table = config.routes[name]
         try:
-            served = scoring(route, table, opened, certified or certified_by(config, environment)).route
+            served = scoring(route, table, opened, allowed).route
         except ConfigError as error:
             for problem in error.problems:
                 yield Finding("fail", f"route {name}", problem, "correct the route, or train it anew")

@@ -221,19 +221,22 @@ def signing_path(config: Config) -> Path:
     return config.store_path.parent / "tierwise.signing"
 
 
-def signing_seed(config: Config, environment: Environment, *, make: bool) -> bytes | None:
-    """32 secret bytes: TIERWISE_SIGNING_KEY, or else the file next to the store, made where there is none.
+def signing_seed(config: Config, environment: Environment) -> bytes | None:
+    """32 secret bytes: TIERWISE_SIGNING_KEY, or else the file next to the store; None where there is none.
 
-    None where there is none and it is not to be made. Raises ConfigError where it is no such key.
+    Raises ConfigError where it is no such key.
     """
     given = environment.secret("TIERWISE_SIGNING_KEY")
     if given is not None:
         if not _SHA256.fullmatch(given):
             raise ConfigError("TIERWISE_SIGNING_KEY: needs 64 hexadecimal digits, 32 random bytes")
         return bytes.fromhex(given)
+    return new_signing_seed(config) if signing_path(config).exists() else None
+
+
+def new_signing_seed(config: Config) -> bytes:
+    """What the file next to the store holds, made where there is none. Raises ConfigError where it is no such key."""
     path = signing_path(config)
-    if not make and not path.exists():
-        return None
     found = _kept(path, "signing key")
     if len(found) != _SECRET_BYTES:
         raise ConfigError(f"{path}: not a signing key, which has {_SECRET_BYTES} bytes. Restore it")

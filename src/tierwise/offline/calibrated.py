@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tierwise.offline.fit import Rows
+from tierwise.offline.fit import Rows, graded
 from tierwise.offline.learn import ALWAYS, Floats, Learned, Scores, at, band, cross_scores, harm, learn, reached, scores
 from tierwise.offline.measured import Measured
 from tierwise.offline.outcomes import Pairs
@@ -57,9 +57,8 @@ def calibrate(
     steps = thresholds(reached(seen, limits))
     steps = steps[: max(int(np.sum(steps >= 0.5 - MARGINAL * claim[0] / 2)), 1)]
     order = Order(limits, tuple(steps.tolist()))
-    graded = bool(np.any((losses != 0) & (losses != 1)))
     tested = scores(learned, measured, held)
-    certified = useful(certify(reached(tested, limits), losses[held], steps, *claim, graded=graded))
+    certified = useful(certify(reached(tested, limits), losses[held], steps, *claim, graded=graded(losses)))
     if certified.threshold is not None:
         limits = at(limits, certified.threshold)
     return Calibrated(learned, limits, certified, train, seen, order, held, tested)

@@ -9,34 +9,33 @@ control, arXiv 2208.02814). Knows no config and signs nothing: what a route is c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil, log
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from tierwise.core import certificate as document
 from tierwise.core.certificate import Certificate, Form, Segment
 from tierwise.errors import ConfigError
-from tierwise.offline import claims
+from tierwise.offline import claims, figures
 from tierwise.offline.calibrated import useful
-from tierwise.offline.fit import Rows
+from tierwise.offline.fit import Rows, graded
 from tierwise.offline.learn import Floats, Learned, Scores, at, harm, reached, scores
 from tierwise.offline.measured import Measured, measure
-from tierwise.offline.outcomes import Pairs, pair, read
-from tierwise.offline.played import models_of, play
+from tierwise.offline.outcomes import Pairs, naming, pair, read
+from tierwise.offline.played import Fate, models_of, play
 from tierwise.offline.segments import segments
 from tierwise.offline.train import NEEDED, Fitted, strictest
 from tierwise.offline.train import Wanted as Training
-from tierwise.offline.verdicts import recorded
+from tierwise.offline.verdicts import outcome, recorded
 from tierwise.scorers import artefact
 from tierwise.scorers.artefact import Artefact, Order, TierModel
 from tierwise.stats.bootstrap import interval
 from tierwise.stats.bounds import samples_needed
 from tierwise.stats.certify import Certified, certify
-from tierwise.types import Route, Thresholds
+from tierwise.types import Mode, Route, Thresholds
 
 Tell = Callable[[str, int, int], None]
 
@@ -58,7 +57,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows that calibrate a tier, none of which its models have seen, and what those say of them."""
+    """Rows that calibrate a tier, none of which its models have seen, and what those say of them.
+
+    `pairs` and `scores` are of these rows only, `rows` says which they are of all that was `measured`.
+    """
 
     pairs: Pairs
     measured: Measured
@@ -67,24 +69,13 @@ class Sample:
     model: TierModel
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Finding(figures.Certificate, frozen=True):
     """What was found of one tier, or of the route's first where it has several. Shares in [0, 1].
 
     `threshold` None: nothing is certified. `needed` labelled rows would do (with 80 % power) if harm is what it was at
     the strictest threshold; None where it is too much for any number. `saving`: (value, low, high) at full cost.
     """
 
-    alpha: float
-    delta: float
-    n: int
-    threshold: float | None
-    harm_bound: float
-    kept_cheap: float
-    harm_on_test: float
-    retention: float
-    cost_ratio: float | None
-    failures: float
-    needed: int | None
     labels_used: int
     left_out: int
     form: Form
@@ -124,27 +115,17 @@ def find(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Finding
     trained = artefact.read(wanted.trained)
     _check(wanted, trained)
     frame = read(route.outcomes, need=NEEDED)
-    known = set(frame["model"].unique().to_list())
-
-    def rows_of(name: str) -> str:
-        return name if name in known else route.spelled.get(name, name)
-
-    below = len(route.tiers) - 1
     _check_form(wanted)
-    asked = replace(route, alpha=route.alpha / below, delta=route.delta / below)
+    rows = route.recorded_as(frame["model"].unique().to_list())
     found = []
     for place, tier in enumerate(route.tiers[:-1]):
-        try:
-            pairs = pair(
-                frame, rows_of(tier), rows_of(route.tiers[-1]), tuple(rows_of(name) for name in trained.opinions)
-            )
-        except ConfigError as error:
-            raise ConfigError(*(f"{route.outcomes}: {problem}" for problem in error.problems)) from error
+        with naming(route.outcomes):
+            pairs = pair(frame, rows[tier], rows[route.tiers[-1]], [rows[name] for name in trained.opinions])
         fresh, left_out = _fresh(pairs, trained, route.outcomes)
         measured = measure(fresh, lambda done, total, tier=tier: tell(f"{tier}: measuring", done, total))  # type: ignore[misc]
         sample = _sample(fresh, measured, trained.models[place], route.outcomes)
         people = None if wanted.anchors is None else _people(wanted.anchors, fresh)
-        found.append(_tested((sample, people), trained.orders[place], replace(wanted, route=asked), left_out))
+        found.append(_tested((sample, people), trained.orders[place], wanted, left_out))
     return Findings(tuple(found), artefact.sha256_of(route.outcomes))
 
 
@@ -152,11 +133,11 @@ def of_training(training: Training, fitted: Sequence[Fitted]) -> Findings:
     """What training itself has tested, on the third of its rows that it held back."""
     tiers = []
     for calibrated, model, pairs, measured in fitted:
-        sample = Sample(pairs, measured, calibrated.held, calibrated.tested, model)
+        held = calibrated.held
+        sample = Sample(pairs.take(held), measured, held, calibrated.tested, model)
         limits = None if calibrated.certified.threshold is None else calibrated.limits
-        below = len(training.tiers) - 1
-        claim = (training.alpha / below, training.delta / below)
-        tiers.append(_finding(sample, (calibrated.certified, limits), claim, ("harm", _method(sample)), 0))
+        named: tuple[Form, str] = ("harm", _method(harm(pairs)))
+        tiers.append(_finding(sample, (calibrated.certified, limits), training.claim, named, 0))
     return Findings(tuple(tiers), artefact.sha256_of(training.outcomes))
 
 
@@ -238,9 +219,8 @@ def _sample(pairs: Pairs, measured: Measured, model: TierModel, path: Path) -> S
 def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, left_out: int) -> Finding:
     """`known`: the sample, and the harm of its rows by people's word, NaN where they have not looked."""
     sample, people = known
-    claim = (wanted.route.alpha, wanted.route.delta)
+    claim, pairs = wanted.route.claim, sample.pairs
     worth = reached(sample.scores, order.band)
-    pairs = sample.pairs.take(sample.rows)
     losses, labels = harm(pairs), len(worth)
     if wanted.form == "parity":
         found, method = claims.on_par(worth, pairs, order, (wanted.rho, claim[1])), "fixed sequence, betting martingale"
@@ -251,12 +231,10 @@ def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, l
         method = "fixed sequence, prediction-powered, at any sample size"
     elif wanted.sequential:
         found, labels = claims.one_by_one(worth, losses, order, claim, wanted.route.seed)
-        method = (
-            f"sequential Learn-then-Test, {'betting martingale' if claims.graded(losses) else 'exact binomial test'}"
-        )
+        method = f"sequential Learn-then-Test, {'betting martingale' if graded(losses) else 'exact binomial test'}"
     else:
-        found = certify(worth, losses, np.array(order.steps), *claim, graded=claims.graded(losses))
-        method = _method(sample)
+        found = certify(worth, losses, np.array(order.steps), *claim, graded=graded(losses))
+        method = _method(losses)
     found = useful(found)
     limits = None if found.threshold is None else at(order.band, found.threshold)
     told = _finding(sample, (found, limits), claim, (wanted.form, method), left_out)
@@ -278,10 +256,8 @@ def _labellers(wanted: Wanted, people: Floats | None) -> str:
 def _people(path: Path, pairs: Pairs) -> Floats:
     """The harm of rows by people's word, NaN for those that they have not looked at. Raises ConfigError."""
     frame = read(path, need=("query_id", "model", "score", "prompt"))
-    try:
-        seen = pair(frame, pairs.cheap.model, pairs.premium.model, ())
-    except ConfigError as error:
-        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
+    with naming(path):
+        seen = pair(frame, pairs.cheap.model, pairs.premium.model)
     by_query = dict(zip(seen.query_id, harm(seen).tolist(), strict=True))
     found = np.array([by_query.get(query, np.nan) for query in pairs.query_id])
     if np.isnan(found).all():
@@ -289,9 +265,8 @@ def _people(path: Path, pairs: Pairs) -> Floats:
     return found
 
 
-def _method(sample: Sample) -> str:
-    graded = claims.graded(harm(sample.pairs))
-    return f"fixed-sequence Learn-then-Test, {'Hoeffding-Bentkus' if graded else 'exact binomial tail'}"
+def _method(losses: Floats) -> str:
+    return f"fixed-sequence Learn-then-Test, {'Hoeffding-Bentkus' if graded(losses) else 'exact binomial tail'}"
 
 
 # ------------------------------------------------------------------ what is told of them
@@ -304,43 +279,40 @@ def _finding(
     named: tuple[Form, str],
     left_out: int,
 ) -> Finding:
-    (certified, limits), pairs = result, sample.pairs.take(sample.rows)
-    kept, quality, dollars = _played(sample, pairs, limits)
-    always = pairs.premium.cost
-    ratio = float(dollars.sum() / always.sum()) if always.sum() > 0 else float("nan")
-    best = float(pairs.premium.score.mean())
-    losses = harm(pairs)
-    saving = None if np.isnan(ratio) or limits is None else _saving(dollars, always)
+    (certified, limits), pairs = result, sample.pairs
+    fate = _played(sample, limits)
+    decided = outcome(fate, pairs, "verifier")
+    known = decided.cost_ratio is not None and limits is not None
     return Finding(
         alpha=claim[0],
         delta=claim[1],
         n=certified.n,
         threshold=certified.threshold,
         harm_bound=float(certified.harm_bound),
-        kept_cheap=float(kept.mean()),
-        harm_on_test=float(np.where(kept, losses, 0.0).mean()),
-        retention=float(quality.mean()) / best if best else 1.0,
-        cost_ratio=None if np.isnan(ratio) else ratio,
+        kept_cheap=decided.kept_cheap,
+        harm_on_test=decided.harm,
+        retention=decided.retention,
+        cost_ratio=decided.cost_ratio,
         failures=float(certified.failures),
         needed=_needed(certified, claim) if named[0] == "harm" else None,
         labels_used=certified.n,
         left_out=left_out,
         form=named[0],
         method=named[1],
-        saving=saving,
-        segments=() if limits is None else tuple(segments(pairs, kept, losses, claim[1])),
+        saving=_saving(fate.dollars, pairs.premium.cost) if known else None,
+        segments=() if limits is None else tuple(segments(pairs, fate.kept, harm(pairs), claim[1])),
         thresholds=limits,
     )
 
 
-def _played(sample: Sample, pairs: Pairs, limits: Thresholds | None) -> tuple[NDArray[np.bool_], Floats, Floats]:
-    """What the gateway would have kept, how good that was, and what it would have paid in all."""
-    if limits is None:
-        return np.zeros(len(pairs), bool), pairs.premium.score, pairs.premium.cost
-    tiers, opinions = models_of(pairs)
-    route = Route("certify", tiers, mode="enforce", thresholds=limits, opinions=opinions, planned=True)
-    fate = play(pairs, route, recorded(pairs, sample.measured, (sample.model, sample.scores), sample.rows))
-    return fate.kept, fate.quality, fate.dollars
+def _played(sample: Sample, limits: Thresholds | None) -> Fate:
+    """What the gateway would have done with the rows."""
+    tiers, opinions = models_of(sample.pairs)
+    mode: Mode = "premium" if limits is None else "enforce"
+    route = Route("certify", tiers, mode=mode, thresholds=limits, opinions=opinions, planned=True)
+    return play(
+        sample.pairs, route, recorded(sample.pairs, sample.measured, (sample.model, sample.scores), sample.rows)
+    )
 
 
 def _saving(dollars: Floats, always: Floats) -> tuple[float, float, float]:

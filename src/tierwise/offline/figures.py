@@ -79,7 +79,7 @@ class Certificate(msgspec.Struct, frozen=True):
     retention: float
     cost_ratio: float | None
     failures: float
-    needed: int  # calibration queries that would do if the harm were half of alpha
+    needed: int | None  # calibration queries that would do if the harm were half of alpha
 
 
 class Single(msgspec.Struct, frozen=True):

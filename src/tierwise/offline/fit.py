@@ -205,6 +205,11 @@ def _base(reads: str, values: Floats, inputs: tuple[csr_matrix, csr_matrix | Non
     return Base(reads, weights[:BUCKETS], weights[BUCKETS:], bias), np.clip(heard, -MOST, MOST)
 
 
+def graded(values: NDArray[np.floating]) -> bool:
+    """Whether labels, or harm, are more than 0 or 1."""
+    return bool(np.any((values != 0) & (values != 1)))
+
+
 def _logistic(matrix: Any, values: Floats, strength: float) -> tuple[Floats, float]:
     """L2 logistic regression; a graded value counts as both outcomes, each with its share."""
     from scipy.sparse import issparse, vstack
@@ -215,8 +220,7 @@ def _logistic(matrix: Any, values: Floats, strength: float) -> tuple[Floats, flo
         rate = min(max(low, 0.5 / (len(values) + 1)), 1 - 0.5 / (len(values) + 1))
         return np.zeros(matrix.shape[1], np.float32), float(np.log(rate / (1 - rate)))
     model = LogisticRegression(C=strength, max_iter=200, tol=1e-3)
-    graded = bool(np.any((values != 0) & (values != 1)))
-    if graded:
+    if graded(values):
         twice = vstack([matrix, matrix]).tocsr() if issparse(matrix) else np.concatenate([matrix, matrix])
         labels = np.repeat([1, 0], len(values))
         model.fit(twice, labels, sample_weight=np.concatenate([values, 1 - values]) + 1e-6)

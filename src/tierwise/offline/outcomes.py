@@ -110,6 +110,15 @@ class Pairs:
         return sum(side.unpriced for side in (self.cheap, self.premium, *self.opinions))
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of what is done within name the file."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
+
+
 def _some(values: list[T], rows: npt.NDArray[np.int_]) -> list[T]:
     return [values[row] for row in rows]
 

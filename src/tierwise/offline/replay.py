@@ -21,7 +21,7 @@ from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.fit import Rows
 from tierwise.offline.learn import Scores, deploy, joined, learn, scores
 from tierwise.offline.measured import Measured, measure
-from tierwise.offline.outcomes import Pairs, pair, read, shown
+from tierwise.offline.outcomes import Pairs, naming, pair, read, shown
 from tierwise.offline.recorded import request_of
 from tierwise.offline.verdicts import Verdicts, certificate, labelfree, policy, singles, timed, trained
 from tierwise.scorers.artefact import TierModel
@@ -108,10 +108,8 @@ def _check(wanted: Asked) -> None:
 
 def _pairs(path: Path, wanted: Asked) -> Pairs:
     frame = read(path, need=NEEDED)
-    try:
+    with naming(path):
         found = pair(frame, wanted.cheap, wanted.premium, wanted.opinions, wanted.bench, wanted.skip)
-    except ConfigError as error:
-        raise ConfigError(*(f"{path}: {problem}" for problem in error.problems)) from error
     for side in (found.cheap, found.premium, *found.opinions):
         known = side.cost[~np.isnan(side.cost)]
         if not np.all((known >= 0) & np.isfinite(known)):

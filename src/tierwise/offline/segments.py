@@ -5,19 +5,19 @@ Knows what may set requests apart, and nothing of how a route decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.core.certificate import Segment
-from tierwise.offline.claims import graded
+from tierwise.offline.fit import graded
 from tierwise.offline.learn import Floats
 from tierwise.offline.outcomes import Pairs
 from tierwise.offline.recorded import request_of
+from tierwise.scorers.features import prompt_of
 from tierwise.scorers.language import language_of
-from tierwise.stats.bounds import upper, upper_mean
-from tierwise.types import Message
+from tierwise.stats.certify import bound
 
 PART = 50  # rows of which a segment gets a bound of its own
 MOST = 40  # segments: the largest
@@ -35,21 +35,14 @@ def segments(pairs: Pairs, kept: NDArray[np.bool_], losses: Floats, delta: float
         rows = np.array(places[name])
         if PART <= len(rows) < len(pairs):
             failures = float(np.where(kept[rows], losses[rows], 0.0).sum())
-            whole = failures.is_integer() and not graded(losses[rows])
-            bound = (
-                upper(int(failures), len(rows), delta) if whole else upper_mean(failures / len(rows), len(rows), delta)
-            )
-            yield Segment(name, len(rows), float(kept[rows].mean()), failures, bound)
+            most = bound(failures, len(rows), delta, binary=not graded(losses[rows]))
+            yield Segment(name, len(rows), float(kept[rows].mean()), failures, most)
 
 
 def _parts(pairs: Pairs, row: int) -> Iterator[str]:
     request = request_of(pairs.query_id[row], pairs.prompt[row], pairs.category[row], pairs.extra[row])
     if pairs.category[row]:
         yield f"class: {pairs.category[row][:60]}"
-    yield f"language: {language_of(_asked(request.messages))[0] or 'unknown'}"
+    yield f"language: {language_of(prompt_of(request))[0] or 'unknown'}"
     yield f"length: {'long' if len(pairs.prompt[row]) >= LONG else 'short'}"
     yield f"tools: {'offered' if request.tools else 'none'}"
-
-
-def _asked(messages: Sequence[Message]) -> str:
-    return "\n".join([message.text for message in messages if message.role == "user"])

@@ -8,7 +8,6 @@ come in, as the outcomes spell them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +21,9 @@ from tierwise.errors import ConfigError
 from tierwise.offline.calibrated import Calibrated, calibrate
 from tierwise.offline.learn import deploy
 from tierwise.offline.measured import Measured, measure
-from tierwise.offline.outcomes import Pairs, aside, pair, read
+from tierwise.offline.outcomes import Pairs, aside, naming, pair, read
 from tierwise.offline.played import usual
-from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump, row_key
+from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump, row_key, sha256_of
 from tierwise.types import Thresholds
 
 NEEDED = ("query_id", "model", "score", "prompt", "response")
@@ -46,6 +45,18 @@ class Wanted:
     alpha: float = 0.03
     delta: float = 0.05
     seed: int = 0
+
+    def recorded_as(self, models: Sequence[str]) -> dict[str, str]:
+        """What each tier and opinion is called in outcomes of these models."""
+        return {
+            name: name if name in models else self.spelled.get(name, name) for name in (*self.tiers, *self.opinions)
+        }
+
+    @property
+    def claim(self) -> tuple[float, float]:
+        """(alpha, delta) of each tier below premium: its share, for their harm adds up."""
+        below = len(self.tiers) - 1
+        return self.alpha / below, self.delta / below
 
 
 class TierReport(msgspec.Struct, frozen=True):
@@ -95,20 +106,14 @@ def trained(wanted: Wanted, tell: Tell) -> tuple[Report, tuple[Fitted, ...]]:
     if len(wanted.tiers) > MAX_TIERS:
         raise ConfigError(f"a route of more than {MAX_TIERS} tiers can't be planned for")
     frame = read(wanted.outcomes, need=NEEDED)
-    below = len(wanted.tiers) - 1
-    claim = (wanted.alpha / below, wanted.delta / below)
-    recorded = set(frame["model"].unique().to_list())
-    rows = {
-        name: name if name in recorded else wanted.spelled.get(name, name) for name in (*wanted.tiers, *wanted.opinions)
-    }
+    claim = wanted.claim
+    rows = wanted.recorded_as(frame["model"].unique().to_list())
     opinions = tuple(rows[name] for name in wanted.opinions)
     fitted: list[Fitted] = []
     means: list[Typical] = []
     for tier in wanted.tiers[:-1]:
-        try:
+        with naming(wanted.outcomes):
             pairs = pair(frame, rows[tier], rows[wanted.tiers[-1]], opinions)
-        except ConfigError as error:
-            raise ConfigError(*(f"{wanted.outcomes}: {problem}" for problem in error.problems)) from error
         fitted.append(_fitted(pairs, wanted, claim, _telling(tell, tier)))
         means[len(fitted) - 1 :] = [usual(pairs.cheap), usual(pairs.premium)]
     thresholds = strictest(
@@ -122,7 +127,7 @@ def trained(wanted: Wanted, tell: Tell) -> tuple[Report, tuple[Fitted, ...]]:
         tuple(means),
         thresholds,
         {
-            "outcomes_sha256": hashlib.sha256(wanted.outcomes.read_bytes()).hexdigest(),
+            "outcomes_sha256": sha256_of(wanted.outcomes),
             "seed": wanted.seed,
             "alpha": wanted.alpha,
             "delta": wanted.delta,

@@ -137,11 +137,15 @@ def _typical(pairs: Pairs) -> tuple[Typical, ...]:
 
 
 def policy(pairs: Pairs, verdicts: Verdicts) -> figures.Policy:
-    fate = play(pairs, verdicts.route, verdicts.recorded)
+    return outcome(play(pairs, verdicts.route, verdicts.recorded), pairs, _rule(verdicts.route))
+
+
+def outcome(fate: Fate, pairs: Pairs, rule: str) -> figures.Policy:
+    """What a policy came to."""
     quality, best = float(fate.quality.mean()), float(pairs.premium.score.mean())
     ratio = _ratio(fate, pairs)
     return figures.Policy(
-        rule=_rule(verdicts.route),
+        rule=rule,
         kept_cheap=float(fate.kept.mean()),
         quality=quality,
         retention=quality / best if best else 1.0,

@@ -90,7 +90,7 @@ def certify(
             break
         chosen = tested._replace(threshold=float(threshold))
     found = chosen or tested._replace(kept=0.0)
-    return found._replace(harm_bound=_bound(found.failures, harm.size, delta, binary))
+    return found._replace(harm_bound=bound(found.failures, harm.size, delta, binary=binary))
 
 
 def _test(accepted: NDArray[np.bool_], harm: Vector, alpha: float, binary: bool) -> Certified:
@@ -100,7 +100,8 @@ def _test(accepted: NDArray[np.bool_], harm: Vector, alpha: float, binary: bool)
     return Certified(None, n, failures, 1.0, p_value, float(accepted.sum()) / rows)
 
 
-def _bound(failures: float, n: int, delta: float, binary: bool) -> float:
+def bound(failures: float, n: int, delta: float, *, binary: bool) -> float:
+    """The upper confidence bound of mean harm that comes to `failures` over n rows: exact where each is 0 or 1."""
     return upper(round(failures), n, delta) if binary else upper_mean(failures / max(n, 1), n, delta)
 
 
