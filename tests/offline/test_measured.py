@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import fields
 from typing import Any
 
@@ -15,7 +16,6 @@ from tierwise.offline.fit import Data
 from tierwise.offline.measured import CHUNK, Measured, Row, measure, measure_row
 from tierwise.offline.outcomes import Pairs, pair, typed
 from tierwise.offline.recorded import answer_of, request_of
-from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.columns import (
     DRAFT_NAMES,
     ROUTER_NAMES,
@@ -27,7 +27,7 @@ from tierwise.scorers.columns import (
 )
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.grams import grams
-from tierwise.scorers.verifier import FreeChecks, run
+from tierwise.scorers.verifier import FreeChecks, examined
 from tierwise.types import Checks
 
 OPINIONS = ("other", "third")
@@ -76,6 +76,44 @@ def test_several_processes_measure_what_one_does() -> None:
     assert told[-1] == (CHUNK + 20, CHUNK + 20)
 
 
+def test_rows_keep_their_places() -> None:
+    """Rows of one prompt are measured side by side, and each is where it was all the same."""
+    table = outcomes(30, 5)
+    prompts = ["What is 6 * 7?", "Add 3 and 4.", "How far is it?"]
+    shared = [record | {"prompt": prompts[int(str(record["query_id"]).lstrip("q")) % 3]} for record in table]
+    pairs = pairs_of(shared)
+    found = measure(pairs)
+    assert found.alone is not None
+    assert found.alone.draft is not None
+    assert pairs.prompt != sorted(pairs.prompt)
+    for place in range(len(pairs)):
+        draft = pairs.cheap.response[place]
+        one = measure_row(
+            Row("q", pairs.prompt[place], pairs.category[place], pairs.extra[place], (draft,), (None,), (False,))
+        )
+        assert one.draft is not None
+        assert one.draft_grams is not None
+        assert found.alone.columns[place] == pytest.approx(np.array(one.router + one.draft, np.float32), nan_ok=True)
+        assert found.alone.draft[place][0].tolist() == one.draft_grams[0].tolist()
+        assert found.alone.prompt[place][1].tolist() == one.prompt[1].tolist()
+        assert (found.passed[place], found.blocked[place], found.agreed[place]) == (one.passed, one.blocked, one.agreed)
+
+
+def test_who_interrupts_waits_for_no_more_than_a_chunk() -> None:
+    """Ctrl-C comes through at once, what had not begun never does, and no process is left."""
+    pairs = pairs_of(outcomes(6 * CHUNK, 6))
+    told: list[int] = []
+
+    def interrupted(done: int, total: int) -> None:
+        told.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(pairs, interrupted, many=1)
+    assert told == [CHUNK]
+    assert multiprocessing.active_children() == []
+
+
 def test_a_table_becomes_arrays() -> None:
     """A router's columns, a draft's after them, opinions' last; every row its words, meaning and flags."""
     pairs = pairs_of(outcomes(12, 2), *OPINIONS)
@@ -119,12 +157,13 @@ def test_a_row_is_measured_as_it_would_be_live() -> None:
     found = measure_row(row("6 * 7 = 42, so the answer is 42.", extra='{"finish": "length"}'))
     request = request_of("q", "What is 6 * 7?", "maths", "")
     draft = answer_of("draft", "6 * 7 = 42, so the answer is 42.", '{"finish": "length"}')
-    evidence = [run(name, check, request, draft, Checks()) for name, check in (*CHECKS, *MEASURES)]
+    evidence = examined(request, draft, Checks())
     assert str(found.router) == str(router_columns(request))
     assert str(found.draft) == str(draft_columns(request, draft, evidence))
     encoder = load_encoder()
-    assert np.array_equal(found.meaning, encoder.encode("What is 6 * 7?"))
-    assert np.array_equal(found.prompt[0], grams(encoder.pieces.array("What is 6 * 7?"))[0])
+    words, meaning = encoder.read("What is 6 * 7?")
+    assert np.array_equal(found.meaning, meaning)
+    assert np.array_equal(found.prompt[0], words[0])
     assert found.draft_grams is not None
     assert np.array_equal(found.draft_grams[1], grams(encoder.pieces.array(draft.text))[1])
     assert (found.passed, found.blocked, found.opinions) == (False, True, None)

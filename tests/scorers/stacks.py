@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.offline.fit import Data, Rows, Targets, lower, upper
+from tierwise.scorers.artefact import TierModel
 from tierwise.scorers.grams import Sparse, grams
-from tierwise.scorers.stack import Known, Stack
+from tierwise.scorers.heads import Tier
+from tierwise.scorers.stack import Stack
 
 Floats = NDArray[np.float32]
 
@@ -49,10 +51,13 @@ def fitted(known: Data, targets: Targets, rows: Rows | None = None, seed: int = 
     return upper(known, targets, lower(known, targets, reads, chosen, np.random.default_rng(seed)))
 
 
-def one(stack: Stack, known: Data, row: int) -> Known:
-    """One row as it is known live."""
-    said = stack.heard(known.prompt[row], None if known.draft is None else known.draft[row])
-    return Known(known.columns[[row]], [known.tasks[row]], known.meaning[[row]], said[None])
+def one(stack: Stack, known: Data, row: int) -> list[float]:
+    """What a stack says of one row, as it is said live."""
+    tier = Tier(TierModel(stack, stack, None))
+    heard = tier.hear(known.prompt[row], known.meaning[row])
+    draft = [] if known.draft is None else tier.said(known.draft[row])
+    tags = frozenset({known.tasks[row]}) - {""}
+    return tier.alone.odds(known.columns[row].tolist(), tags, heard, draft)
 
 
 def auc(scores: NDArray[np.floating], labels: Floats) -> float:

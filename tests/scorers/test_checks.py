@@ -7,8 +7,9 @@ import math
 import pytest
 
 from tests.scorers.build import CHECKS, answer, request, shown
-from tierwise.scorers.checks import empty, finish, logprob
-from tierwise.types import Answer, Checks, Choice, Finish, ToolCall, Usage
+from tierwise.scorers.checks import CHECKS as ALL
+from tierwise.scorers.checks import MATERIAL, MEASURES, empty, finish, logprob, looked_for
+from tierwise.types import Answer, Checks, Choice, Finish, Message, Request, ToolCall, Usage
 
 
 @pytest.mark.parametrize("ended", ["stop", "tool_calls"])
@@ -91,3 +92,43 @@ def test_usage_of_the_answer_is_what_counts() -> None:
     """The limit is compared with output tokens, not input tokens."""
     long = Answer("cheap", (Choice("a", finish="length"),), Usage(input_tokens=900, output_tokens=3))
     assert finish(request(max_output=20), long, CHECKS).passed is False
+
+
+# ------------------------------------------------------------------ what is looked for
+
+
+LOGPROBS = {"logprob_low", "logprob_min", "logprob_spread", "logprob_entropy"}
+GROUNDED = {"numbers_grounded", "quotes_grounded", "entities_grounded"}
+CALLED = {"numbers_used", "arguments_grounded"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "draft", "more"),
+    [
+        ("x" * (MATERIAL - 1), answer("7"), set()),
+        ("x" * MATERIAL, answer("7"), GROUNDED),
+        ("x", answer("", tool_calls=(ToolCall("1", "f", "{}"),)), CALLED),
+        ("x", answer("7", logprobs=(-0.1,)), LOGPROBS),
+        (
+            "x" * MATERIAL,
+            answer("7", logprobs=(-0.1,), tool_calls=(ToolCall("1", "f", "{}"),)),
+            GROUNDED | CALLED | LOGPROBS,
+        ),
+    ],
+)
+def test_measures_need_something_to_go_by(asked: str, draft: Answer, more: set[str]) -> None:
+    """Checks are always made; a measure only where a long request, a call or log-probabilities give it something."""
+    every = {name for name, _ in MEASURES}
+    names = [name for name, _ in looked_for(Request(id="r", asked="s", messages=(Message("user", asked),)), draft)]
+    assert names[: len(ALL)] == [name for name, _ in ALL]
+    assert set(names[len(ALL) :]) == every - LOGPROBS - GROUNDED - CALLED | more
+    assert names == [name for name, _ in (*ALL, *MEASURES) if name in names]
+
+
+def test_all_messages_make_up_the_material() -> None:
+    """A document in an earlier turn counts, and one choice of several that calls something."""
+    messages = (Message("system", "x" * MATERIAL), Message("user", "Well?"))
+    draft = answer("7", tool_calls=(ToolCall("1", "f", "{}"),))
+    two = Answer("cheap", (*answer("7").choices, *draft.choices))
+    names = {name for name, _ in looked_for(Request(id="r", asked="s", messages=messages), two)}
+    assert names >= GROUNDED | CALLED

@@ -53,6 +53,8 @@ def test_sums_that_lead_to_the_end() -> None:
         ("17 * 23 = 391.", "given_missing", 1 / 3),
         ("17 * 23 = 391, minus 41.", "given_in_sums", 2 / 3),
         ("17 * 23 = 391. There are 77 left.", "numbers_new", 1 / 4),
+        ("There are 41, 42 or 4 left.", "numbers_given", 1 / 2),
+        ("There are 41 and 0.5 left.", "numbers_given", 1 / 2),
         ("There are 41 left.", "end_given", 1.0),
         ("There are 42 left.", "end_given", 0.0),
     ],

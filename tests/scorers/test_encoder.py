@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tierwise.errors import ConfigError
 from tierwise.scorers.encoder import DIMENSIONS, SHA256, Encoder, load_encoder, read
+from tierwise.scorers.grams import grams
 
 PACKED = resources.files("tierwise").joinpath("data/encoder/minilm-256.npz")
 PROMPT = "A train leaves Geneva at 9:40 and arrives in Zurich at 12:25; how long does the journey take? " * 12
@@ -177,3 +178,15 @@ def test_an_encoder_is_small() -> None:
     finally:
         tracemalloc.stop()
     assert encoder.encode("kept until here").any()
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_reading_is_encoding_and_counting(text: str) -> None:
+    """The words of a text and its meaning, from one count, are those of two."""
+    encoder = load_encoder()
+    (buckets, values), meaning = encoder.read(text)
+    wanted = grams(encoder.pieces.array(text))
+    assert buckets.tolist() == wanted[0].tolist()
+    assert values.tolist() == wanted[1].tolist()
+    assert np.abs(meaning - encoder.encode(text)).max() <= 1e-6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 
@@ -217,6 +217,21 @@ def test_an_artefact_is_opened(made: Made, tmp_path: Path) -> None:
         )
     with pytest.raises(ConfigError):
         open_trained(tmp_path / "no.npz")
+
+
+def test_an_artefact_of_other_measurements(made: Made, tmp_path: Path) -> None:
+    """Its columns would be taken for others: it is refused, whichever of its models they are of."""
+    model = made.artefact.models[0]
+    for name in ("router", "alone", "consulted"):
+        stack = getattr(model, name)
+        other = replace(stack, names=(*stack.names[:-1], "value_of_something_else"))
+        odd = msgspec.structs.replace(made.artefact, models=(msgspec.structs.replace(model, **{name: other}),))
+        path = tmp_path / "a.npz"
+        path.write_bytes(dump(odd))
+        with pytest.raises(
+            ConfigError, match=r"a\.npz: trained by a version that measured other things; train it anew"
+        ):
+            open_trained(path)
 
 
 # ------------------------------------------------------------------ the contract

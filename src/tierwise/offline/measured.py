@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isnan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,16 +25,16 @@ from tierwise.offline.outcomes import Pairs
 from tierwise.offline.recorded import answer_of, request_of
 from tierwise.scorers import columns
 from tierwise.scorers.agreement import AGREE
-from tierwise.scorers.checks import CHECKS, MEASURES
+from tierwise.scorers.checks import CHECKS
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.features import prompt_of, said_by
 from tierwise.scorers.grams import Sparse, grams
 from tierwise.scorers.stack import Floats
-from tierwise.scorers.verifier import blocked, run
+from tierwise.scorers.verifier import blocked, examined
 from tierwise.types import Answer, Checks
 
 CHUNK = 500  # rows that a process measures at a time
-MANY = 4_000  # rows from which on several processes are worth their start
+MANY = 5_000  # rows from which on several processes are worth their start
 
 Flags = NDArray[np.bool_]
 Tell = Callable[[int, int], None]
@@ -79,32 +81,50 @@ class Measured:
 
 
 def measure(pairs: Pairs, tell: Tell = lambda done, total: None, many: int = MANY) -> Measured:
-    """Every row of `pairs`, by several processes from `many` on. `tell(done, total)` rows as it goes."""
-    rows = list(_rows(pairs))
-    seen: list[Seen] = []
+    """Every row of `pairs`, by as many processes as there are cores from `many` on. `tell(done, total)` as it goes.
+
+    What comes out is the same, and in the same order, however many there are.
+    """
+    # Rows of one prompt stand side by side while they are measured, so that it is read once.
+    order = sorted(range(len(pairs)), key=pairs.prompt.__getitem__)
+    rows = list(_rows(pairs, order))
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-    cores = min(len(os.sched_getaffinity(0)), 8) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    cores = min(_cores(), len(chunks))
     if len(rows) < many or cores < 2:
-        results: Iterator[list[Seen]] = map(_measure_chunk, chunks)
-        return _arrays(pairs, _collected(results, seen, len(rows), tell))
-    # Spawned, not forked: the caller may have threads (polars has).
-    with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return _arrays(pairs, _collected(pool.map(_measure_chunk, chunks), seen, len(rows), tell))
+        return _arrays(pairs, order, _told(map(_measure_chunk, chunks), len(rows), tell))
+    # Spawned, not forked: the caller may have threads (polars has). On Ctrl-C no chunk begins that has not begun.
+    pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _left_to_the_caller)
+    try:
+        return _arrays(pairs, order, _told(pool.map(_measure_chunk, chunks), len(rows), tell))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _collected(results: Iterator[list[Seen]], seen: list[Seen], total: int, tell: Tell) -> list[Seen]:
-    for result in results:
-        seen += result
-        tell(len(seen), total)
-    return seen
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _rows(pairs: Pairs) -> Iterator[Row]:
+def _left_to_the_caller() -> None:
+    """A terminal sends Ctrl-C to all processes; it is for the first to decide what becomes of the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _told(results: Iterable[_Chunk], total: int, tell: Tell) -> list[_Chunk]:
+    chunks, done = [], 0
+    for chunk in results:
+        chunks.append(chunk)
+        done += len(chunk.router)
+        tell(done, total)
+    return chunks
+
+
+def _rows(pairs: Pairs, order: Sequence[int]) -> Iterator[Row]:
     sides = (pairs.cheap, *pairs.opinions)
     read = tuple(any(answer for answer in side.answer) for side in sides)
-    for place, query_id in enumerate(pairs.query_id):
+    for place in order:
         yield Row(
-            query_id,
+            pairs.query_id[place],
             pairs.prompt[place],
             pairs.category[place],
             pairs.extra[place],
@@ -114,22 +134,70 @@ def _rows(pairs: Pairs) -> Iterator[Row]:
         )
 
 
-def _measure_chunk(rows: Sequence[Row]) -> list[Seen]:
-    return [measure_row(row) for row in rows]
+class _Texts(NamedTuple):
+    """The vectors of several texts, one after the other: what goes from process to process is a few arrays."""
+
+    buckets: NDArray[np.int32]
+    values: Floats
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, texts: Sequence[Sparse]) -> _Texts:
+        none: Sparse = (np.zeros(0, np.int32), np.zeros(0, np.float32))
+        buckets, values = zip(*texts, none, strict=True)
+        return cls(
+            np.concatenate(buckets).astype(np.int32),
+            np.concatenate(values),
+            np.cumsum([len(text[0]) for text in texts]),
+        )
+
+    def apart(self) -> Iterator[Sparse]:
+        start = 0
+        for end in self.ends.tolist():
+            yield self.buckets[start:end], self.values[start:end]
+            start = end
+
+
+class _Chunk(NamedTuple):
+    """Some rows, measured. `draft` and `opinions` are None where one of the rows has none."""
+
+    router: Floats
+    meaning: Floats
+    prompt: _Texts
+    draft: Floats | None
+    draft_words: _Texts | None
+    opinions: Floats | None
+    flags: Flags  # (rows, 3): passed, blocked, agreed
+
+
+def _measure_chunk(rows: Sequence[Row]) -> _Chunk:
+    seen = [measure_row(row) for row in rows]
+    drafts = [row.draft for row in seen if row.draft is not None]
+    words = [row.draft_grams for row in seen if row.draft_grams is not None]
+    opinions = [row.opinions for row in seen if row.opinions is not None]
+    whole = len(drafts) == len(seen)
+    return _Chunk(
+        np.array([row.router for row in seen], np.float32),
+        np.stack([row.meaning for row in seen]),
+        _Texts.of([row.prompt for row in seen]),
+        np.array(drafts, np.float32) if whole else None,
+        _Texts.of(words) if whole else None,
+        np.array(opinions, np.float32) if len(opinions) == len(seen) else None,
+        np.array([(row.passed, row.blocked, row.agreed) for row in seen], bool),
+    )
 
 
 def measure_row(row: Row) -> Seen:
     """One row. Pure but for the packaged encoder."""
     encoder = load_encoder()
     request = request_of(row.query_id, row.prompt, row.category, row.extra)
-    text = prompt_of(request)
-    pieces = encoder.pieces.array(text)
-    before = (columns.router_columns(request), grams(pieces), encoder.encode(text))
+    before = (columns.router_columns(request), *_read(prompt_of(request)))
     if row.responses[0] is None:
         return Seen(*before, None, None, None, passed=False, blocked=True, agreed=False)
     draft = answer_of("draft", row.responses[0], row.extra)
-    unknown = () if request.tools else ("tools",)  # what tools were offered was not recorded
-    found = [run(name, check, request, draft, _CHECKS) for name, check in (*CHECKS, *MEASURES) if name not in unknown]
+    found = examined(request, draft, _CHECKS)
+    if not request.tools:  # what tools were offered was not recorded
+        found = [item for item in found if item.check != "tools"]
     passed = all(item.passed is not False for item in found if item.check in _FAILING)
     stopped = blocked(found)
     after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.array(said_by(draft))))
@@ -140,6 +208,11 @@ def measure_row(row: Row) -> Seen:
     scores = [score for score in opinions[: len(spoken) - 1] if not isnan(score)]
     agreed = passed and bool(scores) and min(scores) >= AGREE
     return Seen(*before, *after, opinions, passed=passed, blocked=stopped, agreed=agreed)
+
+
+@lru_cache(maxsize=1)
+def _read(prompt: str) -> tuple[Sparse, Floats]:
+    return load_encoder().read(prompt)
 
 
 def _spoken(row: Row, place: int) -> Answer | None:
@@ -153,33 +226,41 @@ def _spoken(row: Row, place: int) -> Answer | None:
     return None if response is None else answer_of("recorded", response)
 
 
-def _arrays(pairs: Pairs, seen: Sequence[Seen]) -> Measured:
-    router = np.array([row.router for row in seen], np.float32)
-    prompt = [row.prompt for row in seen]
-    meaning = np.stack([row.meaning for row in seen])
+def _arrays(pairs: Pairs, order: Sequence[int], chunks: Sequence[_Chunk]) -> Measured:
+    """Everything in the order of `pairs` again; `order` is that of the chunks."""
+    back = np.argsort(order)
+    router = _joined([part.router for part in chunks], back)
+    meaning = _joined([part.meaning for part in chunks], back)
+    prompt = _sorted([part.prompt for part in chunks], back)
+    passed, blocked, agreed = _joined([part.flags for part in chunks], back).T
     names: tuple[str, ...] = columns.ROUTER_NAMES
     tasks = [category.lower() for category in pairs.category]  # as tags are
     before = Data(names, router, tasks, prompt, None, meaning, _emphasis(names))
-    flags = (
-        np.array([row.passed for row in seen], bool),
-        np.array([row.blocked for row in seen], bool),
-        np.array([row.agreed for row in seen], bool),
-    )
-    drafts = [row.draft for row in seen]
-    grammed = [row.draft_grams for row in seen]
-    if any(draft is None for draft in drafts):
-        return Measured(before, None, None, *flags)
+    drafts = [part.draft for part in chunks if part.draft is not None]
+    if len(drafts) < len(chunks):
+        return Measured(before, None, None, passed, blocked, agreed)
     names += columns.DRAFT_NAMES
-    known = np.concatenate([router, np.array(drafts, np.float32)], axis=1)
-    texts = [item for item in grammed if item is not None]
+    known = np.concatenate([router, _joined(drafts, back)], axis=1)
+    texts = _sorted([part.draft_words for part in chunks if part.draft_words is not None], back)
     alone = Data(names, known, tasks, prompt, texts, meaning, _emphasis(names))
     if not pairs.opinions:
-        return Measured(before, alone, None, *flags)
+        return Measured(before, alone, None, passed, blocked, agreed)
     models = [side.model for side in pairs.opinions]
     names += columns.opinion_names(models)
-    known = np.concatenate([known, np.array([row.opinions for row in seen], np.float32)], axis=1)
+    told = _joined([part.opinions for part in chunks if part.opinions is not None], back)
+    known = np.concatenate([known, told], axis=1)
     crossed = tuple(names.index(name) for name in columns.crossed_names(models))
-    return Measured(before, alone, Data(names, known, tasks, prompt, texts, meaning, _emphasis(names), crossed), *flags)
+    consulted = Data(names, known, tasks, prompt, texts, meaning, _emphasis(names), crossed)
+    return Measured(before, alone, consulted, passed, blocked, agreed)
+
+
+def _joined(parts: Sequence[NDArray[Any]], back: NDArray[np.intp]) -> NDArray[Any]:
+    return np.concatenate(parts).take(back, axis=0)
+
+
+def _sorted(parts: Sequence[_Texts], back: NDArray[np.intp]) -> list[Sparse]:
+    texts = [text for part in parts for text in part.apart()]
+    return [texts[place] for place in back.tolist()]
 
 
 def _emphasis(names: Sequence[str]) -> Floats:

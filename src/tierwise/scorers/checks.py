@@ -1,7 +1,8 @@
 """The free checks, in the order in which their evidence is told, and the three smallest of them.
 
 CHECKS can fail a draft on any route. MEASURES can't: what they find is worth something only to a verifier that was
-trained on a route's own traffic, and there the sign may go either way.
+trained on a route's own traffic, and there the sign may go either way. `looked_for` leaves out those that have nothing
+to go by.
 
 A check is a pure function `(request, answer, checks) -> Evidence`. It looks at every choice, and all of them
 must pass. `passed` is None where there is nothing to look at: nothing was asked for, or the answer is not
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import product
 from math import isnan
 
 from tierwise.scorers.arithmetic import arithmetic
@@ -44,6 +46,7 @@ Check = Callable[[Request, Answer, Checks], Evidence]
 ROUNDING = 0.01  # above 0, of a mean log-probability
 MOST = 9999.0  # what is told of a mean beyond that
 LIMIT = 16_000  # characters of one choice in which something visible must come
+MATERIAL = 1_500  # characters of a request from which on it may hold what an answer is grounded in, beside its question
 
 # What a reader can't see although it is no white space: zero-width and direction marks, fillers, variation
 # selectors, tag characters.
@@ -135,3 +138,29 @@ MEASURES: tuple[tuple[str, Check], ...] = (
     ("logprob_spread", logprob_spread),
     ("logprob_entropy", logprob_entropy),
 )
+# What has something to go by only in long requests, in tool calls, and where the provider gives log-probabilities.
+# Without it they tell a verifier nothing that its other columns don't (docs/frontier.md).
+_OF_MATERIAL = frozenset({"numbers_grounded", "quotes_grounded", "entities_grounded"})
+_OF_CALLS = frozenset({"numbers_used", "arguments_grounded"})
+_OF_LOGPROBS = frozenset({"logprob_low", "logprob_min", "logprob_spread", "logprob_entropy"})
+_LOOKED_FOR = {
+    (material, calls, logprobs): (
+        *CHECKS,
+        *[
+            (name, check)
+            for name, check in MEASURES
+            if (material or name not in _OF_MATERIAL)
+            and (calls or name not in _OF_CALLS)
+            and (logprobs or name not in _OF_LOGPROBS)
+        ],
+    )
+    for material, calls, logprobs in product((False, True), repeat=3)
+}
+
+
+def looked_for(request: Request, answer: Answer) -> tuple[tuple[str, Check], ...]:
+    """The checks, and the measures that have something to go by."""
+    size = sum([len(message.text) for message in request.messages])
+    calls = any(choice.tool_calls for choice in answer.choices)
+    logprobs = any(choice.logprobs for choice in answer.choices)
+    return _LOOKED_FOR[size >= MATERIAL, calls, logprobs]

@@ -18,7 +18,13 @@ from tierwise.scorers.encoder import Encoder
 from tierwise.scorers.features import ANSWER_NAMES, REQUEST_NAMES, answer_features, prompt_of, request_features
 from tierwise.types import Answer, Evidence, Request
 
-EVIDENCE_NAMES = tuple(f"{kind}_{name}" for name, _ in (*CHECKS, *MEASURES) for kind in ("passed", "value"))
+# A check passed or failed; of a measure only the value counts.
+EVIDENCE_NAMES = (
+    *(f"{kind}_{name}" for name, _ in CHECKS for kind in ("passed", "value")),
+    *(f"value_{name}" for name, _ in MEASURES),
+)
+_PASSED = {name: EVIDENCE_NAMES.index(f"passed_{name}") for name, _ in CHECKS}
+_VALUE = {name: EVIDENCE_NAMES.index(f"value_{name}") for name, _ in (*CHECKS, *MEASURES)}
 ROUTER_NAMES = REQUEST_NAMES
 DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES)
 TEXTS = 16  # that are remembered: a draft and its opinions, of a few requests at once
@@ -32,7 +38,7 @@ def draft_columns(request: Request, draft: Answer, evidence: Iterable[Evidence])
     return [
         *answer_features(request, draft),
         *derivation(prompt_of(request), text),
-        *evidence_columns(evidence, EVIDENCE_NAMES),
+        *evidence_columns(evidence),
     ]
 
 
@@ -42,14 +48,15 @@ def similarity(encoder: Encoder) -> Similarity:
     return lambda one, other: float(encode(one) @ encode(other))
 
 
-def evidence_columns(evidence: Iterable[Evidence], names: Sequence[str]) -> list[float]:
-    found: dict[str, float] = {}
+def evidence_columns(evidence: Iterable[Evidence]) -> list[float]:
+    """One number for each of EVIDENCE_NAMES; NaN where nothing was looked for or found."""
+    found = [nan] * len(EVIDENCE_NAMES)
     for item in evidence:
-        if item.passed is not None:
-            found[f"passed_{item.check}"] = float(item.passed)
-        if item.value is not None:
-            found[f"value_{item.check}"] = item.value
-    return [found.get(name, nan) for name in names]
+        if item.passed is not None and (place := _PASSED.get(item.check)) is not None:
+            found[place] = float(item.passed)
+        if item.value is not None and (place := _VALUE.get(item.check)) is not None:
+            found[place] = item.value
+    return found
 
 
 def opinion_names(opinions: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from tierwise.scorers.features import prompt_words, words_of
 from tierwise.scorers.formula import WORDS
 
 LIMIT = 16_000  # characters of each text
+SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
 NAMES = (
     "sums",
     "sums_underived",  # share of the numbers in sums that neither the prompt nor an earlier sum has given
@@ -28,6 +29,7 @@ NAMES = (
     "given_missing",  # share of them that the answer never mentions
     "given_in_sums",  # share of them that enter a sum
     "numbers_new",  # share of the answer's numbers that come out of nowhere
+    "numbers_given",  # share of those that count nothing (SMALL) that stand in the prompt
     "end_given",  # whether the last number stands in the prompt already
     "end_size",
     "end_growth",  # its size against the largest of the prompt
@@ -35,8 +37,13 @@ NAMES = (
 
 # Begins with a digit, so that the search skips all that is none; no word and no point comes before it.
 _NUMBER = re.compile(r"\d(?<![\w.]\d)\d{0,14}(?:,\d{3}){0,4}(?:\.\d{1,15})?")
-# The same for ASCII: a range is searched twice as fast as a category.
-_ASCII_NUMBER = re.compile(r"[0-9](?<![A-Za-z0-9_.].)[0-9]{0,14}(?:,[0-9]{3}){0,4}(?:\.[0-9]{1,15})?")
+# The same for ASCII, where a digit is "0" and a letter "a": one character is searched several times as fast as many.
+_KINDS_OF_NUMBER = re.compile(rb"0(?<![a0.].)0{0,14}(?:,000){0,4}(?:\.0{1,15})?")
+_KINDS = bytes(
+    ord("0" if chr(code).isdigit() else "a" if chr(code).isalpha() or chr(code) == "_" else chr(code))
+    for code in range(128)
+).ljust(256)
+_SPAN = re.Match.span
 _PERCENT = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) ?(?:%|percent)")
 _SPELLED: dict[str, tuple[float, ...]] = {
     **{word: (float(number),) for number, word in enumerate(WORDS)},
@@ -63,6 +70,7 @@ def derivation(prompt: str, answer: str) -> list[float]:
             flow.add(equation.left, equation.right)
     said = _numbers(answer)
     mentioned = set(said)
+    telling = {number for number in mentioned if number >= SMALL or not number.is_integer()}
     end = said[-1] if said else None
     results = flow.results
     nothing = float("nan")
@@ -77,6 +85,7 @@ def derivation(prompt: str, answer: str) -> list[float]:
         _share(len(given - mentioned), len(given)),
         _share(len(given & flow.used), len(given)) if results else nothing,
         _share(len(mentioned - flow.known), len(mentioned)),
+        _share(len(telling & given), len(telling)),
         float(end in known) if end is not None else nothing,
         log(end + 1) if end is not None else nothing,
         log((end + 1) / (max(given) + 1)) if end is not None and given else nothing,
@@ -110,8 +119,13 @@ def _of_side(side: Side) -> list[float]:
 
 
 def _numbers(text: str) -> list[float]:
-    pattern = _ASCII_NUMBER if text.isascii() else _NUMBER
-    return list(map(float, " ".join(pattern.findall(text)).replace(",", "").split()))
+    if text.isascii():
+        found = [
+            text[start:end] for start, end in map(_SPAN, _KINDS_OF_NUMBER.finditer(text.encode().translate(_KINDS)))
+        ]
+    else:
+        found = _NUMBER.findall(text)
+    return list(map(float, " ".join(found).replace(",", "").split()))
 
 
 def _implied(prompt: str, words: frozenset[str]) -> set[float]:

@@ -265,6 +265,10 @@ def _links(kinds: str, tokens: list[Token], after: str) -> Iterator[Equation]:
 
 
 def _side(kinds: str, written: list[Token]) -> Side:
+    if kinds == "n":
+        return Side(written, _NO_MEASURES, True)
+    if kinds == "non":  # most sums
+        return Side([written[0], _operator(written[1][1]), written[2]], _NO_MEASURES, False)
     tokens: list[Token] = []
     measures = _NO_MEASURES
     for token in written:

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from struct import Struct
 
-from tierwise.scorers.features import clipped, words_of
+from tierwise.scorers.features import clipped, prompt_words, words_of
 from tierwise.types import Answer, Checks, Evidence, Request
 
 READ = 3000  # characters; a language shows long before
@@ -140,8 +140,9 @@ _CODES = list(_STOP_WORDS)
 _SUMS = {word: 1 + sum([1 << 16 * (1 + _CODES.index(code)) for code in codes]) for word, codes in _TELLS.items()}
 _COUNTS = Struct(f"<{1 + len(_CODES)}H2x")
 _WORDS_OF = {language: frozenset(words.split()) for language, words in _STOP_WORDS.items()}
-# Words of English alone, of three letters and more; and those of other languages alone.
-_ENGLISH = (" the ", " and ", " that ", " are ", " you ")
+# Words of English alone, and how they stand in a text; and those of other languages alone.
+_ENGLISH = {word: f" {word} " for word, codes in _TELLS.items() if codes == ("en",)}
+_ENGLISH_WORDS = frozenset(_ENGLISH)
 _STRAYS = frozenset([word for word in _TELLS if word.isascii()]) - _WORDS_OF["en"]
 
 # A prompt that speaks of languages may want any of them: names of languages, and words for translating.
@@ -199,14 +200,13 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
     answered = [_answered_in(choice.text) for choice in answer.choices]
     if not any(answered):
         return Evidence("language", None)
-    turns = [message for message in request.messages if message.role == "user"]
-    question = _prose(turns[-1].text) if turns else ""
-    asked, _ = language_of(question)
+    turns = [message.text for message in request.messages if message.role == "user"]
+    asked = _asked_in(turns)
     if not asked:
         return Evidence("language", None)
     if {asked, ""}.issuperset(answered):
         return Evidence("language", True, asked, 0.0)
-    return _mismatch(request, answer, question)
+    return _mismatch(request, answer, _prose(turns[-1]))
 
 
 def _mismatch(request: Request, answer: Answer, question: str) -> Evidence:
@@ -229,30 +229,47 @@ def _mismatch(request: Request, answer: Answer, question: str) -> Evidence:
 def _answered_in(text: str) -> str:
     """The language of the text's prose, in fewer steps where that is plainly English."""
     prose = _prose(text)
-    return "en" if _plainly_english(text, prose) else language_of(prose)[0]
+    words = words_of(clipped(text))
+    return "en" if _plainly_english(prose, words.lower, len(words.beyond)) else language_of(prose)[0]
 
 
-def _plainly_english(text: str, prose: str) -> bool:
+def _asked_in(turns: list[str]) -> str:
+    """The language of the newest of a user's turns; fewer steps where it is the only one, whose words are known."""
+    if not turns:
+        return ""
+    prose = _prose(turns[-1])
+    known = len(turns) == 1 and turns[-1].isascii()
+    plainly = known and _plainly_english(prose, prompt_words(clipped(turns[-1])), 0)
+    return "en" if plainly else language_of(prose)[0]
+
+
+def _plainly_english(prose: str, known: frozenset[str], beyond: int) -> bool:
     """Whether there are so many words of English alone that no other language, nor script, can have more.
 
-    False says nothing. What may speak for others is counted too high: by words in all of the text, a letter of
-    another script as a word (it weighs at most WIDE), neighbours twice, and a word that the end cut into being.
+    `known`, the words of the text in lower case, and how many characters there are beyond ASCII. False says nothing.
+    What may speak for others is counted too high: by words in all of the text, a letter of another script as a word (it
+    weighs at most WIDE), words among neighbours twice, and one that the end cut into being.
     """
     low = prose[:READ].lower()
-    if _ENGLISH[0] not in low:
+    if " the " not in low:
         return False
-    words = words_of(clipped(text))
-    others = 1 + len(words.beyond)
-    strays = _STRAYS & words.lower
+    others = 1 + beyond
+    strays = _STRAYS & known
     if strays:
         spaced = f" {low} ".encode("ascii", "replace").translate(_SPACED)
-        others += 2 * sum([spaced.count(f" {word} ".encode()) for word in strays])
+        others += sum([_at_most(spaced, f" {word} ".encode()) for word in strays])
     english = 0
-    for word in _ENGLISH:
-        english += low.count(word)
+    for word in _ENGLISH_WORDS & known:
+        english += low.count(_ENGLISH[word])
         if english > others:
             return True
     return False
+
+
+def _at_most(spaced: bytes, word: bytes) -> int:
+    """How often a word with its spaces stands there; of neighbours, which share a space, only every other is found."""
+    found = spaced.count(word)
+    return 2 * found if word + word[1:] in spaced else found
 
 
 @lru_cache(maxsize=4)

@@ -18,8 +18,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.scorers.grams import Sparse
-
 Floats = NDArray[np.float32]
 
 CLIP = 4.0  # standard deviations beyond which a column says no more
@@ -29,7 +27,7 @@ MOST = float(np.log(EDGE / (1 - EDGE)))
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of some rows: `columns` (rows, columns), NaN for missing; `said` (rows, bases) by `Stack.heard`."""
+    """What is known of some rows: `columns` (rows, columns), NaN for missing; `said` (rows, bases), log-odds."""
 
     columns: Floats
     tasks: Sequence[str]
@@ -104,41 +102,6 @@ class Stack:
         """(tasks + 1, tasks): what stands for each task, and at last for all others."""
         others = np.zeros((1, len(self.tasks)), np.float32)
         return np.concatenate([np.eye(len(self.tasks), dtype=np.float32) - self.shares, others])
-
-    def heard(self, asked: Sparse, said: Sparse | None) -> Floats:
-        """(bases,) what the lower storey says of one row, as log-odds: grams of its prompt, and of its draft."""
-        if not self.bases:
-            return np.zeros(0, np.float32)
-        odds = self._biases + _said(asked, self._prompts)
-        if said is not None and len(self.idf_draft):
-            odds += _said(said, self._drafts)
-        np.minimum(np.maximum(odds, -MOST, out=odds), MOST, out=odds)
-        return odds
-
-    @cached_property
-    def _biases(self) -> Floats:
-        return np.array([base.bias for base in self.bases], np.float32)
-
-    @cached_property
-    def _prompts(self) -> Floats:
-        """(BUCKETS, 1 + bases): a bucket's idf and weights side by side, because fetching them is what takes time."""
-        return np.stack([self.idf_prompt, *(base.prompt for base in self.bases)], axis=1)
-
-    @cached_property
-    def _drafts(self) -> Floats:
-        unread = np.zeros(len(self.idf_draft), np.float32)
-        drafts = [base.draft if base.reads == "draft" else unread for base in self.bases]
-        return np.stack([self.idf_draft, *drafts], axis=1)
-
-
-def _said(sparse: Sparse, table: Floats) -> Floats:
-    """(bases,) what they make of a text of unit length (as `offline/fit.csr` makes it of many)."""
-    buckets, values = sparse
-    known = table[buckets]
-    values = values * known[:, 0]
-    length = np.sqrt(values @ values)
-    said: Floats = values @ known[:, 1:]
-    return said / length if length > 0 else said
 
 
 def sigmoid(logits: Floats) -> Floats:

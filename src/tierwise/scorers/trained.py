@@ -13,17 +13,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
-from tierwise.errors import CheckFailed
+from tierwise.errors import CheckFailed, ConfigError
 from tierwise.scorers import columns
 from tierwise.scorers.artefact import Artefact, Typical, read
-from tierwise.scorers.checks import CHECKS, MEASURES
 from tierwise.scorers.encoder import Encoder, load_encoder
 from tierwise.scorers.features import PROMPTS, prompt_of, said_by
-from tierwise.scorers.grams import Sparse, grams
-from tierwise.scorers.stack import Floats, Known, Stack
-from tierwise.scorers.verifier import blocked, run
+from tierwise.scorers.grams import grams
+from tierwise.scorers.heads import Heard, Tier
+from tierwise.scorers.stack import Floats
+from tierwise.scorers.verifier import blocked, examined
 from tierwise.types import Answer, Checks, Estimate, Evidence, Request, Thresholds, Verdict
 
 JUDGE_ODDS = 3.0  # a judge's word moves the odds at most by this: it is right about three times in four
@@ -34,7 +32,9 @@ class Trained:
 
     def __init__(self, artefact: Artefact) -> None:
         self._artefact = artefact
+        self._tiers = tuple(map(Tier, artefact.models))
         self._encoder = load_encoder()
+        self._prompts = Prompts(self._tiers, self._encoder)
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -50,23 +50,44 @@ class Trained:
 
     @property
     def router(self) -> TrainedRouter:
-        return TrainedRouter(self._artefact, self._encoder)
+        return TrainedRouter(self._tiers, self._artefact.typical, self._prompts)
 
     def verifier(self, checks: Checks) -> TrainedVerifier:
-        return TrainedVerifier(self._artefact, checks, self._encoder)
+        return TrainedVerifier(self._artefact, self._tiers, checks, (self._prompts, self._encoder))
 
 
 def open_trained(path: Path) -> Trained:
     """Raises ConfigError where the artefact, or the packaged encoder, can't be used."""
-    return Trained(read(path))
+    artefact = read(path)
+    check_columns(artefact, path)
+    return Trained(artefact)
+
+
+def check_columns(artefact: Artefact, path: Path) -> None:
+    """Raises ConfigError where other things were measured for it than are measured now."""
+    alone = (*columns.ROUTER_NAMES, *columns.DRAFT_NAMES)
+    for model in artefact.models:
+        consulted = None if model.consulted is None else model.consulted.names
+        beside = consulted is None or (
+            consulted[: len(alone)] == alone and _of_opinions(consulted[len(alone) :], len(artefact.opinions))
+        )
+        if model.router.names != columns.ROUTER_NAMES or model.alone.names != alone or not beside:
+            raise ConfigError(f"{path}: trained by a version that measured other things; train it anew")
+
+
+def _of_opinions(names: Sequence[str], opinions: int) -> bool:
+    """Whether they are columns of so many opinions, which bear the names that the outcomes had."""
+    kinds = [kind.rstrip("=") for kind in columns.opinion_names([""] * opinions)]
+    return len(names) == len(kinds) and all(name.startswith(kind) for name, kind in zip(names, kinds, strict=True))
 
 
 class TrainedRouter:
     """A Scorer of requests, with an estimate for every tier. `score` ignores drafts."""
 
-    def __init__(self, artefact: Artefact, encoder: Encoder) -> None:
-        self._artefact = artefact
-        self._encoder = encoder
+    def __init__(self, tiers: Sequence[Tier], typical: Sequence[Typical], prompts: Prompts) -> None:
+        self._tiers = tiers
+        self._typical = typical
+        self._prompts = prompts
 
     def score(
         self,
@@ -76,11 +97,15 @@ class TrainedRouter:
         judged: Evidence | None = None,
     ) -> Verdict:
         """(1 + P(premium good) - P(cheapest good)) / 2: from 0.5 on premium is likelier to be good."""
-        asked = Asked(request, self._encoder)
-        return routed([asked.predict(model.router) for model in self._artefact.models], self._artefact.typical)
+        asked = columns.router_columns(request)
+        heard = self._prompts.heard(prompt_of(request))
+        odds = [
+            tier.router.odds(asked, request.tags, prompt, ()) for tier, prompt in zip(self._tiers, heard, strict=True)
+        ]
+        return routed(odds, self._typical)
 
 
-def routed(odds: Sequence[Floats], typical: Sequence[Typical]) -> Verdict:
+def routed(odds: Sequence[Sequence[float] | Floats], typical: Sequence[Typical]) -> Verdict:
     """A router's verdict by what it says of each tier below premium: P of cheap good, premium good, accept, consult."""
     estimates = []
     premium = 0.0
@@ -94,11 +119,15 @@ def routed(odds: Sequence[Floats], typical: Sequence[Typical]) -> Verdict:
 class TrainedVerifier:
     """A Scorer of drafts, alone or beside opinions. Raises CheckFailed for a draft of a tier it was not trained for."""
 
-    def __init__(self, artefact: Artefact, checks: Checks, encoder: Encoder) -> None:
-        self._models = dict(zip(artefact.tiers, artefact.models, strict=False))
+    def __init__(
+        self, artefact: Artefact, tiers: Sequence[Tier], checks: Checks, readers: tuple[Prompts, Encoder]
+    ) -> None:
+        self._tiers = {
+            name: (place, tier) for place, (name, tier) in enumerate(zip(artefact.tiers, tiers, strict=False))
+        }
         self._opinions = artefact.opinions
         self._checks = checks
-        self._encoder = encoder
+        self._prompts, self._encoder = readers
 
     def score(
         self,
@@ -108,21 +137,21 @@ class TrainedVerifier:
         judged: Evidence | None = None,
     ) -> Verdict:
         """(1 + P(benefit) - P(harm)) / 2; 0.0 where a check failed that nothing outweighs."""
-        model = self._models.get(draft.model) if draft is not None else None
-        if draft is None or model is None:
+        place, tier = (-1, None) if draft is None else self._tiers.get(draft.model, (-1, None))
+        if draft is None or tier is None:
             raise CheckFailed("the verifier was not trained for this draft")
-        found = [run(name, check, request, draft, self._checks) for name, check in (*CHECKS, *MEASURES)]
+        found = examined(request, draft, self._checks)
         told = [item for item in found if item.passed is not None]
         if blocked(found):
             return Verdict(0.0, tuple(told))
-        asked = Asked(request, self._encoder)
-        known = [*asked.columns, *columns.draft_columns(request, draft, found)]
-        words = grams(self._encoder.pieces.array(said_by(draft)))
-        stack = model.alone
-        if opinions is not None and model.consulted is not None:
-            stack = model.consulted
+        heard = self._prompts.heard(prompt_of(request))[place]
+        known = [*columns.router_columns(request), *columns.draft_columns(request, draft, found)]
+        words = tier.said(grams(self._encoder.pieces.array(said_by(draft))))
+        head = tier.alone
+        if opinions is not None and tier.consulted is not None:
+            head = tier.consulted
             known += self._opinions_of(request, draft, opinions, told)
-        benefit, harm = map(float, asked.predict(stack, known, words))
+        benefit, harm = head.odds(known, request.tags, heard, words)
         score = _weighed((1 + benefit - harm) / 2, judged, told)
         return Verdict(score, tuple(told))
 
@@ -139,27 +168,18 @@ class TrainedVerifier:
         return values
 
 
-class Asked:
-    """A request, measured."""
+class Prompts:
+    """What the tiers' models hear in a prompt, remembered from its routing to its draft's verification."""
 
-    def __init__(self, request: Request, encoder: Encoder) -> None:
-        self.columns = columns.router_columns(request)
-        self._tags = request.tags
-        self._grams, self._meaning = _heard(encoder, prompt_of(request))
+    def __init__(self, tiers: Sequence[Tier], encoder: Encoder) -> None:
+        self._tiers = tiers
+        self._encoder = encoder
+        self.heard = lru_cache(maxsize=PROMPTS)(self._heard)
 
-    def predict(self, stack: Stack, known: Sequence[float] | None = None, draft: Sparse | None = None) -> Floats:
-        """(targets,) probabilities."""
-        values = np.array([self.columns if known is None else known], np.float32)
-        task = next((name for name in stack.tasks if name in self._tags), "")
-        said = stack.heard(self._grams, draft)[None]
-        odds: Floats = stack.predict(Known(values, (task,), self._meaning[None], said))[0]
-        return odds
-
-
-@lru_cache(maxsize=PROMPTS)
-def _heard(encoder: Encoder, text: str) -> tuple[Sparse, Floats]:
-    """A prompt's words and meaning, remembered from its routing to its draft's verification."""
-    return grams(encoder.pieces.array(text)), encoder.encode(text)
+    def _heard(self, text: str) -> tuple[Heard, ...]:
+        """By each of the tiers."""
+        words, meaning = self._encoder.read(text)
+        return tuple([tier.hear(words, meaning) for tier in self._tiers])
 
 
 def _weighed(score: float, judged: Evidence | None, told: list[Evidence]) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from tierwise.errors import CheckFailed
 from tierwise.scorers import agreement
-from tierwise.scorers.checks import CHECKS, HARD, Check
+from tierwise.scorers.checks import CHECKS, HARD, Check, looked_for
 from tierwise.types import Answer, Checks, Evidence, Request, Verdict
 
 ERRED = "erred:"  # how the detail of a check begins that could not do its work
@@ -59,6 +59,11 @@ class FreeChecks:
             return found
 
         return run("agreement", agrees, request, draft, self._checks), *more
+
+
+def examined(request: Request, draft: Answer, checks: Checks) -> list[Evidence]:
+    """What a trained verifier goes by: every check's evidence, and that of the measures that have something to find."""
+    return [run(name, check, request, draft, checks) for name, check in looked_for(request, draft)]
 
 
 def blocked(evidence: Iterable[Evidence]) -> bool:

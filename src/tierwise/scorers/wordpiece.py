@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 LIMIT = 16_000  # characters of a text that are read, runs of white space counted as one
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100  # characters; BERT calls longer words unknown
-_CUT_WORDS = 4096  # remembered; most texts cut the same few
+_CUT_WORDS = 4096  # remembered, until there are so many; most texts cut the same few
 _TEXTS = 4  # remembered, for as long as several look at them
 _BEGIN = 3  # characters of a piece that tell how long it may get: without them, noise is cut three times as slowly
 _SCAN = 4 * LIMIT  # characters of a longer text in which those to be read are looked for
@@ -66,22 +66,31 @@ class _Words(dict[str, str]):
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         numbered = {piece: chr(number) for number, piece in enumerate(vocabulary)}
-        super().__init__((piece, number) for piece, number in numbered.items() if not piece.startswith("##"))
+        self._whole = {piece: number for piece, number in numbered.items() if not piece.startswith("##")}
+        super().__init__(self._whole)
         self._inner = {piece[2:]: number for piece, number in numbered.items() if piece.startswith("##")}
         self._unknown = numbered[UNKNOWN]
+        self._kept: list[str] = []
         self._reach: dict[str, int] = {}  # how long pieces get that begin with these characters
         for piece in (*self, *self._inner):
             self._reach[piece[:_BEGIN]] = max(len(piece), self._reach.get(piece[:_BEGIN], 0))
-        self._remembered = lru_cache(_CUT_WORDS)(self._cut)
 
     def __missing__(self, word: str) -> str:
-        return self._remembered(word) if 1 < len(word) <= _LONGEST_WORD else self._unknown
+        """Cut, and kept: a word that is found again asks for no call at all."""
+        numbers = self._cut(word) if 1 < len(word) <= _LONGEST_WORD else self._unknown
+        if len(self._kept) >= _CUT_WORDS:
+            kept, self._kept = self._kept, []
+            for one in kept:
+                self.pop(one, None)
+        self._kept.append(word)
+        self[word] = numbers
+        return numbers
 
     def _cut(self, word: str) -> str:
         numbers = ""
         start = 0
         while start < len(word):
-            known = self._inner if start else self
+            known = self._inner if start else self._whole
             reach = self._reach.get(word[start : start + _BEGIN], _BEGIN - 1)
             for end in range(min(len(word), start + reach), start, -1):
                 if word[start:end] in known:
