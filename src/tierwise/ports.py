@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Protocol
 
+from tierwise.proof import Day, Event, Label, Sample, Texts
 from tierwise.types import Answer, Chunk, Evidence, Key, Model, Record, Request, Reservation, Verdict
 
 Batch = tuple[Chunk, ...]
@@ -47,13 +48,22 @@ class Scorer(Protocol):
 
 
 class Clock(Protocol):
-    def now_ns(self) -> int:
-        """Unix time in nanoseconds; may jump."""
-        ...
+    def now_ns(self) -> int: ...  # Unix time in nanoseconds; may jump
+    def monotonic_ms(self) -> float: ...  # for durations; never jumps
 
-    def monotonic_ms(self) -> float:
-        """For durations; never jumps."""
-        ...
+
+class Proof(Protocol):
+    """Samples, their labels and texts, and the trail. Raises StoreError when a write can't be made durable."""
+
+    def keep(self, item: Sample | Texts | Label) -> Awaitable[None]: ...  # queued at once
+    async def samples(self, route: str, after: int = 0) -> Sequence[Sample]: ...  # in their order, of ids above `after`
+    async def labels(self, route: str, after: int = 0) -> Sequence[Label]: ...  # so too
+    async def texts(self, route: str) -> Sequence[Texts]: ...  # oldest first
+    async def text(self, request_id: str) -> Texts | None: ...  # None: never kept, or forgotten
+    async def forget(self, route: str, before_ns: int) -> int: ...  # texts of before that; how many
+    async def note(self, event: Event) -> bool: ...  # False: the trail has one with its key already
+    async def trail(self, route: str = "") -> Sequence[Event]: ...  # "": of all routes; oldest first
+    async def days(self, route: str) -> Sequence[Day]: ...  # that had requests, oldest first
 
 
 class Store(Protocol):
@@ -63,6 +73,9 @@ class Store(Protocol):
     def sound(self) -> bool:
         """False after a write that failed, until one succeeds: then nothing should be spent before it is reserved."""
         ...
+
+    @property
+    def proof(self) -> Proof: ...  # in the same database
 
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
         """Queue a reservation at once; awaiting it waits until it is durable.
@@ -76,21 +89,8 @@ class Store(Protocol):
         ...
 
     async def add_key(self, key: Key) -> None: ...
-
-    async def revoke_key(self, key_id: str, at_ns: int) -> bool:
-        """False where there is no such live key."""
-        ...
-
+    async def revoke_key(self, key_id: str, at_ns: int) -> bool: ...  # False where there is no such live key
     async def keys(self) -> Sequence[Key]: ...
-
-    async def record(self, request_id: str) -> Record | None:
-        """The ledger's view of one request; None while it is not settled."""
-        ...
-
-    async def spent(self, key_id: str) -> tuple[int, int]:
-        """(posted, held) nano-dollars of a key."""
-        ...
-
-    async def close(self) -> None:
-        """Write what is queued, then close. May be called twice."""
-        ...
+    async def record(self, request_id: str) -> Record | None: ...  # None while it is not settled
+    async def spent(self, key_id: str) -> tuple[int, int]: ...  # (posted, held) nano-dollars of a key
+    async def close(self) -> None: ...  # writes what is queued first; may be called twice

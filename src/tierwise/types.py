@@ -14,7 +14,7 @@ import msgspec
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
-Duty = Literal["draft", "premium", "direct", "opinion", "judge"]
+Duty = Literal["draft", "premium", "direct", "opinion", "judge", "audit", "observe"]
 CostState = Literal["provider_reported", "computed", "estimated", "unknown"]
 Hold = Literal["draft", "window", "none"]
 Mode = Literal["observe", "enforce", "premium"]
@@ -250,7 +250,10 @@ class Route(msgspec.Struct, frozen=True):
     confidence: float = 0.95
     hold: Hold = "draft"
     window: int = 48  # tokens that hold = "window" keeps back
-    audit: float = 0.02
+    audit: float = 0.02  # least share of served drafts after which premium is asked too
+    observe: float = 0.0  # share of premium's answers beside which every cheaper model is asked too
+    aside_nanos: int = 0  # that both may cost a day
+    keep_days: int = 0  # that texts of samples are kept; 0: they are not
     floor: frozenset[str] = frozenset()
     escalate_above: float = 0.5  # with hold = "none": the router's score from which a request goes to premium
     premium_down: Literal["refuse", "draft"] = "refuse"  # what a rejected draft is worth when no premium answers
@@ -261,6 +264,8 @@ class Route(msgspec.Struct, frozen=True):
     thresholds: Thresholds | None = None  # of the trained verifier; None: there is none, or no certificate
     certified: str = "none"  # where its certificate stands: "valid", or why it is not
     certified_until: int = 0  # Unix seconds; the thresholds are worth nothing from then on
+    certificate: str = ""  # the name of the one that the thresholds are by
+    rung: int = 0  # of its ladder, after so many alarms
     planned: bool = False  # a trained router says before the first call which tiers are worth trying
     nanos_per_second: int = 0  # what a second of waiting is worth
 

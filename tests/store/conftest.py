@@ -8,7 +8,7 @@ import pytest
 from tests.store.clock import ManualClock
 from tierwise.store.sqlite import SqliteStore, open_sqlite
 
-pytest.register_assert_rewrite("tests.conformance.store")
+pytest.register_assert_rewrite("tests.conformance.store", "tests.conformance.proof")
 
 
 @pytest.fixture
@@ -24,5 +24,13 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(path: Path, clock: ManualClock) -> AsyncGenerator[SqliteStore]:
     opened = await open_sqlite(path, clock=clock, instance="i1")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(store: SqliteStore, path: Path, clock: ManualClock) -> AsyncGenerator[SqliteStore]:
+    """A second instance on the same file."""
+    opened = await open_sqlite(path, clock=clock, instance="i2")
     yield opened
     await opened.close()

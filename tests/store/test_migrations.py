@@ -1,5 +1,6 @@
 """From nothing to now, and no further than we know."""
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -68,3 +69,54 @@ async def test_entries_of_the_first_schema_are_kept(path: Path, clock: ManualClo
     for statement in ("DELETE FROM entries", "UPDATE entries SET nanos = 0"):
         with pytest.raises(sqlite3.IntegrityError, match="entries is append-only"):
             query(path, statement)
+
+
+_REQUEST = "INSERT INTO requests VALUES ('r', 'k', 'support', 5, 1.5, 200, '{}', 9, 'computed', 'gateway')"
+_ALL = "SELECT * FROM {}"
+_TABLES = ("meta", "reservations", "requests", "entries", "keys", "accounts", "instances")
+
+
+async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: ManualClock) -> None:
+    """Entries get the roles of audits and observation, and every rule that they had before."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        for step in MIGRATIONS[:2]:
+            step(conn)
+        conn.execute(f"PRAGMA application_id = {APPLICATION}")
+        conn.execute("PRAGMA user_version = 2")
+        conn.execute(_REQUEST)
+        conn.execute("INSERT INTO reservations VALUES (7, 'r', 'k', 'support', 10, 5, 'old')")
+        conn.execute("INSERT INTO keys VALUES ('k', 'name', x'00', 'tw_', 1, NULL, NULL)")
+        conn.execute("INSERT INTO accounts VALUES ('k', 28, 0)")
+        conn.execute("INSERT INTO meta VALUES ('a', 1)")
+        roles = ("draft", "opinion", "judge", "premium")
+        conn.executemany(_ENTRY, [(seq, role, "consulted") for seq, role in enumerate(roles)])
+        before = {table: conn.execute(_ALL.format(table)).fetchall() for table in _TABLES}
+        (old,) = conn.execute("SELECT sql FROM sqlite_master WHERE name = 'entries'").fetchone()
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            conn.execute(_ENTRY, (4, "audit", "served"))
+    await (await open_sqlite(path, clock=clock, instance="i1")).close()
+    assert {table: query(path, _ALL.format(table)) for table in _TABLES} == before
+    assert query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'") == [
+        (old.replace("'judge')", "'judge', 'audit', 'observe')"),)
+    ]
+    for statement in ("DELETE FROM entries", "UPDATE entries SET nanos = 0", "DELETE FROM requests"):
+        with pytest.raises(sqlite3.IntegrityError, match="is append-only"):
+            query(path, statement)
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        conn.executemany(_ENTRY, [(4, "audit", "served"), (5, "observe", "failed")])
+    store = await open_sqlite(path, clock=clock, instance="i2")
+    assert [(day.nanos, day.baseline_nanos) for day in await store.proof.days("support")] == [(42, 9)]
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("steps", "digest"),
+    [(1, "4727a5ebc1c89808"), (2, "0332a49fe6e483e2")],
+)
+def test_steps_that_have_shipped_are_as_they_were(steps: int, digest: str) -> None:
+    """Files out there were made by them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        for step in MIGRATIONS[:steps]:
+            step(conn)
+        made = [sql for (sql,) in conn.execute("SELECT sql FROM sqlite_master ORDER BY name")]
+    assert hashlib.sha256(repr(made).encode()).hexdigest()[:16] == digest

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.test_certificate import certificate
-from tierwise.core.certificate import Signed
+from tierwise.core.certificate import FORMAT, Signed
 from tierwise.errors import ConfigError
 from tierwise.store.signing import LARGEST, fingerprint, packed, public_key, read, sign
 
@@ -53,6 +53,8 @@ def test_another_key(tmp_path: Path) -> None:
     [
         Signed(certificate(alpha=0.01), SIGNED.key, SIGNED.signature),
         Signed(certificate(expires=9_000), SIGNED.key, SIGNED.signature),
+        Signed(certificate(), SIGNED.key.upper(), SIGNED.signature),
+        Signed(certificate(), SIGNED.key, SIGNED.signature.upper()),
         Signed(SIGNED.certificate, public_key(bytes(32)), SIGNED.signature),
         Signed(SIGNED.certificate, SIGNED.key, "00" * 64),
         Signed(SIGNED.certificate, SIGNED.key, "no hexadecimal"),
@@ -83,6 +85,12 @@ def test_what_is_no_certificate(tmp_path: Path) -> None:
     for content in (b"", b"{}", b"\xff", b"[1]", packed(SIGNED)[:-20]):
         assert problem(put(tmp_path, content)) == "not a certificate of `tierwise certify`"
     assert problem(put(tmp_path, b" " * (LARGEST + 1))) == "larger than any certificate"
-    newer = Signed(certificate(format=2), SIGNED.key, SIGNED.signature)
-    assert problem(put(tmp_path, packed(newer))) == "format 2, and this version reads 1; certify the route anew"
+    newer = msgspec.json.decode(packed(SIGNED))
+    for version in (FORMAT + 1, FORMAT - 1):
+        newer["certificate"]["format"] = version
+        newer["certificate"].pop("ladder", None)  # what another format has, nobody knows
+        told = f"format {version}, and this version reads {FORMAT}; certify the route anew"
+        assert problem(put(tmp_path, msgspec.json.encode(newer))) == told
+    del newer["certificate"]["format"]
+    assert problem(put(tmp_path, msgspec.json.encode(newer))) == "not a certificate of `tierwise certify`"
     assert msgspec.json.decode(packed(SIGNED))["certificate"]["alpha"] == 0.03

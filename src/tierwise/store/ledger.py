@@ -1,6 +1,7 @@
 """The ledger's rows: values to rows and back, and the SQL that writes a group of them in one transaction.
 
-Knows tables and the arithmetic of `core.budget`; nothing of threads, futures, files or who is alive.
+Samples, labels and texts are written with them. Knows tables and the arithmetic of `core.budget`; nothing of threads,
+futures, files or who is alive.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import msgspec
 from tierwise.core import budget
 from tierwise.core.budget import Account
 from tierwise.errors import BudgetExceeded, StoreError, TierwiseError
+from tierwise.store import samples
 from tierwise.types import Decision, Entry, Record, Reservation, Usage
 
-Item = Reservation | Record
+Item = Reservation | Record | samples.Kept
 SettledBy = Literal["gateway", "recovery"]
 
 _json = msgspec.json.Encoder()
@@ -98,12 +100,15 @@ class Ledger:
     def _transaction(self, items: Sequence[Item], settled_by: SettledBy) -> list[BudgetExceeded | None]:
         with self._conn:
             self._conn.execute("BEGIN IMMEDIATE")
-            group = _Group(self, self._accounts({item.key_id for item in items}), settled_by)
+            key_ids = {item.key_id for item in items if isinstance(item, Reservation | Record)}
+            group = _Group(self, self._accounts(key_ids), settled_by)
             outcomes = [group.add(item) for item in items]
             insert(self._conn, _RESERVATIONS, group.reservations)
             insert(self._conn, _REQUESTS, group.requests)
             insert(self._conn, _ENTRIES, group.entries)
             insert(self._conn, _ACCOUNTS, [(k, a.posted, a.held) for k, a in group.accounts.items()], _REPLACE)
+            for into, rows in group.kept.items():
+                insert(self._conn, into, rows)
         self.open.update(group.opened)
         for request in group.requests:
             self.open.pop(request[0], None)
@@ -126,7 +131,7 @@ class Ledger:
         return None if row is None else Reservation(*row)
 
     def _refused(self, item: Item, error: Exception) -> StoreError | None:
-        if isinstance(item, Reservation):
+        if not isinstance(item, Record):
             return failure(error)
         if self._conn.execute(_REQUEST, (item.request_id,)).fetchone() is None:
             return failure(error)
@@ -144,13 +149,18 @@ class _Group:
         self.reservations: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
         self.entries: list[tuple[Any, ...]] = []
+        self.kept: dict[str, list[tuple[Any, ...]]] = {}
         self._ledger = ledger
         self._settled_by = settled_by
 
     def add(self, item: Item) -> BudgetExceeded | None:
         if isinstance(item, Reservation):
             return self._reserve(item)
-        self._post(item)
+        if isinstance(item, Record):
+            self._post(item)
+        else:
+            into, values = samples.row(item)
+            self.kept.setdefault(into, []).append(values)
         return None
 
     def _reserve(self, item: Reservation) -> BudgetExceeded | None:

@@ -1,4 +1,6 @@
-"""The ledger's tables, as numbered steps from nothing to now. A step that has shipped is never edited.
+"""The ledger's tables and those beside it, as numbered steps from nothing to now.
+
+A step that has shipped is never edited.
 
 Knows SQLite's DDL and `PRAGMA user_version`; nothing of what the rows mean to the gateway.
 """
@@ -110,7 +112,78 @@ def m002_opinions(conn: sqlite3.Connection) -> None:
     _append_only(conn, "entries")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions)
+# Nothing is ever deleted from a table that is append-only, so `id`, which SQLite makes the highest one and one more, is
+# in order of writing: see `samples.py`. SQLite puts the rowid, which `id` is, at the end of every index.
+_PROOF = (
+    """CREATE TABLE samples(
+        id INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL UNIQUE,
+        route TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK(kind IN ('audit', 'observe')),
+        served TEXT NOT NULL,
+        uniform REAL NOT NULL CHECK(uniform >= 0 AND uniform < propensity),
+        propensity REAL NOT NULL CHECK(propensity <= 1),
+        certificate TEXT NOT NULL,
+        rung INTEGER NOT NULL CHECK(rung >= 0),
+        score REAL CHECK(score BETWEEN 0 AND 1),
+        passed INTEGER NOT NULL CHECK(passed >= 0),
+        escalated INTEGER NOT NULL CHECK(escalated >= 0)) STRICT""",
+    "CREATE INDEX samples_route ON samples(route)",
+    """CREATE TABLE labels(
+        id INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL,
+        route TEXT NOT NULL,
+        model TEXT NOT NULL,
+        source TEXT NOT NULL CHECK(source IN (
+            'equality', 'checks', 'judge', 'human', 'feedback', 'recheck', 'missing', 'void')),
+        "by" TEXT NOT NULL,
+        draft REAL NOT NULL CHECK(draft BETWEEN 0 AND 1),
+        premium REAL CHECK(premium BETWEEN 0 AND 1),
+        propensity REAL NOT NULL CHECK(propensity > 0 AND propensity <= 1),
+        at_ns INTEGER NOT NULL,
+        comment TEXT NOT NULL) STRICT""",
+    "CREATE INDEX labels_route ON labels(route)",
+    # Apart from their samples, because they may be deleted. `content` is JSON.
+    """CREATE TABLE texts(
+        id INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL UNIQUE,
+        route TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        content BLOB NOT NULL) STRICT""",
+    "CREATE INDEX texts_route ON texts(route, at_ns)",
+    """CREATE TABLE trail(
+        id INTEGER PRIMARY KEY,
+        at_ns INTEGER NOT NULL,
+        route TEXT NOT NULL,
+        what TEXT NOT NULL,
+        body TEXT NOT NULL CHECK(json_valid(body)),
+        key TEXT NOT NULL,
+        digest TEXT NOT NULL) STRICT""",
+    "CREATE UNIQUE INDEX trail_key ON trail(key) WHERE key <> ''",
+)
+
+
+def m003_proof(conn: sqlite3.Connection) -> None:
+    """Samples, labels, texts and the trail; entries of audits and of observation, in a table made anew as before."""
+    (wider,) = [statement for statement in _TABLES if "TABLE entries(" in statement]
+    for old, new in (
+        ("TABLE entries(", "TABLE entries_3("),
+        ("'direct')", "'direct', 'opinion', 'judge', 'audit', 'observe')"),
+        ("'rejected', ", "'rejected', 'consulted', "),
+    ):
+        wider = wider.replace(old, new)
+    conn.execute(wider)
+    conn.execute("INSERT INTO entries_3 SELECT * FROM entries ORDER BY request_id, seq")
+    conn.execute("DROP TABLE entries")
+    conn.execute("ALTER TABLE entries_3 RENAME TO entries")
+    for statement in _PROOF:
+        conn.execute(statement)
+    for table in ("entries", "samples", "labels", "trail"):
+        _append_only(conn, table)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions, m003_proof)
 
 
 def migrate(conn: sqlite3.Connection) -> None:

@@ -18,6 +18,17 @@ from tierwise.errors import ConfigError
 SEED_BYTES = 32
 LARGEST = 1 << 20  # bytes of a file
 _PUBLIC = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class _Any(msgspec.Struct):
+    """A certificate of whatever format."""
+
+    certificate: _Format
 
 
 def sign(certificate: Certificate, seed: bytes) -> Signed:
@@ -53,15 +64,15 @@ def read(path: Path, trusted: str | None = None) -> Signed:
     try:
         if path.stat().st_size > LARGEST:
             raise ConfigError(f"{path}: larger than any certificate")
-        signed = msgspec.json.decode(path.read_bytes(), type=Signed)
+        packed = path.read_bytes()
+        found = msgspec.json.decode(packed, type=_Any).certificate.format
+        if found != FORMAT:  # its other fields may be none that this version knows
+            raise ConfigError(f"{path}: format {found}, and this version reads {FORMAT}; certify the route anew")
+        signed = msgspec.json.decode(packed, type=Signed)
     except OSError as error:
         raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a certificate of `tierwise certify`") from error
-    if signed.certificate.format != FORMAT:
-        raise ConfigError(
-            f"{path}: format {signed.certificate.format}, and this version reads {FORMAT}; certify the route anew"
-        )
     if trusted is not None and signed.key != trusted.strip().lower():
         raise ConfigError(
             f"{path}: signed by the key {_short(signed.key)}, and {_short(trusted)} is the one to be trusted"
@@ -80,6 +91,8 @@ def _genuine(signed: Signed) -> bool:
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415  only who has a certificate
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
+    if not (_PUBLIC.fullmatch(signed.key) and _SIGNATURE.fullmatch(signed.signature)):
+        return False  # the same bytes can be spelled in many ways: one document has one spelling
     try:
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signed.key))
         key.verify(bytes.fromhex(signed.signature), content(signed.certificate))

@@ -23,6 +23,7 @@ from tierwise.ports import Clock
 from tierwise.store import instances, keys
 from tierwise.store.ledger import Ledger, failure
 from tierwise.store.migrations import migrate
+from tierwise.store.proof import SqliteProof
 from tierwise.store.writer import Writer
 from tierwise.types import Key, Record, Reservation, Value
 
@@ -52,6 +53,7 @@ class SqliteStore:
     """Implements `ports.Store`. Belongs to the event loop it was opened in."""
 
     def __init__(self, writer: Writer, backend: _Backend) -> None:
+        self.proof = SqliteProof(writer)
         self._writer = writer
         self._backend = backend
 
@@ -144,7 +146,7 @@ class _Backend:
             raise StoreError(f"the ledger's file can't be opened: {error.strerror}") from error
 
     def write(self, payloads: Sequence[Any]) -> list[Any]:
-        """Money in groups, anything else (a callable that gets this backend) alone; in the order they came."""
+        """Money and proof in groups, all else (a callable that gets this backend) alone; in the order they came."""
         outcomes: list[Any] = []
         for is_job, group in itertools.groupby(payloads, callable):
             run = list(group)
@@ -218,6 +220,7 @@ def _configure(conn: sqlite3.Connection, durability: Durability, busy_ms: int) -
     _wal(conn, busy_ms)
     conn.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
     conn.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT}")
+    conn.execute("PRAGMA secure_delete = ON")  # a text that is deleted is overwritten, not only forgotten
     conn.execute("PRAGMA recursive_triggers = ON")  # so that REPLACE can't delete past the append-only triggers
 
 
