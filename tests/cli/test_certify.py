@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.core.test_certificate import certificate
 from tests.offline.synthetic import outcomes, saved
 from tests.store.test_signing import PUBLIC, SEED
 from tierwise.cli import app
@@ -180,7 +181,26 @@ def test_shown(files: Files) -> None:
     assert "Certificate of the route support (cheap -> big)" in found.stdout
     assert "is at most 20.00%, with confidence 90.00%." in found.stdout
     assert "evidence      400 requests, 400 labels from the outcomes' scores" in found.stdout
+    climb = re.search(r"on an alarm +(0\.\d+(?: -> 0\.\d+)*) -> premium\n", found.stdout)
+    assert climb is not None
+    ladder = read(files.certificate).certificate.ladder
+    assert [float(rung) for rung in climb[1].split(" -> ")] == pytest.approx(ladder, abs=0.01)
     assert json.loads(run("certificate", "show", files.certificate, "--json").stdout)["key"] == PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("ladder", "said"),
+    [
+        ((0.5, 0.61, 0.9), "0.50 -> 0.61 -> 0.90 -> premium"),
+        ((0.701, 0.7041, 0.9), "0.701 -> 0.704 -> 0.900 -> premium"),
+        ((0.5,), "0.50 -> premium"),
+    ],
+)
+def test_where_alarms_lead(tmp_path: Path, ladder: tuple[float, ...], said: str) -> None:
+    """In a line, with as many digits as tell the thresholds apart."""
+    path = tmp_path / "c.json"
+    path.write_bytes(packed(sign(certificate(ladder=ladder), SEED)))
+    assert f"  on an alarm   {said}\n" in run("certificate", "show", path).stdout
 
 
 def test_verified(files: Files) -> None:

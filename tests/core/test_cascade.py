@@ -276,6 +276,15 @@ def test_opinions_without_a_judge() -> None:
     assert outcome.decision.rule == "escalated:check:score"
 
 
+def test_under_a_certificate_no_judge_lifts_a_draft() -> None:
+    """It was tested without one: who is still uncertain then escalates, and nothing is set aside for a judge."""
+    hand = Hand(ANSWERS, verdicts=UNSURE, opinions=OPINIONS)
+    outcome = hand.run(cascade(request(), route(**BAND, certificate="aa")))
+    assert outcome.decision.rule == "escalated:check:score"
+    assert not any(isinstance(step, Judge) for step in hand.steps)
+    assert next(step for step in hand.steps if isinstance(step, Reserve)).judges == ()
+
+
 def test_a_judge_that_errs() -> None:
     """It never makes a draft look good."""
     hand = Hand(ANSWERS, verdicts=UNSURE, opinions=OPINIONS, judged=CheckFailed("no verdict"))

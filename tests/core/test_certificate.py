@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tierwise.core.certificate import Certificate, bindings, content, digest, lapses, states
+from tierwise.core.certificate import Certificate, Reference, bindings, content, digest, lapses, name, states
 from tierwise.types import Checks, Model, Price, Route, Thresholds, Vector
 
 PRICE = Price(1, 2, 1, 1)
@@ -16,6 +16,7 @@ CHEAP, OTHER, PREMIUM, THIRD = (Model(name, "openai", f"{name}-1", PRICE) for na
 ROUTE = Route("r", (CHEAP, PREMIUM), opinions=(OTHER,), judge=THIRD)
 PROMPTS = {"judge": "Is it good?"}
 BINDS = bindings(ROUTE, "aa", PROMPTS)
+REFERENCE = Reference((0.6, 0.7, 0.05), (0.4, 0.8), 0.01)
 
 
 def certificate(**changes: Any) -> Certificate:
@@ -23,8 +24,8 @@ def certificate(**changes: Any) -> Certificate:
         "route": "r", "tiers": ("cheap", "top"), "form": "harm", "statement": "s", "method": "m", "alpha": 0.03,
         "delta": 0.05, "thresholds": Thresholds(0.5, 0.2, 0.9), "n": 300, "labels_used": 300, "failures": 2.0,
         "harm_bound": 0.02, "kept_cheap": 0.7, "retention": 0.99, "cost_ratio": 0.4, "saving": (0.6, 0.5, 0.7),
-        "labels": "the outcomes' scores", "segments": (), "data_sha256": "d", "binds": dict(BINDS), "issued": 1_000,
-        "expires": 2_000,
+        "labels": "the outcomes' scores", "segments": (), "ladder": (0.5, 0.6, 0.9), "reference": REFERENCE,
+        "data_sha256": "d", "binds": dict(BINDS), "issued": 1_000, "expires": 2_000,
     }  # fmt: skip
     return Certificate(**given | changes)
 
@@ -82,6 +83,16 @@ def test_the_bytes_that_are_signed() -> None:
     assert content(one) != content(certificate(n=301))
     assert msgspec.json.decode(content(one), type=Certificate) == one
     assert digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1}) != digest({"a": 2, "b": 2})
+
+
+def test_its_name() -> None:
+    """Of everything in it: 16 digits, the same for the same document, another for any change."""
+    one = certificate()
+    assert name(one) == name(certificate(binds=dict(reversed(BINDS.items()))))
+    assert len(name(one)) == 16
+    int(name(one), 16)
+    names = {name(certificate(**change)) for change in ({}, {"ladder": (0.5,)}, {"reference": None}, {"expires": 3})}
+    assert len(names) == 4
 
 
 def test_statements() -> None:

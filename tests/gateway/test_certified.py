@@ -77,7 +77,8 @@ def issued(folder: Path, seed: bytes | None = None, **changes: Any) -> Signed:
     now = int(time.time())
     limits = read_artefact(folder / "a.npz").thresholds
     given = {"route": "support", "binds": binds(route, folder / "a.npz"), "issued": now, "expires": now + YEAR}
-    document: Certificate = certificate(**{**given, "thresholds": limits, **changes})
+    given |= {"thresholds": limits, "ladder": () if limits is None else (limits.accept,), "reference": None}
+    document: Certificate = certificate(**{**given, **changes})
     own = new_signing_seed(config)
     signed = sign(document, seed or own)
     (folder / "a.certificate.json").write_bytes(packed(signed))

@@ -10,11 +10,23 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.offline.synthetic import bare, measured, side, world
-from tierwise.offline.calibrated import MARGINAL, SHARE, STEPS, Calibrated, calibrate, opinion_ratio, thresholds
+from tierwise.offline.calibrated import (
+    MARGINAL,
+    SHARE,
+    STEPS,
+    Calibrated,
+    calibrate,
+    climbing,
+    opinion_ratio,
+    settled,
+    thresholds,
+)
 from tierwise.offline.learn import ALWAYS, at, band, harm, reached, scores
 from tierwise.offline.measured import Measured
 from tierwise.offline.outcomes import Pairs
+from tierwise.scorers.artefact import Order
 from tierwise.stats.bounds import upper_mean
+from tierwise.stats.certify import certify
 from tierwise.types import Thresholds
 
 Rows = NDArray[np.intp]
@@ -49,7 +61,8 @@ def test_the_parts(opinion_cost: float | None) -> None:
     assert len(found.train) + found.certified.n == len(rows)
     limits = first_limits(found, pairs)
     assert found.certified.threshold in thresholds(reached(found.seen, limits))
-    assert found.limits == at(limits, found.certified.threshold or 0)
+    assert found.limits == settled(limits, found.certified.threshold or 0)
+    assert (found.limits.consult < found.limits.unheard) == (opinion_cost is not None)
     held = held_of(found, rows)
     kept = reached(scores(found.learned, known, held), limits) >= (found.certified.threshold or 0)
     assert found.certified.kept == kept.mean() > 0
@@ -181,6 +194,43 @@ def test_no_threshold_is_nothing() -> None:
     held = held_of(found, np.arange(200))
     assert found.limits.accept > 0
     assert found.certified.kept == (~stopped[held]).mean()
+
+
+def test_the_band_that_is_empty() -> None:
+    """Where nobody is asked it stays so, on both sides of where it was: no draft is taken for an uncertain one."""
+    empty, wide = Thresholds(0.6, 0.6, 0.6), Thresholds(0.6, 0.3, 0.8)
+    for threshold in (0.4, 0.6, 0.7):
+        assert settled(empty, threshold) == Thresholds(threshold, threshold, threshold)
+        assert settled(wide, threshold) == at(wide, threshold) == Thresholds(threshold, 0.3, 0.8)
+    assert settled(wide, 1.9) == at(wide, 1.9)
+
+
+def test_where_an_alarm_leads() -> None:
+    """To the next stricter threshold of the order, then to the safe one, both as the gateway accepts by them."""
+    order = Order(Thresholds(0.6, 0.3, 0.8), (1.95, 1.9, 0.9, 0.7, 0.6, 0.5))
+    assert climbing(order, 0.6, 0.9) == (0.7, 0.9)
+    assert climbing(order, 0.9, 0.9) == (None, None)
+    assert climbing(order, 0.5, 1.95) == (0.6, None)
+    assert climbing(order, 0.5, None) == (0.6, None)
+    assert climbing(order, 0.5, 0.5) == (0.6, None)
+    stricter, safe = climbing(order, 1.9, 1.95)
+    assert stricter == safe == pytest.approx(0.95)
+    assert climbing(order, 1.95, None) == (None, None)
+    assert climbing(Order(Thresholds(0.6, 0.3, 0.8), (1.75, 1.7)), 1.7, 1.75) == (None, None)  # both below `unheard`
+
+
+@pytest.mark.parametrize("opinion_cost", [None, 0.3], ids=["alone", "consulted"])
+def test_a_threshold_to_fall_back_on(opinion_cost: float | None) -> None:
+    """It is what the same rows certify at half of alpha; here that is the last of the order, where others are heard."""
+    known, pairs = world(900, 5, opinion_cost=opinion_cost)
+    found = certified(known, pairs, np.arange(900))
+    assert found.safe is not None
+    assert found.certified.threshold is not None
+    assert (found.safe > found.certified.threshold) == (opinion_cost is None)
+    assert found.safe >= found.certified.threshold
+    worth, losses = reached(found.tested, found.order.band), harm(pairs)[found.held]
+    alone = certify(worth, losses, np.array(found.order.steps), CLAIM[0] / 2, CLAIM[1])
+    assert found.safe == alone.threshold
 
 
 def test_what_opinions_cost() -> None:

@@ -6,15 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+import numpy as np
 import pytest
 
 from tests.offline.synthetic import SKILLS, Skill, changed, outcomes, saved, without
 from tierwise.core.certificate import bindings
 from tierwise.errors import ConfigError
-from tierwise.offline.certify import DAY, Finding, Findings, Wanted, drawn_up, find, labels_needed, of_training
+from tierwise.offline.calibrated import PARTS
+from tierwise.offline.certify import Wanted, find, of_training
+from tierwise.offline.findings import DAY, Finding, Findings, drawn_up, labels_needed
+from tierwise.offline.recorded import request_of
+from tierwise.offline.reference import DRIFT
 from tierwise.offline.train import Fitted, trained
 from tierwise.offline.train import Wanted as Training
-from tierwise.types import Model, Route
+from tierwise.scorers.artefact import dump, read
+from tierwise.scorers.clusters import cluster_of, clusters_of
+from tierwise.stats.drift import ClusterDrift
+from tierwise.stats.ladder import rungs
+from tierwise.types import Model, Route, Thresholds
 
 TRAINED, FRESH = 300, 400
 OPTIONS = ("form", "rho", "sequential", "judge", "anchors")
@@ -191,6 +201,85 @@ def route() -> Route:
     return Route("support", (Model("cheap", "scripted", "c"), Model("premium", "scripted", "p")))
 
 
+def test_where_alarms_lead(made: Made) -> None:
+    """A tenth of the order up, then to what the same rows show of half as much harm."""
+    tier, strict = found(made, alpha=0.03), found(made, alpha=0.015)
+    order = read(made.wanted.trained).orders[0]
+    assert tier.threshold is not None
+    assert tier.thresholds is not None
+    above = sorted(step for step in order.steps if step > tier.threshold)
+    assert tier.stricter == above[len(order.steps) // PARTS]
+    assert tier.safe == strict.threshold
+    assert (tier.safe or 0) > tier.threshold
+    ladder = Findings((tier,), "d").ladder
+    assert ladder == rungs(tier.thresholds.accept, [tier.stricter], tier.safe)
+    assert ladder[:2] == (tier.thresholds.accept, tier.stricter)
+    assert found(made, alpha=0.1).safe is None  # half as much is shown at the certified threshold itself
+    even, evener = (found(made, form="parity", rho=rho) for rho in (0.97, 0.985))
+    assert even.safe == evener.threshold is not None
+    expected, half = (found(made, form="expected", alpha=alpha) for alpha in (0.03, 0.015))
+    assert expected.safe == half.threshold is not None
+    people = saved(made.folder / "half.parquet", outcomes(FRESH, 3, first=TRAINED)[: 8 * 100])
+    known, stricter = (found(made, judge="M", anchors=people, alpha=alpha) for alpha in (0.08, 0.04))
+    assert known.safe == stricter.threshold is not None
+    assert found(made, sequential=True, alpha=0.03).safe is None  # what few labels do not show
+    nothing = found(made, alpha=0.004)
+    assert (nothing.stricter, nothing.safe, nothing.scores) == (None, None, None)
+    assert Findings((nothing,), "d").ladder == ()
+
+
+def test_the_ladder_of_several_tiers(made: Made) -> None:
+    """Starts at what they share, goes on by the strictest of them, and is safe where all of them are."""
+    one = replaced(found(made), accept=0.6, stricter=0.65, safe=0.7)
+    two = replaced(one, accept=0.5, stricter=0.8, safe=0.9)
+    assert Findings((one, two), "d").ladder == (0.6, 0.65, 0.9)
+    assert Findings((two, one), "d").ladder == (0.6, 0.65, 0.9)
+    assert Findings((replaced(one, stricter=None), two), "d").ladder == (0.6, 0.9)
+    assert Findings((one, replaced(two, safe=None)), "d").ladder == (0.6, 0.65)
+    unheard = msgspec.structs.replace(two, thresholds=Thresholds(0.5, 0.5, 0.5))
+    assert Findings((one, unheard), "d").ladder == (0.6, 0.65)
+    assert Findings((one, msgspec.structs.replace(two, thresholds=None)), "d").ladder == ()
+
+
+def replaced(tier: Finding, accept: float | None = None, **changes: Any) -> Finding:
+    limits = tier.thresholds if accept is None else Thresholds(accept, 0.2, 0.9)
+    return msgspec.structs.replace(tier, thresholds=limits, **changes)
+
+
+def test_what_the_traffic_was_like(made: Made) -> None:
+    """Bounds of drafts' scores, and of the clusters of prompts as the gateway counts them."""
+    findings = find(made.wanted)
+    known = findings.reference
+    assert known is not None
+    (tier,) = findings.tiers
+    low, high, variance = known.scores
+    assert (known.scores, known.delta) == (tier.scores, DRIFT)
+    assert 0 < low < high < 1
+    assert 0 < variance < 0.25
+    centroids = read(made.wanted.trained).centroids
+    rows = [row for row in outcomes(FRESH, 3, first=TRAINED) if row["model"] == "cheap"]
+    near = [cluster_of(request_of("q", row["prompt"], "", ""), centroids) for row in rows]
+    assert known.clusters == ClusterDrift.start(np.bincount(near, minlength=len(centroids)), DRIFT).most
+    other = msgspec.structs.replace(tier, scores=(0.1, 0.2, 0.3))
+    both = Findings((tier, other), "d", known.clusters).reference
+    assert both is not None
+    assert both.scores == (0.1, high, 0.3)
+    assert Findings((tier,), "d").reference is None
+    assert Findings((msgspec.structs.replace(tier, scores=None),), "d", known.clusters).reference is None
+
+
+def test_an_old_artefact(made: Made, tmp_path: Path) -> None:
+    """That knows no clusters certifies as before; there is only nothing to tell other traffic by."""
+    old = tmp_path / "old.npz"
+    old.write_bytes(dump(msgspec.structs.replace(read(made.wanted.trained), centroids=np.zeros((0, 256), np.float16))))
+    findings = find(replace(made.wanted, trained=old))
+    assert findings.tiers == (found(made),)
+    assert (findings.clusters, findings.reference) == ((), None)
+    document = drawn_up(findings, route(), {}, (0, 1))
+    assert document is not None
+    assert document.reference is None
+
+
 def test_the_document(made: Made) -> None:
     """What was found, for whom, and until when."""
     findings = find(made.wanted)
@@ -201,6 +290,9 @@ def test_the_document(made: Made) -> None:
     assert (document.route, document.tiers, document.binds) == ("support", ("cheap", "premium"), binds)
     assert (document.alpha, document.delta, document.n) == (0.2, 0.1, FRESH)
     assert document.thresholds == tier.thresholds == findings.thresholds
+    assert document.ladder == findings.ladder
+    assert document.ladder[0] == document.thresholds.accept
+    assert document.reference == findings.reference is not None
     assert (document.issued, document.expires) == (1_000, 1_000 + 30 * DAY)
     assert "at most 20.00%, with confidence 90.00%" in document.statement
     assert len(document.data_sha256) == 64
@@ -214,6 +306,13 @@ def test_what_training_found(made: Made) -> None:
     assert tier.thresholds == fitted.calibrated.limits
     assert tier.harm_bound == fitted.calibrated.certified.harm_bound
     assert 0 < tier.kept_cheap < 1
+    safe = fitted.calibrated.safe
+    assert tier.safe == (safe if safe is not None and safe > (tier.threshold or 0) else None)
+    assert (tier.stricter or 0) > (tier.threshold or 0)
+    found_too = of_training(replace(made.wanted.route, outcomes=made.folder / "t.parquet"), made.fitted)
+    assert found_too.reference is not None
+    near = clusters_of(fitted.measured.router.meaning[fitted.calibrated.held], read(made.wanted.trained).centroids)
+    assert found_too.clusters == ClusterDrift.start(np.bincount(near, minlength=12), DRIFT).most
 
 
 def test_several_tiers(tmp_path: Path) -> None:
@@ -230,6 +329,8 @@ def test_several_tiers(tmp_path: Path) -> None:
     assert [(tier.alpha, tier.delta) for tier in findings.tiers] == [(0.2, 0.1), (0.2, 0.1)]
     assert findings.thresholds is not None
     assert findings.thresholds.accept == max(tier.threshold or 9 for tier in findings.tiers)
+    assert findings.ladder[0] == findings.thresholds.accept
+    assert findings.reference is not None
     document = drawn_up(findings, route(), {}, (0, 1))
     assert document is not None
     assert (document.alpha, document.delta) == (0.4, 0.2)

@@ -17,11 +17,14 @@ from tests.offline.synthetic import EASY, SKILLS, SURE, UNSURE, Skill, changed, 
 from tierwise.cli.certificates import issue
 from tierwise.errors import ConfigError
 from tierwise.gateway.settings import load, read_environment
-from tierwise.offline.certify import Findings, of_training
-from tierwise.offline.train import Report, Wanted, train
+from tierwise.offline.certify import of_training
+from tierwise.offline.findings import Findings
+from tierwise.offline.train import CLUSTERS, Report, Wanted, train
 from tierwise.offline.train import trained as made
 from tierwise.scorers.artefact import read
+from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.trained import open_trained
+from tierwise.stats.clusters import kmeans
 from tierwise.types import Answer, Checks, Choice, Message, Request, Thresholds
 
 LABELLED = 300
@@ -86,6 +89,22 @@ def test_the_artefact(trained: Trained) -> None:
     assert [one.output_tokens for one in artefact.typical] == pytest.approx([22, 22], abs=1)
     assert [one.seconds for one in artefact.typical] == pytest.approx([0.22, 0.22], abs=0.01)
     assert artefact.typical[0].good < artefact.typical[1].good
+
+
+def test_clusters_of_prompts(outcomes_file: Path, tmp_path: Path) -> None:
+    """Twelve, of the rows that the models were fitted on and no others; none where those are few."""
+    wanted = Wanted(outcomes_file, tmp_path / "a.npz", ("cheap", "premium"), alpha=0.2, seed=3)
+    _, (fitted,) = made(wanted, lambda what, done, total: None)
+    found = read(wanted.out).centroids
+    assert found.dtype == np.float16
+    assert found.shape == (CLUSTERS, 256)
+    assert np.linalg.norm(found.astype(float), axis=1) == pytest.approx(np.ones(CLUSTERS), abs=2e-3)
+    prompts = [fitted.pairs.prompt[row] for row in fitted.calibrated.train]
+    whole = kmeans(load_encoder().encode_many(prompts), CLUSTERS, np.random.default_rng(3))
+    assert found.astype(float) == pytest.approx(whole, abs=2e-3)
+    few = saved(tmp_path / "few.parquet", outcomes(140, 2))
+    train(replace(wanted, outcomes=few))
+    assert read(wanted.out).centroids.shape == (0, 256)
 
 
 def test_no_text_of_anybody_s_is_in_it(trained: Trained) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 from dataclasses import fields
@@ -99,6 +100,39 @@ def test_a_route_that_could_not_be_certified(tmp_path: Path) -> None:
     path.write_bytes(dump(bare))
     found = read(path)
     assert (found.thresholds, found.opinions, found.notes) == (None, (), {})
+
+
+def test_clusters(tmp_path: Path) -> None:
+    """Are kept to the bit; an artefact of a version that knew none has none."""
+    path = tmp_path / "a.npz"
+    centroids = np.eye(3, 256, dtype=np.float16)
+    path.write_bytes(dump(msgspec.structs.replace(ARTEFACT, centroids=centroids)))
+    found = read(path).centroids
+    assert found.dtype == np.float16
+    assert np.array_equal(found, centroids)
+    path.write_bytes(resealed(centroids=None))
+    assert read(path).centroids.shape == (0, 256)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((3, 255), np.float16), np.zeros(256, np.float16), np.zeros((3, 256))])
+def test_clusters_of_another_kind(tmp_path: Path, wrong: np.ndarray) -> None:
+    """Another encoder's, or none."""
+    assert problem(tmp_path / "a.npz", resealed(centroids=wrong)) == "incomplete; train it anew"
+
+
+def test_clusters_are_sealed(tmp_path: Path) -> None:
+    """Nobody moves one unseen."""
+    moved = packed(centroids=np.ones((1, 256), np.float16))
+    assert problem(tmp_path / "a.npz", moved).startswith("damaged")
+
+
+def resealed(**changed: Any) -> bytes:
+    """The artefact with other arrays, and the SHA-256 that they have."""
+    kept = {name: array for name, array in (arrays() | changed).items() if array is not None and name != "manifest"}
+    digest = hashlib.sha256()
+    for name in sorted(kept):
+        digest.update(f"{name} {kept[name].dtype.str} {kept[name].shape}".encode() + kept[name].tobytes())
+    return packed(**changed, manifest=manifest(sha256=digest.hexdigest()))
 
 
 def test_the_file_is_small() -> None:

@@ -197,6 +197,23 @@ def test_what_is_plainly_english_is_english(words: list[str], mark: str) -> None
     assert (found.value == 0.0) == (code == "en")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "so the x the x the x the x the x the x in in in in in in in in",
+        "the x the was so an am was so an am was so an am und ist nicht der das ein",
+        "and the x the x in in",
+    ],
+)
+def test_english_words_are_not_all_that_counts(text: str) -> None:
+    """Neighbours of another language, and words that English shares with it; in a question as in an answer."""
+    code = language_of(text)[0]
+    ask = Request(id="r", asked="s", messages=(Message("user", TEXTS["en"]),))
+    assert language(ask, answer(text), CHECKS).detail.split(",")[0] == code
+    back = Request(id="r", asked="s", messages=(Message("user", text),))
+    assert language(back, answer(text), CHECKS).detail == code
+
+
 def test_a_word_that_the_limit_cuts_speaks_for_nobody_else() -> None:
     """Also where English leads by a word only."""
     text = "and in in\n" * 299

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -139,3 +140,18 @@ def test_hostile_text_takes_little_time(text: str) -> None:
     start = time.process_time()
     PIECES.ids(text)
     assert time.process_time() - start < 1
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """However many different words have been cut, memory does not grow with them."""
+    pieces = WordPiece(VOCABULARY)
+
+    def grown(rounds: int) -> int:
+        tracemalloc.start()
+        for start in range(0, rounds * 1000, 1000):
+            assert len(pieces.array(" ".join(f"a{number}" for number in range(start, start + 1000)))) == 1000
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return size
+
+    assert grown(40) < 1_500_000

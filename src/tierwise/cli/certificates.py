@@ -17,7 +17,7 @@ from tierwise.errors import ConfigError
 if TYPE_CHECKING:
     from tierwise.core.certificate import Certificate, Segment, Signed
     from tierwise.gateway.settings import Config, Environment
-    from tierwise.offline.certify import Finding, Findings
+    from tierwise.offline.findings import Finding, Findings
 
 
 def trained_at(config: Config, name: str) -> tuple[Path, Path]:
@@ -45,7 +45,7 @@ def issue(
     from tierwise.gateway.certified import binds
     from tierwise.gateway.settings import new_signing_seed, signing_seed
     from tierwise.gateway.snapshot import build
-    from tierwise.offline.certify import drawn_up
+    from tierwise.offline.findings import drawn_up
     from tierwise.offline.outcomes import aside
     from tierwise.store.signing import packed, sign
 
@@ -148,9 +148,19 @@ def _lines(document: Certificate) -> list[tuple[str, str]]:
         ("harm", f"{document.failures:g} failures; at most {document.harm_bound:.2%}"),
         ("kept cheap", f"{document.kept_cheap:.1%} at {document.retention:.1%} of premium's quality"),
         ("saving", f"{saving}, everything paid for counted"),
+        ("on an alarm", _climb(document.ladder)),
         ("valid", f"{_day(document.issued)} to {_day(document.expires)}"),
         ("data", document.data_sha256),
     ]
+
+
+def _climb(ladder: tuple[float, ...]) -> str:
+    """The scores from which drafts are served, with as many digits as tell them apart."""
+    for digits in range(2, 7):
+        rungs = [f"{rung:.{digits}f}" for rung in ladder]
+        if len(set(rungs)) == len(rungs):
+            break
+    return " -> ".join([*rungs, "premium"])
 
 
 def verified(signed: Signed, *, expired: bool, trusted: bool, json: bool) -> None:

@@ -142,7 +142,8 @@ def _reserve(tiers: tuple[Model, ...], route: Route, rule: str) -> Reserve:
     if len(tiers) == 1 or rule == "checks":
         return Reserve(tiers)
     drafts = len(tiers) - 1
-    judges = () if route.judge is None else (route.judge,)
+    judge = decide.judge(route)
+    judges = () if judge is None else (judge,)
     return Reserve(tiers + route.opinions * drafts, judges * drafts)
 
 
@@ -198,7 +199,8 @@ def _asked(answer: Answer, verdict: Verdict, route: Route, rule: str) -> Generat
     if route.opinions or rule == "agreement":
         opinions = yield Consult(route.opinions)
         verdict = yield Verify(answer, opinions)
-    if route.judge is not None and decide.uncertain(verdict, route, rule):
-        judged = yield Judge(route.judge, answer, opinions or ())
+    judge = decide.judge(route)
+    if judge is not None and decide.uncertain(verdict, route, rule):
+        judged = yield Judge(judge, answer, opinions or ())
         verdict = yield Verify(answer, opinions, judged)
     return decide.final(verdict, route, rule)

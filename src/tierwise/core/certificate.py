@@ -15,7 +15,7 @@ import msgspec
 
 from tierwise.types import Model, Route, Thresholds
 
-FORMAT = 1
+FORMAT = 2
 Form = Literal["harm", "parity", "expected"]
 Binds = Mapping[str, str]
 """What a statement depends on -> the SHA-256 of it, in hexadecimal."""
@@ -40,12 +40,25 @@ class Segment(msgspec.Struct, frozen=True):
     bound: float
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """What certified traffic looked like, for `stats/drift.py`: no labels are needed to see that it has changed.
+
+    `scores`: bounds of the drafts' mean score and its variance (low, high, variance); `clusters`: for each of the
+    artefact's clusters of prompts the upper bound of its share. Each at a chance of `delta` to be wrong.
+    """
+
+    scores: tuple[float, float, float]
+    clusters: tuple[float, ...]
+    delta: float
+
+
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """`n` calibration rows, of which `labels_used` labels were needed; `failures` is the sum of harm among them.
 
     Shares in [0, 1]. `kept_cheap`, `retention` and `cost_ratio` (all dollars over always-premium's) are of the
     calibration rows; `saving` is (1 - cost_ratio, and its 95 % interval), None where costs are not known. Times are
-    Unix seconds. `labels` says who called an answer good enough.
+    Unix seconds. `labels` says who called an answer good enough. `ladder`: the thresholds of acceptance that an alarm
+    climbs, rising, the certified one first (`stats/ladder.py`). The uncertain band stays where it is on all of them.
     """
 
     format: int = FORMAT
@@ -67,6 +80,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     saving: tuple[float, float, float] | None
     labels: str
     segments: tuple[Segment, ...]
+    ladder: tuple[float, ...]
+    reference: Reference | None  # None: the artefact knows no clusters
     data_sha256: str
     binds: dict[str, str]
     issued: int
@@ -84,6 +99,11 @@ class Signed(msgspec.Struct, frozen=True):
 def content(certificate: Certificate) -> bytes:
     """The bytes that are signed: JSON with sorted keys and without blanks."""
     return msgspec.json.encode(certificate, order="sorted")
+
+
+def name(certificate: Certificate) -> str:
+    """16 hexadecimal digits, by which samples and the trail say under which certificate they came about."""
+    return hashlib.sha256(content(certificate)).hexdigest()[:16]
 
 
 def states(form: Form, alpha: float, delta: float, rho: float = 1.0) -> str:

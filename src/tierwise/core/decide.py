@@ -7,7 +7,7 @@ labelled traffic (or, without either, the rule that every free check must pass) 
 from __future__ import annotations
 
 from tierwise.core.join import tokens
-from tierwise.types import Answer, Decision, Route, Thresholds, Verdict
+from tierwise.types import Answer, Decision, Model, Route, Thresholds, Verdict
 
 ALL_PASSED = 1.0  # the free checks' score when none failed; without a trained verifier nothing less is served
 HYSTERESIS = 0.05  # of a router's score: a conversation changes its model only for a reason that is clear
@@ -49,7 +49,12 @@ def final(verdict: Verdict, route: Route, rule: str) -> Decision:
 
 def asks(route: Route) -> bool:
     """Whether there is anyone to ask about a draft in the uncertain band."""
-    return bool(route.opinions) or route.judge is not None
+    return bool(route.opinions) or judge(route) is not None
+
+
+def judge(route: Route) -> Model | None:
+    """Who may lift a draft that opinions leave in the band. Nobody under a certificate: it was tested without."""
+    return None if route.certificate else route.judge
 
 
 def unseen(verdict: Verdict, route: Route, last_model: str = "") -> bool:

@@ -41,7 +41,8 @@ def plan(
     likelier to be served than its price is a share of premium's. Without an estimate for every tier, or a price for
     every model, nothing is known to be worth leaving out.
     """
-    judges = () if route.judge is None else (route.judge,)
+    judge = decide.judge(route)
+    judges = () if judge is None else (judge,)
     if len(estimates) != len(models) or any(model.price is None for model in (*models, *route.opinions, *judges)):
         return models, rule
     tiers = [_tier(request, route, model, estimate) for model, estimate in zip(models, estimates, strict=True)]
@@ -54,8 +55,9 @@ def plan(
 
 def _tier(request: Request, route: Route, model: Model, estimate: Estimate) -> Tier:
     asked = [price.expected(request, opinion, estimate.output_tokens) / NANOS for opinion in route.opinions]
-    if route.judge is not None:  # in both orders; that opinions may settle a draft first is left out
-        asked += [price.expected(request, route.judge, VERDICT) / NANOS] * 2
+    judge = decide.judge(route)
+    if judge is not None:  # in both orders; that opinions may settle a draft first is left out
+        asked += [price.expected(request, judge, VERDICT) / NANOS] * 2
     call = price.expected(request, model, estimate.output_tokens) / NANOS
     return Tier(
         good=estimate.good,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tierwise.core.certificate import Signed, bindings, lapses
+from tierwise.core.certificate import Signed, bindings, lapses, name
 from tierwise.gateway.route_table import RouteTable
 from tierwise.gateway.settings import Config, Environment, signing_seed
 from tierwise.scorers import agreement, judge
@@ -24,12 +24,16 @@ VALID, NONE, EXPIRED = "valid", "none", "expired"
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """`said` goes to clients as it is: "valid", "none", "expired", or "suspended" and why. `expires`: Unix seconds."""
+    """`said` goes to clients as it is: "valid", "none", "expired", or "suspended" and why. `expires`: Unix seconds.
+
+    `name` is the certificate's, where it is valid or has only expired: then its audits still tell of the route.
+    """
 
     said: str = NONE
     thresholds: Thresholds | None = None
     expires: int = 0
     signed: Signed | None = None
+    name: str = ""
 
 
 Certified = Callable[[Route, RouteTable], Standing]
@@ -61,8 +65,10 @@ def standing(route: Route, table: RouteTable, own: str | None, now: int) -> Stan
     if certificate.route != route.name:
         reasons.append("is of another route")
     if reasons:
-        return Standing(f"suspended: {', '.join(reasons)}" if reasons != [EXPIRED] else EXPIRED, signed=signed)
-    return Standing(VALID, certificate.thresholds, certificate.expires, signed)
+        if reasons == [EXPIRED]:
+            return Standing(EXPIRED, signed=signed, name=name(certificate))
+        return Standing(f"suspended: {', '.join(reasons)}", signed=signed)
+    return Standing(VALID, certificate.thresholds, certificate.expires, signed, name(certificate))
 
 
 def binds(route: Route, trained: Path) -> dict[str, str]:

@@ -66,7 +66,12 @@ def scoring(route: Route, table: RouteTable, opened: Open, certified: Certified)
         raise ConfigError(*(f"routes.{route.name}.trained: {table.trained}: {text}" for text in wrong))
     standing = certified(route, table)
     served = msgspec.structs.replace(
-        route, thresholds=standing.thresholds, planned=True, certified=standing.said, certified_until=standing.expires
+        route,
+        thresholds=standing.thresholds,
+        planned=True,
+        certified=standing.said,
+        certified_until=standing.expires,
+        certificate=standing.name if standing.thresholds is not None else "",
     )
     return Scoring(served, trained.router, trained.verifier(route.checks), unverified, standing)
 

@@ -23,6 +23,8 @@ STEPS = 100  # thresholds of the sequence; it ends at the first that fails
 # drafts use up what the many good ones leave: 5 % each at alpha = 3 %. A score s stands for net harm 1 - 2 s.
 MARGINAL = 5 / 3
 SHARE = 3  # one in so many rows calibrates
+PARTS = 10  # of an order: an alarm leads so far up
+SAFE = 0.5  # of alpha: what a threshold has to keep to that is fallen back on after alarms
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Calibrated:
     order: Order
     held: Rows
     tested: Scores
+    safe: float | None  # the threshold at which the same rows show half as much harm
 
 
 def calibrate(
@@ -58,10 +61,41 @@ def calibrate(
     steps = steps[: max(int(np.sum(steps >= 0.5 - MARGINAL * claim[0] / 2)), 1)]
     order = Order(limits, tuple(steps.tolist()))
     tested = scores(learned, measured, held)
-    certified = useful(certify(reached(tested, limits), losses[held], steps, *claim, graded=graded(losses)))
+    worth = reached(tested, limits)
+    certified, safe = (
+        useful(certify(worth, losses[held], steps, alpha, claim[1], graded=graded(losses)))
+        for alpha in (claim[0], claim[0] * SAFE)
+    )
     if certified.threshold is not None:
-        limits = at(limits, certified.threshold)
-    return Calibrated(learned, limits, certified, train, seen, order, held, tested)
+        limits = settled(limits, certified.threshold)
+    return Calibrated(learned, limits, certified, train, seen, order, held, tested, safe.threshold)
+
+
+def settled(band: Thresholds, threshold: float) -> Thresholds:
+    """`learn.at`, the limits by which a threshold serves. Where nobody is asked about drafts, the band stays empty:
+    otherwise drafts between the band's old place and the threshold would be taken for uncertain ones."""
+    if threshold <= 1 and band.consult >= band.unheard:
+        return Thresholds(threshold, threshold, threshold)
+    return at(band, threshold)
+
+
+def climbing(order: Order, threshold: float, safe: float | None) -> tuple[float | None, float | None]:
+    """Where an alarm leads from a tested threshold: a step up the order, and `safe`; None for none.
+
+    A step is a tenth of the order: less would hardly change what is served, and cost another audit.
+
+    As thresholds of acceptance within the band of the tested one. Where opinions are asked, those that serve unheard
+    drafts only are none of these: premium is the next rung.
+    """
+    beyond = 1.0 if threshold > 1 else 0.0  # `reached` counts from there where drafts are served unheard
+    accept = settled(order.band, threshold).accept
+
+    def rung(step: float) -> bool:
+        return (step > 1) == (threshold > 1) and step - beyond > accept
+
+    higher = sorted(step - beyond for step in order.steps if rung(step))
+    stricter = higher[min(len(order.steps) // PARTS, len(higher) - 1)] if higher else None
+    return stricter, safe - beyond if safe is not None and rung(safe) else None
 
 
 def useful(certified: Certified) -> Certified:

@@ -9,37 +9,39 @@ control, arXiv 2208.02814). Knows no config and signs nothing: what a route is c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import ceil, log
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from tierwise.core import certificate as document
-from tierwise.core.certificate import Certificate, Form, Segment
+from tierwise.core.certificate import Form
 from tierwise.errors import ConfigError
-from tierwise.offline import claims, figures
-from tierwise.offline.calibrated import useful
+from tierwise.offline import claims
+from tierwise.offline.calibrated import SAFE, climbing, settled, useful
+from tierwise.offline.findings import Finding, Findings
 from tierwise.offline.fit import Rows, graded
-from tierwise.offline.learn import Floats, Learned, Scores, at, harm, reached, scores
+from tierwise.offline.learn import Floats, Learned, Scores, harm, reached, scores
 from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, naming, pair, read
+from tierwise.offline.people import harm_by_people
 from tierwise.offline.played import Fate, models_of, play
+from tierwise.offline.reference import cluster_bounds, drafted, score_bounds
 from tierwise.offline.segments import segments
-from tierwise.offline.train import NEEDED, Fitted, strictest
+from tierwise.offline.train import NEEDED, Fitted
 from tierwise.offline.train import Wanted as Training
 from tierwise.offline.verdicts import outcome, recorded
 from tierwise.scorers import artefact
 from tierwise.scorers.artefact import Artefact, Order, TierModel
-from tierwise.stats.bootstrap import interval
+from tierwise.scorers.trained import check_columns
+from tierwise.stats.bootstrap import DRAWS, LEAST_ROUNDS, interval
 from tierwise.stats.bounds import samples_needed
 from tierwise.stats.certify import Certified, certify
 from tierwise.types import Mode, Route, Thresholds
 
 Tell = Callable[[str, int, int], None]
 
-DAY = 86_400  # seconds
+ROUNDS = 1000  # of a bootstrap; fewer where rows are very many
 
 
 @dataclass(frozen=True)
@@ -69,110 +71,51 @@ class Sample:
     model: TierModel
 
 
-class Finding(figures.Certificate, frozen=True):
-    """What was found of one tier, or of the route's first where it has several. Shares in [0, 1].
+def find(wanted: Wanted, tell: Tell = lambda what, done, total: None, buy: claims.Buy | None = None) -> Findings:
+    """`buy` sells labels one by one; what the outcomes have for scores is then worth nothing.
 
-    `threshold` None: nothing is certified. `needed` labelled rows would do (with 80 % power) if harm is what it was at
-    the strictest threshold; None where it is too much for any number. `saving`: (value, low, high) at full cost.
+    Raises ConfigError for outcomes or an artefact that can't be used together.
     """
-
-    labels_used: int
-    left_out: int
-    form: Form
-    method: str
-    saving: tuple[float, float, float] | None
-    segments: tuple[Segment, ...]
-    thresholds: Thresholds | None
-    rho: float | None = None  # of premium's quality, where the form is parity
-    labels: str = "the outcomes' scores"  # who says what is good enough
-
-
-class Findings(msgspec.Struct, frozen=True):
-    tiers: tuple[Finding, ...]
-    data_sha256: str
-
-    @property
-    def thresholds(self) -> Thresholds | None:
-        """The strictest of all tiers'; None where one of them could not be certified."""
-        return strictest([tier.thresholds for tier in self.tiers])
-
-
-def labels_needed(alpha: float, delta: float) -> tuple[int, int]:
-    """Labelled rows that certify harm <= alpha: where none of them did any, and where a quarter of alpha is true.
-
-    Raises ValueError unless both lie between 0 and 1.
-    """
-    if not (0 < alpha < 1 and 0 < delta < 1):
-        raise ValueError("they lie between 0 and 1")
-    return ceil(log(delta) / log(1 - alpha)), samples_needed(alpha, delta, alpha / 4)
-
-
-def find(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Findings:
-    """Raises ConfigError for outcomes or an artefact that can't be used together."""
     route = wanted.route
     if not (0 < route.alpha < 1 and 0 < route.delta < 1 and 0 < wanted.rho <= 1):
         raise ConfigError("alpha and delta lie between 0 and 1, rho is above 0 and at most 1")
     trained = artefact.read(wanted.trained)
+    check_columns(trained, wanted.trained)
     _check(wanted, trained)
     frame = read(route.outcomes, need=NEEDED)
     _check_form(wanted)
     rows = route.recorded_as(frame["model"].unique().to_list())
-    found = []
+    found: list[Finding] = []
+    clusters: tuple[float, ...] = ()
     for place, tier in enumerate(route.tiers[:-1]):
         with naming(route.outcomes):
             pairs = pair(frame, rows[tier], rows[route.tiers[-1]], [rows[name] for name in trained.opinions])
         fresh, left_out = _fresh(pairs, trained, route.outcomes)
         measured = measure(fresh, lambda done, total, tier=tier: tell(f"{tier}: measuring", done, total))  # type: ignore[misc]
         sample = _sample(fresh, measured, trained.models[place], route.outcomes)
-        people = None if wanted.anchors is None else _people(wanted.anchors, fresh)
-        found.append(_tested((sample, people), trained.orders[place], wanted, left_out))
-    return Findings(tuple(found), artefact.sha256_of(route.outcomes))
+        people = None if wanted.anchors is None else harm_by_people(wanted.anchors, fresh)
+        if buy is None:
+            told = _tested((sample, people), trained.orders[place], wanted)
+        else:
+            told = _bought(sample, trained.orders[place], wanted, buy)
+        found.append(msgspec.structs.replace(told, left_out=left_out))
+        clusters = clusters or cluster_bounds(measured, sample.rows, trained.centroids)
+    return Findings(tuple(found), artefact.sha256_of(route.outcomes), clusters)
 
 
 def of_training(training: Training, fitted: Sequence[Fitted]) -> Findings:
-    """What training itself has tested, on the third of its rows that it held back."""
-    tiers = []
+    """What training itself has tested, on the third of its rows that it held back. Reads the artefact it has left."""
+    tiers: list[Finding] = []
+    clusters: tuple[float, ...] = ()
+    centroids = artefact.read(training.out).centroids
     for calibrated, model, pairs, measured in fitted:
         held = calibrated.held
         sample = Sample(pairs.take(held), measured, held, calibrated.tested, model)
-        limits = None if calibrated.certified.threshold is None else calibrated.limits
         named: tuple[Form, str] = ("harm", _method(harm(pairs)))
-        tiers.append(_finding(sample, (calibrated.certified, limits), training.claim, named, 0))
-    return Findings(tuple(tiers), artefact.sha256_of(training.outcomes))
-
-
-def drawn_up(findings: Findings, route: Route, binds: dict[str, str], times: tuple[int, int]) -> Certificate | None:
-    """The certificate, unsigned; None where there is nothing to certify. `times`: now, in Unix seconds, and days."""
-    limits = findings.thresholds
-    if limits is None:
-        return None
-    tiers = findings.tiers
-    first, shares = tiers[0], len(tiers)
-    alpha, delta = first.alpha * shares, first.delta * shares
-    return Certificate(
-        route=route.name,
-        tiers=tuple(model.name for model in route.tiers),
-        form=first.form,
-        statement=document.states(first.form, alpha, delta, first.rho or 1.0),
-        method=first.method,
-        alpha=alpha,
-        delta=delta,
-        thresholds=limits,
-        n=min(tier.n for tier in tiers),
-        labels_used=sum(tier.labels_used for tier in tiers),
-        failures=sum(tier.failures for tier in tiers),
-        harm_bound=min(sum(tier.harm_bound for tier in tiers), 1.0),
-        kept_cheap=first.kept_cheap,
-        retention=first.retention,
-        cost_ratio=first.cost_ratio,
-        saving=first.saving,
-        labels=first.labels,
-        segments=first.segments,
-        data_sha256=findings.data_sha256,
-        binds=binds,
-        issued=times[0],
-        expires=times[0] + times[1] * DAY,
-    )
+        told = _finding(sample, calibrated.certified, calibrated.order, training.claim, named)
+        tiers.append(_climbing(told, calibrated.order, calibrated.safe))
+        clusters = clusters or cluster_bounds(measured, held, centroids)
+    return Findings(tuple(tiers), artefact.sha256_of(training.outcomes), clusters)
 
 
 # ------------------------------------------------------------------ rows
@@ -216,14 +159,43 @@ def _sample(pairs: Pairs, measured: Measured, model: TierModel, path: Path) -> S
 # ------------------------------------------------------------------ tests
 
 
-def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, left_out: int) -> Finding:
+def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted) -> Finding:
     """`known`: the sample, and the harm of its rows by people's word, NaN where they have not looked."""
     sample, people = known
-    claim, pairs = wanted.route.claim, sample.pairs
+    found, labels, method = _shown(known, order, wanted, 1.0)
+    safe = None  # what few labels have shown, they do not show of half as much harm
+    if not wanted.sequential:
+        safe = _shown(known, order, wanted, SAFE)[0].threshold
+    told = _finding(sample, found, order, wanted.route.claim, (wanted.form, method))
+    return msgspec.structs.replace(
+        _climbing(told, order, safe),
+        rho=wanted.rho if wanted.form == "parity" else None,
+        labels_used=labels,
+        labels=_labellers(wanted, people) or told.labels,
+    )
+
+
+def _bought(sample: Sample, order: Order, wanted: Wanted, buy: claims.Buy) -> Finding:
+    """By labels that are bought as the test asks for them; only the rows that it has read are told of."""
+    claim, part = wanted.route.claim, claims.Part(sample.pairs, sample.scores, sample.rows)
+    part, found, labels = claims.by_buying(part, order, claim, wanted.route.seed, buy)
+    sample = replace(sample, pairs=part.pairs, scores=part.scores, rows=part.rows)
+    told = _finding(sample, found, order, claim, ("harm", claims.BOUGHT))
+    return msgspec.structs.replace(_climbing(told, order, None), labels_used=labels)
+
+
+def _shown(
+    known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, share: float
+) -> tuple[Certified, int, str]:
+    """The claim at a share of alpha, or of what rho leaves; how many labels it took, and the method."""
+    sample, people = known
+    alpha, delta = wanted.route.claim
+    claim, pairs = (alpha * share, delta), sample.pairs
     worth = reached(sample.scores, order.band)
     losses, labels = harm(pairs), len(worth)
     if wanted.form == "parity":
-        found, method = claims.on_par(worth, pairs, order, (wanted.rho, claim[1])), "fixed sequence, betting martingale"
+        found = claims.on_par(worth, pairs, order, (wanted.rho + (1 - wanted.rho) * (1 - share), delta))
+        method = "fixed sequence, betting martingale"
     elif wanted.form == "expected":
         found, method = claims.expected(worth, losses, order, claim[0]), "conformal risk control"
     elif people is not None:
@@ -235,15 +207,14 @@ def _tested(known: tuple[Sample, Floats | None], order: Order, wanted: Wanted, l
     else:
         found = certify(worth, losses, np.array(order.steps), *claim, graded=graded(losses))
         method = _method(losses)
-    found = useful(found)
-    limits = None if found.threshold is None else at(order.band, found.threshold)
-    told = _finding(sample, (found, limits), claim, (wanted.form, method), left_out)
-    return msgspec.structs.replace(
-        told,
-        rho=wanted.rho if wanted.form == "parity" else None,
-        labels_used=labels,
-        labels=_labellers(wanted, people) or told.labels,
-    )
+    return useful(found), labels, method
+
+
+def _climbing(told: Finding, order: Order, safe: float | None) -> Finding:
+    if told.threshold is None:
+        return told
+    stricter, safe = climbing(order, told.threshold, safe)
+    return msgspec.structs.replace(told, stricter=stricter, safe=safe)
 
 
 def _labellers(wanted: Wanted, people: Floats | None) -> str:
@@ -251,18 +222,6 @@ def _labellers(wanted: Wanted, people: Floats | None) -> str:
         return ""
     corrected = "" if people is None else f", corrected by people on {int((~np.isnan(people)).sum()):,} of them"
     return f"the judge {wanted.judge}{corrected}"
-
-
-def _people(path: Path, pairs: Pairs) -> Floats:
-    """The harm of rows by people's word, NaN for those that they have not looked at. Raises ConfigError."""
-    frame = read(path, need=("query_id", "model", "score", "prompt"))
-    with naming(path):
-        seen = pair(frame, pairs.cheap.model, pairs.premium.model)
-    by_query = dict(zip(seen.query_id, harm(seen).tolist(), strict=True))
-    found = np.array([by_query.get(query, np.nan) for query in pairs.query_id])
-    if np.isnan(found).all():
-        raise ConfigError(f"{path}: none of its queries is among the outcomes that a judge has scored")
-    return found
 
 
 def _method(losses: Floats) -> str:
@@ -273,14 +232,13 @@ def _method(losses: Floats) -> str:
 
 
 def _finding(
-    sample: Sample,
-    result: tuple[Certified, Thresholds | None],
-    claim: tuple[float, float],
-    named: tuple[Form, str],
-    left_out: int,
+    sample: Sample, certified: Certified, order: Order, claim: tuple[float, float], named: tuple[Form, str]
 ) -> Finding:
-    (certified, limits), pairs = result, sample.pairs
+    pairs = sample.pairs
+    limits = None if certified.threshold is None else settled(order.band, certified.threshold)
     fate = _played(sample, limits)
+    if not fate.kept.any():  # the plan asks for no draft: nothing to certify
+        certified, limits = certified._replace(threshold=None), None
     decided = outcome(fate, pairs, "verifier")
     known = decided.cost_ratio is not None and limits is not None
     return Finding(
@@ -296,12 +254,13 @@ def _finding(
         failures=float(certified.failures),
         needed=_needed(certified, claim) if named[0] == "harm" else None,
         labels_used=certified.n,
-        left_out=left_out,
+        left_out=0,
         form=named[0],
         method=named[1],
         saving=_saving(fate.dollars, pairs.premium.cost) if known else None,
         segments=() if limits is None else tuple(segments(pairs, fate.kept, harm(pairs), claim[1])),
         thresholds=limits,
+        scores=None if limits is None else score_bounds(drafted(sample.scores, fate)),
     )
 
 
@@ -319,14 +278,14 @@ def _saving(dollars: Floats, always: Floats) -> tuple[float, float, float]:
     def share(rows: Rows) -> float:
         return 1 - float(dollars[rows].sum() / always[rows].sum())
 
-    found = interval(share, len(dollars), np.random.default_rng(0))
+    rounds = min(ROUNDS, max(LEAST_ROUNDS, DRAWS // len(dollars)))
+    found = interval(share, len(dollars), np.random.default_rng(0), rounds)
     return found.value, found.low, found.high
 
 
 def _needed(certified: Certified, claim: tuple[float, float]) -> int | None:
     """Rows that would do at the rate of harm that was seen."""
-    rate = certified.failures / max(certified.n, 1)
     try:
-        return samples_needed(*claim, min(rate, 1.0))
+        return samples_needed(*claim, min(certified.failures / max(certified.n, 1), 1.0))
     except ValueError:
         return None

@@ -6,15 +6,32 @@ the harm that serving them would do. Knows no files, and not who labelled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
-from tierwise.offline.fit import graded
-from tierwise.offline.learn import Floats, harm
+from tierwise.offline.calibrated import useful
+from tierwise.offline.fit import Rows, graded
+from tierwise.offline.learn import Floats, Scores, harm, reached
 from tierwise.offline.outcomes import Pairs
 from tierwise.scorers.artefact import Order
 from tierwise.stats import anchored
 from tierwise.stats.certify import Certified, bound, conformal, parity
-from tierwise.stats.sequential import sequential, sequential_graded
+from tierwise.stats.sequential import Bought, sequential, sequential_graded
+
+Buy = Callable[[str, str], tuple[float, float] | None]
+"""How good the draft of a tier is for a query, and premium's answer; None: no more labels are to be had."""
+BOUGHT = "sequential Learn-then-Test, betting martingale, labels bought one by one"
+
+
+class Part(NamedTuple):
+    """Calibration rows: what was said, how their drafts were scored, which of all that was measured they are."""
+
+    pairs: Pairs
+    scores: Scores
+    rows: Rows
 
 
 def expected(worth: Floats, losses: Floats, order: Order, alpha: float) -> Certified:
@@ -35,11 +52,55 @@ def one_by_one(
     buy = sequential_graded if graded(losses) else sequential
     rows = np.random.default_rng(seed).permutation(len(worth))
     bought = buy(worth, lambda row: float(losses[row]), order.steps, *claim, rows)
+    return _stopped(bought, worth, losses, order, claim[0]), bought.labels
+
+
+def by_buying(part: Part, order: Order, claim: tuple[float, float], seed: int, buy: Buy) -> tuple[Part, Certified, int]:
+    """The same with labels that are bought as they are asked for; `part` may hold anything for those.
+
+    What comes back beside it are the rows that were read, with the labels that were bought, and how many these are:
+    of the rows up to the first one that the threshold accepts and nobody was asked about, none is missing. Where
+    nothing was shown it is all of them, as they were. By betting, for a judge may be of half a mind.
+    """
+    pairs = part.pairs
+    worth, losses = reached(part.scores, order.band), np.zeros(len(pairs))
+    cheap, premium = pairs.cheap.score.copy(), pairs.premium.score.copy()
+
+    def label_of(row: int) -> float | None:
+        found = buy(pairs.cheap.model, pairs.query_id[row])
+        if found is None:
+            return None
+        cheap[row], premium[row] = found
+        losses[row] = max(premium[row] - cheap[row], 0.0)
+        return float(losses[row])
+
+    rows = np.random.default_rng(seed).permutation(len(worth))
+    bought = sequential_graded(worth, label_of, order.steps, *claim, rows)
+    certified = useful(_stopped(bought, worth, losses, order, claim[0]))
+    accepted = worth >= (order.steps[0] if certified.threshold is None else certified.threshold)
+    unknown = np.flatnonzero((accepted & ~np.isin(np.arange(len(worth)), bought.rows))[rows])
+    read = rows[: unknown[0]] if len(unknown) else rows
+    certified = certified._replace(n=len(read), failures=float(losses[read][accepted[read]].sum()))
+    if certified.threshold is None:
+        return part, certified, bought.labels
+    told = replace(pairs, cheap=replace(pairs.cheap, score=cheap), premium=replace(pairs.premium, score=premium))
+    return _some(part._replace(pairs=told), read), certified, bought.labels
+
+
+def _some(part: Part, read: Rows) -> Part:
+    seen = part.scores
+    alone, consulted = (None if found is None else found[read] for found in (seen.alone, seen.consulted))
+    return Part(part.pairs.take(read), Scores(seen.router[read], alone, consulted), part.rows[read])
+
+
+def _stopped(bought: Bought, worth: Floats, losses: Floats, order: Order, alpha: float) -> Certified:
+    """What is shown is alpha itself; failures are of the rows that were labelled."""
     labelled = np.array(bought.rows, int)
     strictest = order.steps[0] if bought.threshold is None else bought.threshold
     failures = float(losses[labelled][worth[labelled] >= strictest].sum())
-    most = 1.0 if bought.threshold is None else claim[0]
-    return Certified(bought.threshold, bought.n, failures, most, bought.p_values[-1], bought.kept), bought.labels
+    most = 1.0 if bought.threshold is None else alpha
+    p_value = bought.p_values[-1] if bought.p_values else 1.0
+    return Certified(bought.threshold, bought.n, failures, most, p_value, bought.kept)
 
 
 def on_par(worth: Floats, pairs: Pairs, order: Order, claim: tuple[float, float]) -> Certified:

@@ -17,6 +17,8 @@ from tierwise.offline.outcomes import Pairs, Side
 from tierwise.scorers.artefact import Typical
 from tierwise.types import Answer, Choice, Message, Model, Price, Request, Route, Verdict
 
+UNTRIED = "plan:premium"  # the rule of rows that no cheaper tier was asked about
+
 Floats = NDArray[np.float64]
 ScoreOf = Callable[[int, bool], Verdict]
 """(row, whether opinions have been heard) -> what the verifier says of the row's draft."""
@@ -41,52 +43,71 @@ class Recorded(NamedTuple):
 
 def play(pairs: Pairs, route: Route, scorers: Recorded) -> Fate:
     """Every row through the plan of `route`, whose tiers and opinions are `models_of(pairs)`'s."""
-    size = len(pairs)
-    sides = {side.model: side for side in (pairs.cheap, pairs.premium, *pairs.opinions)}
-    fate = Fate(np.zeros(size, bool), np.zeros(size, bool), np.zeros(size), np.zeros(size), [])
-    for row in range(size):
-        asked = (Message("user", pairs.prompt[row]),)
-        request = Request(id=pairs.query_id[row], asked=route.name, messages=asked, stream=route.hold == "none")
-        outcome, called = _run(cascade(request, route), row, route, scorers)
-        served = outcome.answer.model
-        fate.kept[row] = served == pairs.cheap.model
-        fate.asked[row] = any(name == side.model for name in called for side in pairs.opinions)
-        fate.quality[row] = sides[served].score[row]
-        fate.dollars[row] = sum(sides[name].cost[row] for name in called)
-        fate.rules.append(outcome.decision.rule)
-    return fate
+    stage = _Stage(route, scorers)
+    served: list[str] = []
+    called: list[list[str]] = []
+    rules: list[str] = []
+    for row, prompt in enumerate(pairs.prompt):
+        asked = (Message("user", prompt),)
+        request = Request(id="", asked=route.name, messages=asked, stream=route.hold == "none")
+        calls: list[str] = []
+        outcome = stage.run(cascade(request, route), row, calls)
+        served.append(outcome.answer.model)
+        called.append(calls)
+        rules.append(outcome.decision.rule)
+    return _fate(pairs, served, called, rules)
 
 
-def _run(plan: Plan, row: int, route: Route, scorers: Recorded) -> tuple[Outcome, list[str]]:
-    called: list[str] = []
-    try:
-        step = next(plan)
-        while True:
-            step = plan.send(_performed(step, row, called, scorers))
-    except StopIteration as stop:
-        outcome: Outcome = stop.value
-        return outcome, called
+class _Stage:
+    """What answers the plan's steps, instead of models."""
+
+    def __init__(self, route: Route, scorers: Recorded) -> None:
+        self._scorers = scorers
+        models = (*route.tiers, *route.opinions)
+        self._answers = {model.name: Answer(model.name, (Choice("-", finish="stop"),)) for model in models}
+
+    def run(self, plan: Plan, row: int, calls: list[str]) -> Outcome:
+        """To its end; the models that it calls are added to `calls`."""
+        try:
+            step = next(plan)
+            while True:
+                step = plan.send(self._performed(step, row, calls))
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+
+    def _performed(self, step: Wish, row: int, calls: list[str]) -> Any:
+        match step:
+            case Reserve() | Serve() | Drop():
+                return None
+            case Score():
+                return self._scorers.router(row)
+            case Call(model=model):
+                calls.append(model.name)
+                return self._answers[model.name]
+            case Verify(opinions=opinions):
+                return self._scorers.verdict(row, opinions is not None)
+            case Consult(models=models):
+                calls.extend([model.name for model in models])
+                return tuple([self._answers[model.name] for model in models])
+        raise TypeError(f"a replay can't perform {type(step).__name__}")
 
 
-def _performed(step: Wish, row: int, called: list[str], scorers: Recorded) -> Any:
-    match step:
-        case Call(model=model):
-            called.append(model.name)
-            return _answered(model.name)
-        case Verify(opinions=opinions):
-            return scorers.verdict(row, opinions is not None)
-        case Consult(models=models):
-            called.extend(model.name for model in models)
-            return tuple(_answered(model.name) for model in models)
-        case Score():
-            return scorers.router(row)
-        case Reserve() | Serve() | Drop():
-            return None
-    raise TypeError(f"a replay can't perform {type(step).__name__}")
-
-
-def _answered(model: str) -> Answer:
-    return Answer(model, (Choice("-", finish="stop"),))
+def _fate(pairs: Pairs, served: list[str], called: list[list[str]], rules: list[str]) -> Fate:
+    sides = {side.model: side for side in (pairs.cheap, *pairs.opinions, pairs.premium)}  # as they are called
+    names = np.array(served, object)
+    quality, dollars = np.zeros(len(pairs)), np.zeros(len(pairs))
+    asked = np.zeros(len(pairs), bool)
+    opinions = {side.model for side in pairs.opinions}
+    for name, side in sides.items():
+        of_it = names == name
+        quality[of_it] = side.score[of_it]
+        times = np.array([calls.count(name) for calls in called])
+        paid = times > 0
+        dollars[paid] += times[paid] * side.cost[paid]
+        if name in opinions:
+            asked |= paid
+    return Fate(names == pairs.cheap.model, asked, quality, dollars, rules)
 
 
 def models_of(pairs: Pairs) -> tuple[tuple[Model, ...], tuple[Model, ...]]:

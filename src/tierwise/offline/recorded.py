@@ -30,6 +30,7 @@ def request_of(query_id: str, prompt: str, category: str, extra: str) -> Request
         messages=messages or (Message("user", prompt),),
         tools=tuple(tool for item in _items(more.get("tools")) if (tool := _tool(item)) is not None),
         tags=frozenset({category.lower()}) if category else frozenset(),
+        json_answer=more.get("json_answer") is True,
     )
 
 

@@ -15,16 +15,21 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tierwise.core.tiers import MAX_TIERS
 from tierwise.errors import ConfigError
-from tierwise.offline.calibrated import Calibrated, calibrate
+from tierwise.offline.calibrated import Calibrated, calibrate, settled
 from tierwise.offline.learn import deploy
 from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, aside, naming, pair, read
 from tierwise.offline.played import usual
 from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump, row_key, sha256_of
+from tierwise.stats.clusters import kmeans
 from tierwise.types import Thresholds
+
+CLUSTERS = 12  # of prompts, by which live traffic is compared with what was certified
+CLUSTERED = 100  # rows of which there are clusters at all
 
 NEEDED = ("query_id", "model", "score", "prompt", "response")
 Tell = Callable[[str, int, int], None]
@@ -135,11 +140,20 @@ def trained(wanted: Wanted, tell: Tell) -> tuple[Report, tuple[Fitted, ...]]:
         },
         tuple(one.calibrated.order for one in fitted),
         np.unique([np.uint64(row_key(query)) for one in fitted for query in one.pairs.query_id]),
+        _centroids(fitted[0], wanted.seed),
     )
     packed = dump(artefact)
     with aside(wanted.out) as part:
         part.write_bytes(packed)
     return Report(str(wanted.out), len(packed), wanted.alpha, wanted.delta, reports, thresholds), tuple(fitted)
+
+
+def _centroids(first: Fitted, seed: int) -> NDArray[np.float16]:
+    """Of the prompts that the first tier's models were fitted on; rows that test anything shape no cluster."""
+    meanings = first.measured.router.meaning[first.calibrated.train]
+    if len(meanings) < CLUSTERED:
+        return np.zeros((0, meanings.shape[1]), np.float16)
+    return kmeans(meanings, CLUSTERS, np.random.default_rng(seed)).astype(np.float16)
 
 
 def _telling(tell: Tell, tier: str) -> Callable[[int, int], None]:
@@ -152,7 +166,9 @@ def _fitted(pairs: Pairs, wanted: Wanted, claim: tuple[float, float], tell: Call
     measured = measure(pairs, tell)
     try:
         found = calibrate(measured, pairs, np.arange(len(pairs)), claim, np.random.default_rng(wanted.seed))
-        model = deploy(found.learned, measured, pairs, (found.train, found.seen), found.limits)
+        # The router expects what the loosest threshold accepts: a later certificate may be looser than today's.
+        loosest = settled(found.order.band, found.order.steps[-1])
+        model = deploy(found.learned, measured, pairs, (found.train, found.seen), loosest)
     except ValueError as error:
         raise ConfigError(f"{wanted.outcomes}: {error}") from error
     return Fitted(found, model, pairs, measured)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.errors import ConfigError
+from tierwise.scorers.encoder import DIMENSIONS
 from tierwise.scorers.grams import BUCKETS
 from tierwise.scorers.stack import Base, Stack
 from tierwise.types import Thresholds
@@ -59,7 +60,10 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Artefact(msgspec.Struct, frozen=True):
-    """`seen`, uint64, are the `row_key`s of all queries that shaped it or tested it: no others may certify it."""
+    """`seen`, uint64, are the `row_key`s of all queries that shaped it or tested it: no others may certify it.
+
+    `centroids`, float16 (clusters, 256) of unit length: what prompts were about. None from few rows, or old versions.
+    """
 
     tiers: tuple[str, ...]
     opinions: tuple[str, ...]
@@ -69,6 +73,7 @@ class Artefact(msgspec.Struct, frozen=True):
     notes: Mapping[str, Any] = {}  # how it was made: rows, outcomes' hash, certificate
     orders: tuple[Order, ...] = ()  # one for each tier but the last
     seen: NDArray[np.uint64] = np.zeros(0, np.uint64)
+    centroids: NDArray[np.float16] = np.zeros((0, DIMENSIONS), np.float16)
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -97,7 +102,7 @@ def sha256_of(path: Path) -> str:
 
 
 def dump(artefact: Artefact) -> bytes:
-    arrays: Arrays = {"seen": artefact.seen}
+    arrays: Arrays = {"seen": artefact.seen, "centroids": artefact.centroids}
     stacks: dict[str, dict[str, Any]] = {}
     for place, model in enumerate(artefact.models):
         for name in ("router", "alone", "consulted"):
@@ -152,8 +157,15 @@ def _artefact(manifest: _Manifest, arrays: Arrays) -> Artefact:
     )
     return Artefact(
         manifest.tiers, manifest.opinions, models, manifest.typical, manifest.thresholds, manifest.notes,
-        manifest.orders, arrays.get("seen", np.zeros(0, np.uint64)),
+        manifest.orders, arrays.get("seen", np.zeros(0, np.uint64)), _centroids(arrays),
     )  # fmt: skip
+
+
+def _centroids(arrays: Arrays) -> NDArray[np.float16]:
+    found = arrays.get("centroids", np.zeros((0, DIMENSIONS), np.float16))
+    if found.ndim != 2 or found.shape[1] != DIMENSIONS or found.dtype != np.float16:
+        raise ValueError("not centres of prompts")
+    return found
 
 
 def _put(stack: Stack, prefix: str, arrays: Arrays) -> dict[str, Any]:

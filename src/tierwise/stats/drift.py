@@ -52,8 +52,13 @@ class ScoreDrift(NamedTuple):
         if not scores.size:
             raise ValueError("a reference needs scores")
         high, low = upper_mean(scores, delta / 4), 1 - upper_mean(1 - scores, delta / 4)
+        return cls.within(low, high, float(scores.var()), delta)
+
+    @classmethod
+    def within(cls, low: float, high: float, variance: float, delta: float) -> ScoreDrift:
+        """From what `start` made of a reference, with the same delta."""
         fresh = Wealth.start([1 / len(SHIFTS)] * len(SHIFTS))
-        return cls(low, high, delta, max(float(scores.var()), LEAST_VARIANCE), fresh, fresh)
+        return cls(low, high, delta, max(variance, LEAST_VARIANCE), fresh, fresh)
 
     def step(self, score: float) -> ScoreDrift:
         """After one more request's score; a NaN one tells nothing (make "unscored" a cluster to watch their share).
@@ -106,7 +111,11 @@ class ClusterDrift(NamedTuple):
         if not 0 < delta < 1:
             raise ValueError("delta must lie between 0 and 1")
         n = int(count.sum())
-        most = tuple(upper(int(k), n, delta / 2 / count.size) for k in count)
+        return cls.within(tuple(upper(int(k), n, delta / 2 / count.size) for k in count), delta)
+
+    @classmethod
+    def within(cls, most: tuple[float, ...], delta: float) -> ClusterDrift:
+        """From what `start` made of a reference, with the same delta."""
         return cls(most, tuple(PRIOR * share / sum(most) for share in most), delta, Wealth.start(SPLIT))
 
     def step(self, cluster: int) -> ClusterDrift:
