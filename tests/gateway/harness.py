@@ -59,6 +59,7 @@ tiers = ["cheap", "premium"]
 mode = "enforce"
 uncertified = "checks"
 floor = ["legal"]
+evidence_usd_per_day = 0
 {route}
 """
 UPSTREAM_KEY = "sk-provider-canary-7f3a"
@@ -299,13 +300,19 @@ async def placed(folder: Path, *scripts: Script, route: str = "", budget: int | 
 
 @asynccontextmanager
 async def running(
-    folder: Path, scripts: Sequence[Script] = (), *, route: str = "", config: str = CONFIG, budget: int | None = None
+    folder: Path,
+    scripts: Sequence[Script] = (),
+    *,
+    route: str = "",
+    config: str = CONFIG,
+    budget: int | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway with one key (with `budget` nano-dollars, if given) until the block ends."""
     async with serve_upstream(scripts or by_model(Script(text=GOOD))) as upstream:
         path = folder / "tierwise.toml"
         path.write_text(config.format(url=upstream.url, route=route))
-        environment = read_environment({"UPSTREAM_KEY": UPSTREAM_KEY, "HOME": str(folder)})
+        environment = read_environment({"UPSTREAM_KEY": UPSTREAM_KEY, "HOME": str(folder), **(variables or {})})
         loaded = load(path, environment.variables)
         key, text = await new_key(loaded, environment, "test", budget)
         async with serving(loaded, environment) as url, aiohttp.ClientSession() as http:

@@ -8,6 +8,8 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.test_trained import Artefact, valid
 from tierwise.gateway.doctor import Finding, examine, failed, local_weights
 from tierwise.gateway.settings import load, read_environment
@@ -160,7 +162,9 @@ ROUTE += (
 
 def test_others_whom_nobody_asks(tmp_path: Path) -> None:
     """Opinions and a judge that no rule of their route asks are pointed out; without them a route is no finding."""
-    found = checked(tmp_path, ROUTE.format(more='opinions = ["other"]\njudge = "top"'))
+    more = 'opinions = ["other"]\njudge = "top"\nevidence_usd_per_day = 0'
+    found = checked(tmp_path, ROUTE.format(more=more))
+    assert "judge of r" not in checked(tmp_path, ROUTE.format(more='judge = "top"'))  # it labels
     assert found["opinions of r"].level == found["judge of r"].level == "warn"
     assert "agreement" in found["opinions of r"].remedy
     asked = checked(tmp_path, ROUTE.format(more='opinions = ["other"]\nuncertified = "agreement"'))
@@ -189,5 +193,26 @@ def test_artefacts(tmp_path: Path) -> None:
     )
     assert "judge of r" not in good
     none = about(None)
-    assert {none[what].level for what in ("route r", "opinions of r", "judge of r")} == {"warn"}
+    assert {none[what].level for what in ("route r", "opinions of r")} == {"warn"}
     assert 'certificate: none; so it does what `uncertified = "observe"`' in none["route r"].detail
+
+
+@pytest.mark.parametrize(("key", "what"), [("audit", "audit"), ("evidence_usd_per_day", "evidence_usd_per_day")])
+def test_a_certificate_that_nobody_audits(tmp_path: Path, key: str, what: str) -> None:
+    """Nobody would notice that it stops being true."""
+    path = tmp_path / "c.toml"
+    path.write_text(ROUTE.format(more=f'trained = "r.npz"\n{key} = 0'), encoding="utf-8")
+    artefact = Artefact(tiers=("m", "top"), opinions=(), thresholds=Thresholds(0.8, 0.8, 0.8))
+    findings = examine(path, read_environment({}), lambda path: artefact, lambda route, table: valid(artefact))
+    (found,) = [finding for finding in findings if finding.what == "audit of r"]
+    assert (found.level, found.remedy) == ("warn", f"{what} above 0")
+
+
+def test_alerts(tmp_path: Path) -> None:
+    """The variable must hold an address; the address is not shown."""
+    text = HOSTED + '[alerts]\nwebhook_env = "HOOK"\n'
+    assert checked(tmp_path, text)["alerts"].level == "fail"
+    assert checked(tmp_path, text, HOOK="file:///etc/passwd")["alerts"].level == "fail"
+    found = checked(tmp_path, text, HOOK="https://chat.example/secret-path")
+    assert found["alerts"] == Finding("ok", "alerts", "alarms are POSTed to the address in HOOK")
+    assert "alerts" not in checked(tmp_path, HOSTED)

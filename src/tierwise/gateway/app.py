@@ -15,10 +15,14 @@ import msgspec
 
 from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, ProviderError, TierwiseError
+from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.feedback import feedback
+from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.metrics import metrics
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
@@ -48,13 +52,36 @@ class Exchange:
 
 
 class App:
-    """An RSGI application. `max_body` is in bytes."""
+    """An RSGI application. `max_body` is in bytes. Without a gatherer nothing is drawn, without an auditor followed."""
 
-    def __init__(self, engine: Engine, keyring: Keyring, max_body: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: Keyring,
+        max_body: int,
+        gatherer: Gatherer | None = None,
+        auditor: Auditor | None = None,
+    ) -> None:
         self.engine = engine
         self.keyring = keyring
         self.max_body = max_body
+        self._gatherer = gatherer
+        self._auditor = auditor
         self.watches: set[Watch] = set()  # over the requests that run
+
+    def answered(self, live: Live) -> Record:
+        """Book a request that has its answer, and see whether it is drawn."""
+        record = live.book(200, "")
+        if self._gatherer is not None:
+            self._gatherer.consider(live, record)
+        return record
+
+    def audit_state(self, route: str) -> State | None:
+        return None if self._auditor is None else self._auditor.state(route)
+
+    @property
+    def samples_lost(self) -> int:
+        return 0 if self._gatherer is None else self._gatherer.dropped
 
     def abandon(self) -> None:
         """End what still runs: its clients are told, and what it has cost is booked."""
@@ -71,7 +98,9 @@ class App:
             _log.error("request %s failed: %s", exchange.id, type(error).__name__, exc_info=_frames_only(error))
             reply = _refusal(_internal())
         if reply is not None:
-            headers = [JSON, ("x-request-id", exchange.id), *reply.headers]
+            headers = [("x-request-id", exchange.id), *reply.headers]
+            if not any(name == "content-type" for name, _ in reply.headers):
+                headers.insert(0, JSON)
             proto.response_bytes(reply.status, headers, reply.body)
 
     async def _answer(self, exchange: Exchange) -> Reply | None:
@@ -99,8 +128,8 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     app.watches.add(watch)
     try:
         if not request.stream:
-            return await _whole(live, watch, len(body))
-        await _streamed(live, watch, Stream(exchange.proto), len(body))
+            return await _whole(app, live, watch, len(body))
+        await _streamed(app, live, watch, Stream(exchange.proto), len(body))
     except ClientLeft:
         watch.left = True
     except asyncio.CancelledError:
@@ -114,23 +143,23 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     return None
 
 
-async def _whole(live: Live, watch: Watch, size: int) -> Reply:
+async def _whole(app: App, live: Live, watch: Watch, size: int) -> Reply:
     try:
         outcome = await watch.over(live.run(size))
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)
         raise
     body = openai_chat.encode_answer(outcome.answer, live.request, _label(live, outcome.answer.model))
-    record = live.book(200, "")
+    record = app.answered(live)
     headers = [*_said(live.route, outcome.answer.model, outcome.decision), *_money(record)]
     return Reply(200, body, tuple(headers))
 
 
-async def _streamed(live: Live, watch: Watch, stream: Stream, size: int) -> None:
+async def _streamed(app: App, live: Live, watch: Watch, stream: Stream, size: int) -> None:
     end = openai_chat.StreamEncoder.error(_internal())  # until we know better
     try:
         await watch.over(live.run(size, _Events(live, stream)))
-        live.book(200, "")
+        app.answered(live)
         end = openai_chat.StreamEncoder.done()
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)
@@ -181,13 +210,16 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
         raise NotFound("No route has this name; GET /v1/routes/NAME/certificate takes one of GET /v1/models.")
     standing = app.engine.certificates.get(name, Standing())
     said = app.engine.route(name).certified
-    return Reply(200, msgspec.json.encode({"route": name, "standing": said, "signed": standing.signed}))
+    audit = app.audit_state(name)
+    return Reply(200, msgspec.json.encode({"route": name, "standing": said, "audit": audit, "signed": standing.signed}))
 
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat_completions},
+    "/v1/feedback": {"POST": feedback},
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
+    "/metrics": {"GET": metrics},
     "/v1/models/": {"GET": show_model},  # a slash at the end: what follows it is the handler's
 }
 

@@ -28,7 +28,7 @@ from tierwise.types import (
 )
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
-ASIDE = frozenset({"opinion", "judge"})  # duties of attempts that no client is ever answered by
+ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -39,6 +40,14 @@ def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Pri
     return nanos
 
 
+class Question(NamedTuple):
+    """A call to be made: who is asked what, and as what it is booked."""
+
+    model: Model
+    request: Request
+    duty: Duty
+
+
 class Panel(msgspec.Struct, frozen=True):
     """The others. `patience`: seconds that a model may take, by name, for its whole answer."""
 
@@ -48,8 +57,8 @@ class Panel(msgspec.Struct, frozen=True):
 
     async def consult(self, request: Request, route: Route, models: Sequence[Model], about: str) -> tuple[Answer, ...]:
         """The answers that came, in the models' order. `about`: the draft's model, for the ledger."""
-        asked = same_prompt_form(_whole(request), route.opinion_form)
-        heard = await self._heard([(model, asked) for model in models], "opinion", about)
+        asked = same_prompt_form(whole(request), route.opinion_form)
+        heard = await self.hear([Question(model, asked, "opinion") for model in models], about)
         return tuple([answer for answer in heard if answer is not None])
 
     async def judge(self, request: Request, step: Judge) -> Evidence:
@@ -58,12 +67,12 @@ class Panel(msgspec.Struct, frozen=True):
         Raises CheckFailed where the judge can't be asked, can't answer, or gives no verdict.
         """
         asked = questionnaire.questions(request, step.answer, _rival(request, step.answer, step.opinions))
-        heard = await self._heard([(step.model, question) for question in asked], "judge", step.answer.model)
+        heard = await self.hear([Question(step.model, question, "judge") for question in asked], step.answer.model)
         return questionnaire.verdict(asked, heard)
 
-    async def _heard(self, calls: Sequence[tuple[Model, Request]], duty: Duty, about: str) -> list[Answer | None]:
+    async def hear(self, questions: Sequence[Question], about: str) -> list[Answer | None]:
         """What each call came to, in their order; None where it failed. All have ended when this does."""
-        attempts = [self.start(model, request, duty) for model, request in calls]
+        attempts = [self.start(*question) for question in questions]
         try:
             async with asyncio.TaskGroup() as group:
                 hearing = [group.create_task(self._hear(attempt, about)) for attempt in attempts]
@@ -88,7 +97,7 @@ class Panel(msgspec.Struct, frozen=True):
         return attempt.answer(complete=True)
 
 
-def _whole(request: Request) -> Request:
+def whole(request: Request) -> Request:
     """The same question, for one answer in one piece."""
     body = {name: value for name, value in request.body.items() if name not in _OF_A_STREAM}
     return msgspec.structs.replace(request, stream=False, usage_asked=False, n=1, body=body)

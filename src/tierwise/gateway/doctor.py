@@ -18,7 +18,7 @@ from typing import Literal
 from tierwise.errors import ConfigError
 from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.scoring import Open, scoring
-from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path
+from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path, webhook
 from tierwise.gateway.snapshot import build
 from tierwise.providers import scripted
 from tierwise.providers.weights import Weights, find
@@ -66,6 +66,7 @@ def examine(
         *_scripts(config),
         *_prices(config, environment),
         *_routes(config, environment, opened, certified),
+        *_alerts(config, environment),
         _port(config),
         _store(config),
         _pepper(config, environment),
@@ -194,6 +195,7 @@ def _routes(config: Config, environment: Environment, opened: Open, certified: C
             continue
         if table.trained:
             yield _trained(served, table.trained)
+            yield from _unaudited(served)
         yield from _never_asked(served)
 
 
@@ -205,16 +207,31 @@ def _trained(route: Route, path: str) -> Finding:
     return Finding("ok", what, f"{path}: certified; drafts are served from a score of {route.thresholds.accept:.3f} on")
 
 
+def _unaudited(route: Route) -> Iterator[Finding]:
+    if route.thresholds is not None and not (route.audit and route.aside_nanos):
+        what = "audit" if not route.audit else "evidence_usd_per_day"
+        detail = "its certificate is never audited: that it stops being true would not be noticed"
+        yield Finding("warn", f"audit of {route.name}", detail, f"{what} above 0")
+
+
+def _alerts(config: Config, environment: Environment) -> Iterator[Finding]:
+    try:
+        address = webhook(config, environment)
+    except ConfigError as error:
+        yield Finding("fail", "alerts", error.message, f"export {config.alerts.webhook_env}=https://...")
+    else:
+        if address is not None:
+            yield Finding("ok", "alerts", f"alarms are POSTed to the address in {config.alerts.webhook_env}")
+
+
 def _never_asked(route: Route) -> Iterator[Finding]:
     """Others who are configured, and whom no rule of the route ever asks."""
-    if route.thresholds is not None:
-        return
-    if route.opinions and route.uncertified != "agreement":
+    if route.judge is not None and not route.aside_nanos:
+        detail = "is never asked: it labels what is gathered beside answers, and nothing is"
+        yield Finding("warn", f"judge of {route.name}", detail, "evidence_usd_per_day above 0")
+    if route.thresholds is None and route.opinions and route.uncertified != "agreement":
         remedy = 'uncertified = "agreement", or a trained verifier (`trained`)'
-        yield Finding("warn", f"opinions of {route.name}", "they are never asked", remedy)
-    if route.judge is not None:
-        detail = "is never asked: only a trained verifier has an uncertain band"
-        yield Finding("warn", f"judge of {route.name}", detail, "a trained verifier (`trained`)")
+        yield Finding("warn", f"opinions of {route.name}", "no draft waits for them", remedy)
 
 
 # ------------------------------------------------------------------ the machine

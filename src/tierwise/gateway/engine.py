@@ -12,6 +12,7 @@ import msgspec
 
 from tierwise.errors import BadRequest, NotFound
 from tierwise.gateway.certified import EXPIRED, Standing
+from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.ports import Clock, Provider, Scorer, Store
@@ -33,6 +34,7 @@ class Engine:
     certificates: Mapping[str, Standing] = field(default_factory=dict)  # by route name
     patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
     sessions: Sessions = field(default_factory=Sessions)
+    rungs: Rungs = field(default_factory=Rungs)
 
     def route(self, asked: str, mode: str | None = None) -> Route:
         """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""
@@ -47,7 +49,8 @@ class Engine:
                 )
             return Route(model.name, (model,))
         if route.thresholds is not None and self.clock.now_ns() >= route.certified_until * SECOND:
-            route = msgspec.structs.replace(route, thresholds=None, certified=EXPIRED)
+            route = msgspec.structs.replace(route, thresholds=None, certified=EXPIRED, certificate="")
+        route = self.rungs.served(route)
         if mode is None:
             return route
         if mode not in MODES:

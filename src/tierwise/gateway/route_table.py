@@ -60,7 +60,10 @@ class RouteTable(Table, frozen=True):
     window: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 48  # tokens
     escalate_above: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5  # with hold = "none": the router's score
     usd_per_second: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0  # what a second of waiting is worth
-    audit: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02  # share of the served drafts
+    audit: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.02  # least share of the served drafts
+    observe: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1  # share of premium's answers
+    evidence_usd_per_day: Annotated[float, msgspec.Meta(ge=0, le=100_000)] = 1.0  # for both
+    keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30  # texts of samples; 0: none
     floor: tuple[str, ...] = ()  # tags that always get the premium
     premium_down: Literal["refuse", "draft"] = "refuse"
     checks: ChecksTable = ChecksTable()

@@ -23,9 +23,14 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from tierwise.errors import ConfigError, TierwiseError
+from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.app import App
+from tierwise.gateway.audits import Auditor
+from tierwise.gateway.draws import Draws, draws_secret
+from tierwise.gateway.drifting import drifting
+from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.settings import Config, Environment, pepper
+from tierwise.gateway.settings import Config, Environment, pepper, webhook
 from tierwise.gateway.wiring import open_engine
 
 Ready = Callable[[str], None]
@@ -127,9 +132,14 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
     logging.getLogger("_granian").setLevel(logging.ERROR)  # its start-up lines would hide our own
     engine = await open_engine(config, environment)
     try:
-        keyring = Keyring(engine.store, pepper(config, environment), engine.clock)
+        secret = pepper(config, environment)
+        keyring = Keyring(engine.store, secret, engine.clock)
         await keyring.refresh()
-        app = App(engine, keyring, config.server.max_body_mb << 20)
+        alerts = Alerts(webhook(config, environment))
+        gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine, config)))
+        auditor = Auditor(engine, gatherer, alerts)
+        await auditor.refresh()
+        app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)
         server = Server(
             app,
             address=config.server.host,
@@ -143,7 +153,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, _stop, server, app)
-        beside = [asyncio.ensure_future(keyring.follow()), asyncio.ensure_future(_tell(config, ready))]
+        beside = [asyncio.ensure_future(work) for work in (keyring.follow(), auditor.follow(), _tell(config, ready))]
         try:
             await _until_stopped(server)
         finally:
@@ -151,6 +161,8 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
                 task.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+            await gatherer.close()
+            await alerts.close()
     finally:
         await engine.close()
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -53,6 +53,10 @@ class Server(Table, frozen=True):
 
 class StoreTable(Table, frozen=True):
     url: str = "sqlite:///tierwise.db"  # three slashes: from the config's folder; four: an absolute path
+
+
+class AlertsTable(Table, frozen=True):
+    webhook_env: str = ""  # the name of a variable that holds an address to POST alarms to; "": nobody is told
 
 
 class PriceTable(Table, frozen=True):
@@ -97,6 +101,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
 
     server: Server = Server()
     store: StoreTable = StoreTable()
+    alerts: AlertsTable = AlertsTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
 
@@ -107,6 +112,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     server: Server
     store: StoreTable
+    alerts: AlertsTable
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
 
@@ -174,6 +180,8 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     _check_secrets(path, text, env)
     file, problems = read(text, str(path), File)
     _check_store(file.store, problems)
+    if file.alerts.webhook_env and not _VARIABLE.fullmatch(file.alerts.webhook_env):
+        problems.add(("alerts", "webhook_env"), "is the name of an environment variable, not the address itself")
     for name, model in file.models.items():
         _check_model(name, model, problems)
     identities = {
@@ -188,6 +196,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         path=path.absolute(),
         server=file.server,
         store=file.store,
+        alerts=file.alerts,
         models={name: _complete(name, model, folder) for name, model in file.models.items()},
         routes={name: route.complete(folder) for name, route in file.routes.items()},
     )
@@ -214,6 +223,19 @@ def pepper(config: Config, environment: Environment) -> bytes:
             f"{pepper_path(config)}: too short for a key pepper; keys made with it can't be checked. Restore it"
         )
     return found
+
+
+def webhook(config: Config, environment: Environment) -> str | None:
+    """Where alarms are told; None where the config names no variable. Raises ConfigError for what is no address."""
+    name = config.alerts.webhook_env
+    if not name:
+        return None
+    address = environment.secret(name)
+    if address is None or _address(address) is None:
+        raise ConfigError(
+            f"{config.path}: alerts.webhook_env: {name} does not hold an http:// or https:// address without a user"
+        )
+    return address
 
 
 def signing_path(config: Config) -> Path:
@@ -354,10 +376,16 @@ def _check_sources(path: tuple[str, ...], model: ModelTable, problems: Problems)
 
 
 def _web(url: str) -> bool:
+    parts = _address(url)
+    return parts is not None and not (parts.query or parts.fragment)
+
+
+def _address(url: str) -> SplitResult | None:
+    """None for what is no http:// or https:// address, and for one with a user in it."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        return False
-    plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0 and plain and url.isprintable()
+        return None
+    plain = not (parts.username or parts.password) and url.isprintable()
+    return parts if parts.scheme in ("http", "https") and parts.hostname and port != 0 and plain else None

@@ -1,0 +1,106 @@
+"""Calls that no client waits for: audits, drafts beside premium, judges of both. Reserved first, and always booked.
+
+A daily cap is the budget of an account of its own, kept by the store itself, so that several processes can't overspend
+it together, and no client's key pays. Knows neither what is asked nor why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+from tierwise.core import price
+from tierwise.gateway.booking import Attempt
+from tierwise.gateway.consult import Panel, Question
+from tierwise.gateway.engine import SECOND, Engine
+from tierwise.gateway.http import new_id
+from tierwise.store.days import ASIDE
+from tierwise.types import Answer, Decision, Duty, Entry, Model, Record, Request, Reservation, Route
+
+PREFIX = ASIDE  # of the accounts that pay; no key's id begins so
+SLACK = 512  # bytes that a provider's own words around a request may take
+FRAME = 40  # ... and around a message, a part of one, a tool, or a call of one
+
+
+class Heard(NamedTuple):
+    """A whole answer, and its line of the ledger."""
+
+    answer: Answer
+    entry: Entry
+
+
+class Purse(NamedTuple):
+    """Who pays, and how many nano-dollars at the most in all; None: without a limit."""
+
+    account: str
+    cap: int | None
+
+
+def purse(route: Route, now_ns: int) -> Purse:
+    """A route's own for the day (UTC)."""
+    day = datetime.fromtimestamp(now_ns // SECOND, UTC).date().isoformat()
+    return Purse(f"{PREFIX}{route.name}:{day}", route.aside_nanos)
+
+
+async def ask(
+    engine: Engine, route: Route, questions: Sequence[Question], about: str, payer: Purse
+) -> list[Heard | None]:
+    """What each call came to, in their order; None where it failed. All are made at once.
+
+    `about`: what for, in the ledger's rule. Raises BudgetExceeded where the purse can't bear them all, and StoreError;
+    then nothing was called.
+    """
+    bounded = [question._replace(request=_bounded(question)) for question in questions]
+    attempts: list[Attempt] = []
+
+    def start(model: Model, request: Request, duty: Duty) -> Attempt:
+        stream = engine.providers[model.name].stream(model, request)
+        attempts.append(Attempt(model, stream, engine.clock.monotonic_ms(), duty=duty, asked=request))
+        return attempts[-1]
+
+    request_id, started_ns, started_ms = new_id(), engine.clock.now_ns(), engine.clock.monotonic_ms()
+    ceiling = engine.snapshot.ceiling
+
+    def book() -> tuple[Entry, ...]:
+        entries = tuple([attempt.entry("audit", bounded[0].request, ceiling) for attempt in attempts])
+        total_ms = engine.clock.monotonic_ms() - started_ms
+        decision = Decision("serve", f"about:{about}")
+        engine.post(
+            Record(request_id, payer.account, route.name, started_ns, total_ms, 200, decision, entries, 0, "computed")
+        )
+        return entries
+
+    nanos = sum(price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded)
+    try:
+        await engine.store.reserve(Reservation(request_id, payer.account, route.name, nanos, started_ns, payer.cap))
+    except asyncio.CancelledError:
+        book()  # or what is on its way to the ledger would be held for good, and counted as spent in the end
+        raise
+    try:
+        answers = await Panel(start, engine.clock, engine.patience).hear(bounded, about)
+    finally:
+        entries = book()
+    pairs = zip(answers, entries, strict=True)
+    return [None if answer is None else Heard(answer, entry) for answer, entry in pairs]
+
+
+def size_of(request: Request) -> int:
+    """Bytes of a request at the most, however a provider's wire spells it."""
+    neutral = (request.messages, request.tools, request.schema)
+    pieces = len(request.messages) + len(request.tools)
+    for message in request.messages:
+        pieces += len(message.tool_calls) + (0 if isinstance(message.content, str) else len(message.content))
+    own = sum(len(name.encode()) + len(bytes(raw)) + 4 for name, raw in request.body.items())
+    return max(len(msgspec.json.encode(neutral)) + pieces * FRAME, own) + SLACK
+
+
+def _bounded(question: Question) -> Request:
+    """A cap only holds where every answer ends by what was reserved for it."""
+    request = question.request
+    if request.max_output is not None:
+        return request
+    return msgspec.structs.replace(request, max_output=question.model.max_output)

@@ -1,0 +1,48 @@
+"""GET /metrics: what audits have found, as Prometheus reads it (text exposition format 0.0.4).
+
+Numbers and names of routes only. A key is asked for, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tierwise.gateway.http import Reply
+
+if TYPE_CHECKING:
+    from tierwise.gateway.app import App, Exchange
+    from tierwise.gateway.audits import State
+
+TEXT = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
+Series = tuple[str, str, str, Sequence[tuple[str, float]]]
+"""A metric's name, kind and meaning, and its value for each route."""
+
+
+async def metrics(app: App, exchange: Exchange) -> Reply:
+    states = [(name, state) for name in app.engine.snapshot.routes if (state := app.audit_state(name)) is not None]
+    lines = [line for series in _series(states) for line in _lines(series)]
+    lines += _lines(("tierwise_samples_lost_total", "counter", "Drawn requests that there was no room for.", ()))
+    lines.append(f"tierwise_samples_lost_total {app.samples_lost}")
+    return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,))
+
+
+def _series(states: Sequence[tuple[str, State]]) -> Iterator[Series]:
+    def of(read: Callable[[State], float]) -> list[tuple[str, float]]:
+        return [(name, float(read(state))) for name, state in states]
+
+    yield "tierwise_audit_e_value", "gauge", "Evidence against the certificate.", of(lambda state: state.e_value)
+    yield "tierwise_audit_alarm_at", "gauge", "The e-value of an alarm.", of(lambda state: state.alarm_at)
+    yield "tierwise_audit_rung", "gauge", "Alarms under this certificate.", of(lambda state: state.rung)
+    yield "tierwise_audit_rows", "gauge", "Requests that the audit is about.", of(lambda state: state.rows)
+    yield "tierwise_audit_labels", "gauge", "Drawn requests that were labelled.", of(lambda state: state.drawn)
+    known = [(name, state.harm) for name, state in states if state.harm is not None]
+    yield "tierwise_audit_harm", "gauge", "Estimated share of requests that were harmed.", known
+
+
+def _lines(series: Series) -> Iterator[str]:
+    name, kind, meaning, values = series
+    yield f"# HELP {name} {meaning}"
+    yield f"# TYPE {name} {kind}"
+    for route, value in values:
+        yield f'{name}{{route="{route}"}} {value!r}'  # a route's name has no character that would need an escape
