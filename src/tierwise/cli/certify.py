@@ -4,15 +4,24 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tierwise.cli.door import DONE, FOUND
-from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, load_config
+from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, dollars, load_config
 from tierwise.cli.show import console, print_json, stages
+from tierwise.cli.stored import Given, Wish, to_certify_by
+from tierwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tierwise.gateway.settings import Config, Environment
+    from tierwise.offline.certify import Wanted
+    from tierwise.offline.findings import Findings
+    from tierwise.offline.stored import Lack
 
 commands = typer.Typer()
 certificate = typer.Typer(no_args_is_help=True, help="Show certificates, and check them offline.")
@@ -24,14 +33,34 @@ KeyOption = Annotated[
     typer.Option("--key", metavar="HEX", help="The public key that must have signed it.", show_default="the file's"),
 ]
 DaysOption = Annotated[int, typer.Option(metavar="N", help="Days that the certificate holds.", min=1, max=3650)]
+BuyOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="USD",
+        parser=dollars,
+        help="With --sequential: labels of the judge, up to so much a day.",
+        show_default=False,
+    ),
+]
+AnchorsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="FILE",
+        help="Some of the same answers scored by people; `store`: the labels of `tierwise label`; `none`.",
+        show_default="the store's, where there are enough",
+    ),
+]
 
 
 @commands.command(epilog="Example: tierwise certify --route support --outcomes november.parquet")
 def certify(
     route: RouteOption,
     outcomes: Annotated[
-        Path, typer.Option(metavar="FILE", help="Labelled answers that it was not trained on.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Labelled answers that it was not trained on.", show_default="the route's own traffic"
+        ),
+    ] = None,
     config: ConfigOption = None,
     alpha: AlphaOption = None,
     delta: DeltaOption = None,
@@ -43,40 +72,65 @@ def certify(
     sequential: Annotated[
         bool, typer.Option("--sequential", help="Look at one label after the other; stop when it is decided.")
     ] = False,
+    buy: BuyOption = None,
     judge: Annotated[
-        str, typer.Option(metavar="NAME", help="The model that gave the scores, if one did.", show_default=False)
+        str, typer.Option(metavar="NAME", help="The model that gave --outcomes their scores.", show_default=False)
     ] = "",
-    anchors: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Some of the same answers scored by people.", show_default=False),
-    ] = None,
+    anchors: AnchorsOption = "",
+    unlabelled_as_harm: Annotated[
+        bool, typer.Option("--unlabelled-as-harm", help="Count rows without a label as harm, however many.")
+    ] = False,
     days: DaysOption = DAYS,
     json: JsonOption = False,
 ) -> None:
     """Certify a trained route on fresh labelled answers. Exit code 1 if nothing can be certified."""
     from tierwise.cli.certificates import certified, issue, trained_at
     from tierwise.cli.results import training
-    from tierwise.offline.certify import Wanted, find
+    from tierwise.offline.certify import Wanted
 
-    settings, environment = load_config(config)
-    trained, out = trained_at(settings, route)
-    wanted = training(settings, route, outcomes, trained)
-    claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
+    where = load_config(config)
+    trained, out = trained_at(where[0], route)
+    lack: Lack = "harm" if unlabelled_as_harm else "refuse"
+    wish = Wish(trained, outcomes, judge, anchors, lack, correcting=form == "harm" and not sequential)
+    limits = training(where[0], route, Path(), trained)
+    claim = (limits.alpha if alpha is None else alpha, limits.delta if delta is None else delta)
     if not json:
         console().print(_before(*claim) if form == "harm" else f"Form: {form}.", soft_wrap=True)
-    with stages() as tell:
-        found = find(
-            Wanted(replace(wanted, alpha=claim[0], delta=claim[1]), trained, form, rho, sequential, judge, anchors),
-            tell,
-        )
-    signed = issue((settings, environment), route, found, out, days)
+    with _rows(where, route, wish, (buy, sequential), quiet=json) as given:
+        asked = replace(limits, outcomes=given.outcomes, alpha=claim[0], delta=claim[1])
+        found = _found(Wanted(asked, trained, form, rho, sequential, given.judge, given.anchors), given, quiet=json)
+    signed = issue(where, route, found, out, days)
     certified(found, signed, out, json=json)
     raise typer.Exit(FOUND if signed is None else DONE)
 
 
+def _rows(
+    where: tuple[Config, Environment], route: str, wish: Wish, buying: tuple[int | None, bool], *, quiet: bool
+) -> AbstractContextManager[Given]:
+    """`buying`: for how much, and whether label after label is looked at."""
+    from tierwise.cli.bought import to_buy_by
+
+    cap, sequential = buying
+    if cap is None:
+        return to_certify_by(where, route, wish, quiet=quiet)
+    if wish.outcomes is not None or not sequential:
+        raise ConfigError("--buy is for --sequential, and for the route's own traffic: leave out --outcomes")
+    return to_buy_by(where, route, wish, cap, quiet=quiet)
+
+
+def _found(wanted: Wanted, given: Given, *, quiet: bool) -> Findings:
+    from tierwise.cli.bought import told_bought
+    from tierwise.offline.certify import find
+
+    with stages() as tell:
+        found = find(wanted, tell) if given.shop is None else find(wanted, tell, given.shop.label)
+    if given.shop is not None:
+        told_bought(given.shop, found, quiet=quiet)
+    return given.by(found)
+
+
 def _before(alpha: float, delta: float) -> str:
-    from tierwise.errors import ConfigError
-    from tierwise.offline.certify import labels_needed
+    from tierwise.offline.findings import labels_needed
 
     try:
         least, usual = labels_needed(alpha, delta)

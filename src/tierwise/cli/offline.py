@@ -13,6 +13,7 @@ import typer
 from tierwise.cli.certify import DAYS
 from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, load_config
 from tierwise.cli.show import bar, imported, print_json, stages
+from tierwise.cli.stored import to_train_on
 
 commands = typer.Typer()
 
@@ -103,8 +104,11 @@ def replay(
 def train(
     route: RouteOption,
     outcomes: Annotated[
-        Path, typer.Option(metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default="the route's own traffic"
+        ),
+    ] = None,
     config: ConfigOption = None,
     out: Annotated[
         Path | None,
@@ -122,13 +126,14 @@ def train(
     from tierwise.offline.train import trained as run
 
     settings, environment = load_config(config)
-    wanted = training(settings, route, outcomes, out or Path(f"{route}.tierwise.npz"))
-    claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
-    wanted = replace(wanted, alpha=claim[0], delta=claim[1], seed=seed)
-    with stages() as tell:
-        report, fitted = run(wanted, tell)
-    place = certificate_place(settings, route, wanted.out)
-    found = of_training(wanted, fitted)
+    with to_train_on((settings, environment), route, outcomes, quiet=json) as given:
+        wanted = training(settings, route, given.outcomes, out or Path(f"{route}.tierwise.npz"))
+        claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
+        wanted = replace(wanted, alpha=claim[0], delta=claim[1], seed=seed)
+        with stages() as tell:
+            report, fitted = run(wanted, tell)
+        place = certificate_place(settings, route, wanted.out)
+        found = given.by(of_training(wanted, fitted))
     signed = issue((settings, environment), route, found, place, DAYS, wanted.out)
     if json:
         return print_json(msgspec.to_builtins(report) | {"certificate": None if signed is None else str(place)})
