@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = (ROOT / "docs/start.md").read_text()
 ROUTES = (ROOT / "docs/routes.md").read_text()
-TABLES = (settings.Server, settings.ModelTable, settings.Limits)
+TABLES = (settings.Server, settings.AlertsTable, settings.ModelTable, settings.Limits)
 ROUTE_TABLES = (route_table.RouteTable, route_table.ChecksTable, route_table.VectorTable)
 LOCAL_ONLY = {"weights", "sha256", "threads", "idle_minutes", "script"}  # shown by the starter config, with its reasons
 
