@@ -22,6 +22,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cheaper models were ("observe"). Rows of which `uniform` is below the least propensity of all are a uniform sample.
     `passed`, `escalated`: requests of the route that this process answered since its last sample, by a draft and by
     premium, and that were not drawn: under the same certificate, at the same rung, and such as the policy decides.
+    An observed one is itself among those that escalated.
     """
 
     request_id: str

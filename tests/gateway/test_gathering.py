@@ -132,6 +132,7 @@ async def test_premium_is_observed(folder: Path) -> None:
         assert headers["x-tierwise-model"] == "big"
         (sample,), (label,), (texts,) = await kept(gateway)
         assert (sample.kind, sample.served, label.model, label.harm) == ("observe", "big", "small", 0.0)
+        assert (sample.passed, sample.escalated) == (0, 1)
         assert {said.model: said.response for said in texts.said} == {
             "big": "It is 42.", "small": "The answer is 42.", "other": "The answer is 41.",
         }  # fmt: skip

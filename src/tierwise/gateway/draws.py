@@ -66,7 +66,8 @@ class Draws:
     def take(self, live: Live) -> Sample | None:
         """The sample that an answered request is; None for one that is not drawn. Takes some microseconds.
 
-        A sample takes along what went by since the last one; `give_back` where it is lost.
+        A sample takes along what went by since the last one, and itself where premium answered it: in an audit that
+        is one more request without harm. `give_back` where it is lost.
         """
         route = live.route
         if len(route.tiers) < 2 or not route.aside_nanos or self._is_paused(route.name):
@@ -96,7 +97,7 @@ class Draws:
             rung=route.rung,
             score=seen.score,
             passed=tally.passed,
-            escalated=tally.escalated,
+            escalated=tally.escalated + (seen.kind == "observe"),
         )
         tally.passed = tally.escalated = 0
         return sample
