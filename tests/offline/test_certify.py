@@ -27,7 +27,7 @@ from tierwise.stats.ladder import rungs
 from tierwise.types import Model, Route, Thresholds
 
 TRAINED, FRESH = 300, 400
-OPTIONS = ("form", "rho", "sequential", "judge", "anchors")
+OPTIONS = ("most", "form", "rho", "sequential", "judge", "anchors")
 
 
 class Made(NamedTuple):
@@ -54,6 +54,17 @@ def found(made: Made, **changes: Any) -> Finding:
     form = {name: changes.pop(name) for name in OPTIONS if name in changes}
     (tier,) = find(replace(made.wanted, route=replace(made.wanted.route, **changes), **form)).tiers
     return tier
+
+
+def test_of_very_many_rows_some_are_drawn(made: Made) -> None:
+    """At random and the same each time: more would hardly move the bound. With anchors all count."""
+    tier = found(made, most=FRESH // 2)
+    assert (tier.n, tier.labels_used, tier.available) == (FRESH // 2, FRESH // 2, FRESH)
+    assert tier == found(made, most=FRESH // 2)
+    assert found(made, most=FRESH // 2, seed=7).scores != tier.scores
+    assert tier.harm_bound > found(made).harm_bound
+    people = saved(made.folder / "most.parquet", outcomes(FRESH, 3, first=TRAINED)[: 8 * 100])
+    assert found(made, judge="M", anchors=people, most=50).n == FRESH
 
 
 def test_a_certificate_of_fresh_rows(made: Made) -> None:

@@ -85,6 +85,7 @@ def _told(tier: Finding) -> None:
     screen = console()
     left = f", {tier.left_out:,} left out that training had seen" if tier.left_out else ""
     labels = "" if tier.labels_used == tier.n else f", of whose labels {tier.labels_used:,} were needed"
+    labels += f", drawn at random from {tier.available:,}" if tier.available > tier.n else ""
     screen.print(f"{tier.n:,} labelled requests{labels}{left}; {plain(tier.method)}.", soft_wrap=True)
     if tier.threshold is None:
         screen.print(f"[yellow]No saving is certifiable yet[/]: {_missing(tier)}", soft_wrap=True)

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from tierwise.offline.findings import Findings
     from tierwise.offline.stored import Lack
 
+MOST = 15_000  # as `offline/certify.py` has it, which need not be loaded for --help
+MostOption = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Rows to test by, drawn at random; more hardly move the bound.")
+]
+
 commands = typer.Typer()
 certificate = typer.Typer(no_args_is_help=True, help="Show certificates, and check them offline.")
 DAYS = 90
@@ -80,6 +85,7 @@ def certify(
     unlabelled_as_harm: Annotated[
         bool, typer.Option("--unlabelled-as-harm", help="Count rows without a label as harm, however many.")
     ] = False,
+    most: MostOption = MOST,
     days: DaysOption = DAYS,
     json: JsonOption = False,
 ) -> None:
@@ -98,7 +104,9 @@ def certify(
         console().print(_before(*claim) if form == "harm" else f"Form: {form}.", soft_wrap=True)
     with _rows(where, route, wish, (buy, sequential), quiet=json) as given:
         asked = replace(limits, outcomes=given.outcomes, alpha=claim[0], delta=claim[1])
-        found = _found(Wanted(asked, trained, form, rho, sequential, given.judge, given.anchors), given, quiet=json)
+        found = _found(
+            Wanted(asked, trained, form, rho, sequential, given.judge, given.anchors, most), given, quiet=json
+        )
     signed = issue(where, route, found, out, days)
     certified(found, signed, out, json=json)
     raise typer.Exit(FOUND if signed is None else DONE)

@@ -27,8 +27,8 @@ class Finding(figures.Certificate, frozen=True):
     `threshold` None: nothing is certified. `needed` labelled rows would do (with 80 % power) if harm is what it was at
     the strictest threshold; None where it is too much for any number. `saving`: (value, low, high) at full cost.
     After alarms drafts are accepted from `stricter` on, then from `safe` on, which keeps harm to half of alpha; None
-    where there is no such threshold. `scores`: as `Reference` has them, of the drafts that the policy would have asked
-    for.
+    where there is no such threshold. `available`: labelled rows, of which the `n` are some or all. `scores`: as
+    `Reference` has them, of the drafts that the policy would have asked for.
     """
 
     labels_used: int
@@ -43,6 +43,7 @@ class Finding(figures.Certificate, frozen=True):
     stricter: float | None = None
     safe: float | None = None
     scores: tuple[float, float, float] | None = None
+    available: int = 0
 
 
 class Findings(msgspec.Struct, frozen=True):
