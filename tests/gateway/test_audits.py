@@ -10,16 +10,18 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
-from tests.gateway.harness import Gateway, running
+from tests.gateway.harness import Gateway, child, running
 from tests.gateway.test_certified import CONFIG, QUESTION, artefact, folder, issued
 from tests.offline.synthetic import SURE
 from tierwise.core.certificate import Reference, name
 from tierwise.gateway import audits
 from tierwise.gateway.certified import binds
 from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.first_run import new_key
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.proof import Event, Label, Said, Sample, Texts, Turn
@@ -226,3 +228,32 @@ async def test_expiry_does_not_lead_down(folder: Path) -> None:
     await store.close()
     async with running(folder, config=CONFIG, route='uncertified = "checks"') as gateway:
         assert await asked(gateway, 1) == [("big", audits.UP)]
+
+
+async def test_every_worker_comes_to_the_same_alarm(folder: Path) -> None:
+    """Two processes, each of which sees a part of the requests: both climb, and it is told once."""
+    laddered(folder)
+    says(folder, WORSE)
+    config = CONFIG.replace("port = 0", "port = 0\nworkers = 2").format(route=AUDITED)
+    path = folder / "c.toml"
+    path.write_text(config)
+    loaded, environment = load(path, {}), read_environment({"HOME": str(folder)})
+    _, key = await new_key(loaded, environment, "test", None)
+    body = {"model": "support", "messages": [{"role": "user", "content": QUESTION}]}
+    async with child(path) as gateway:
+        in_a_row = 0
+        async with asyncio.timeout(25):
+            while in_a_row < 40:  # each on a connection of its own, so each worker answers about half
+                async with (
+                    aiohttp.ClientSession() as http,
+                    http.post(
+                        f"{gateway.url}/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}
+                    ) as reply,
+                ):
+                    await reply.read()
+                    in_a_row = in_a_row + 1 if reply.headers["x-tierwise-model"] == "big" else 0
+                await asyncio.sleep(0.02)
+    store = await open_sqlite(folder / "ledger.db", clock=SystemClock(), instance="reader")
+    events = [event for event in await store.proof.trail() if event.what == "alarm"]
+    await store.close()
+    assert [msgspec.json.decode(event.body)["rung"] for event in events] == [1, 2]
