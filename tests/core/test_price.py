@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.plans import CHEAP, PREMIUM, answer, request
 from tierwise.core import price
+from tierwise.core.tokens import UNTAUGHT
 from tierwise.types import Answer, Choice, Image, Message, Price, Text, ToolCall, Usage
 
 CEILING = Price(10_000_000, 50_000_000, 10_000_000, 10_000_000)
@@ -64,17 +66,34 @@ def test_cost_states() -> None:
 
 
 def test_estimate_counts_everything_said() -> None:
-    """Without the provider's count, text, reasoning, refusals and tool calls all count."""
-    said = Choice("a" * 40, "b" * 40, "c" * 40, (ToolCall("1", "f" * 4, "d" * 36),))
-    usage = price.estimate(request(), Answer("m", (said,)))
-    assert usage.output_tokens == 40
+    """Without the provider's count, text, reasoning, refusals and tool calls all count, and something is never 0."""
+    said = Choice("To be", "or not", "to be", (ToolCall("1", "that", "is"),))
+    assert price.estimate(request(), Answer("m", (said,))).output_tokens == 9  # eight words and a capital
+    assert price.estimate(request(), Answer("m", (Choice("."),))).output_tokens == 1
     assert price.estimate(request(), None).output_tokens == 0
 
 
 def test_estimate_reads_parts() -> None:
     """Text parts count by their bytes, pictures by a flat amount."""
-    parts = request(messages=(Message("user", (Text("x" * 400), Image("https://example.org/i.png"))),))
-    assert price.estimate(parts, None).input_tokens == 350 + 4
+    parts = request(messages=(Message("user", (Text("to be"), Image("https://example.org/i.png"))),))
+    assert price.estimate(parts, None).input_tokens == 765 + 3 + 4 + 2
+
+
+def test_estimate_by_what_a_model_taught() -> None:
+    """Its own answers say how its tokens compare with its text."""
+    asked, said = request(messages=(Message("user", "to be " * 100),)), Answer("m", (Choice("or not " * 50),))
+    ratio, plain = UNTAUGHT, price.estimate(asked, said)
+    for _ in range(20):
+        ratio = ratio.taught(asked, said, Usage(plain.input_tokens * 2, plain.output_tokens * 3))
+    learnt = price.estimate(asked, said, ratio)
+    assert learnt.input_tokens == pytest.approx(plain.input_tokens * 2, rel=0.02)
+    assert learnt.output_tokens == pytest.approx(plain.output_tokens * 3, rel=0.02)
+
+
+def test_a_total_that_broke_off() -> None:
+    """Goes on with what came later; a cost that was told along with it is none of the whole."""
+    known = Usage(9, 3, 2, 1, 1, cost_nanos=70)
+    assert price.resumed(known, 4) == Usage(9, 7, 2, 1, 1)
 
 
 def test_baseline() -> None:
@@ -99,3 +118,9 @@ def test_expected_in_a_conversation() -> None:
     listed = PREMIUM.price or CEILING
     assert price.expected(asked, PREMIUM, 10) == price.cost(Usage(222, 10, cache_read_tokens=208), listed)
     assert price.expected(asked, CHEAP, 10) == price.cost(Usage(222, 10), CHEAP.price or CEILING)
+
+
+def test_expected_reads_parts() -> None:
+    """Text parts by their bytes, pictures by a flat amount."""
+    parts = request(messages=(Message("user", (Text("x" * 400), Image("https://example.org/i.png"))),))
+    assert price.expected(parts, CHEAP, 0) == price.cost(Usage(350 + 4), CHEAP.price or CEILING)

@@ -175,11 +175,11 @@ def test_whole_answer() -> None:
         (ToolDelta(0, "c", "f", "{}"),),
         "tool_calls",
         (-0.5,),
-        Usage(10, 5, 4, 2, 3, 12_500),
+        None,
         body,
         "openai_chat",
     )
-    assert second == Chunk("yo", 1, finish="stop", dialect="openai_chat")
+    assert second == Chunk("yo", 1, finish="stop", usage=Usage(10, 5, 4, 2, 3, 12_500), dialect="openai_chat")
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,20 @@ from tests.core.plans import CHEAP, PREMIUM, request, route
 from tests.gateway.harness import CONFIG, GOOD, REFUSAL, Gateway, by_model, running
 from tests.support.shapes import OpenAI, Script
 from tierwise.core import price
-from tierwise.gateway.booking import Attempt, Fate, Subject
+from tierwise.core.tokens import UNTAUGHT
+from tierwise.gateway.booking import LESSONS, MODELS, Attempt, Fate, Meter, Subject
 from tierwise.gateway.catalogue import ceiling
 from tierwise.ports import Batch
-from tierwise.types import Chunk, Decision, Model, Record, Tenant, Usage
+from tierwise.types import Chunk, Decision, Message, Model, Record, Tenant, Usage
 
 CHEAP_PRICE = "price = { input = 1, output = 2 }"
 PREMIUM_PRICE = "price = { input = 10, output = 20 }"
 WORDS = len(GOOD.split())
+
+
+async def nothing() -> AsyncGenerator[Batch, None]:
+    return
+    yield ()
 
 
 def without(config: str, priced: str) -> str:
@@ -136,22 +142,153 @@ async def test_times(tmp_path: Path) -> None:
         assert booked.total_ms >= draft.total_ms + premium.total_ms
 
 
+# ------------------------------------------------------------------ what was counted, and what was not
+
+
+def attempt(*chunks: Chunk, fate: Fate = "served", model: Model = CHEAP) -> Attempt:
+    made = Attempt(model, nothing(), 10.0, chunks=list(chunks), ended_ms=12.0)
+    made.settle(fate, "rule")
+    return made
+
+
+def started(**usage: int) -> Chunk:
+    """How a stream of Anthropic's begins."""
+    message = {"type": "message", "content": [], "usage": usage}
+    return Chunk(wire=msgspec.json.encode({"type": "message_start", "message": message}), dialect="anthropic")
+
+
+END = Chunk(finish="stop")
+TOLD = Chunk(usage=Usage(100, 7))
+FOUR = "to be or not"
+CASES: dict[str, tuple[Attempt, Usage | None, str]] = {
+    # what was done, what it came to (None: as it is estimated), and how sure that is
+    "counted": (attempt(Chunk("Hi"), END, TOLD), Usage(100, 7), "computed"),
+    "counted-with-the-end": (
+        attempt(Chunk("Hi"), Chunk(finish="stop", usage=Usage(100, 7))),
+        Usage(100, 7),
+        "computed",
+    ),
+    "counted-whole": (attempt(Chunk("Hi", finish="stop", usage=Usage(100, 7))), Usage(100, 7), "computed"),
+    "nothing-said-and-counted": (attempt(Chunk(finish="stop", usage=Usage(100, 0))), Usage(100, 0), "computed"),
+    "never-counted": (attempt(Chunk(FOUR), END), None, "estimated"),
+    "cut": (attempt(Chunk(FOUR), fate="failed"), None, "estimated"),
+    "left": (attempt(Chunk(FOUR), fate="cancelled"), None, "estimated"),
+    "left-before-a-word": (attempt(fate="cancelled"), None, "estimated"),
+    "failed-before-a-word": (attempt(fate="failed"), Usage(), "computed"),
+    "running-total-then-cut": (
+        attempt(Chunk("Hi", usage=Usage(100, 7, cost_nanos=5)), fate="failed"),
+        Usage(100, 7),
+        "estimated",
+    ),
+    "running-total-then-words": (attempt(Chunk("Hi", usage=Usage(100, 7)), Chunk(FOUR)), Usage(100, 11), "estimated"),
+    "running-total-then-words-to-the-end": (
+        attempt(Chunk("Hi", usage=Usage(100, 7)), Chunk(FOUR), END),
+        Usage(100, 11),
+        "estimated",
+    ),
+    "output-counted-as-zero": (
+        attempt(Chunk(FOUR), END, Chunk(usage=Usage(100, 0, 50))),
+        Usage(100, 4, 50),
+        "estimated",
+    ),
+    "begun-then-cut": (
+        attempt(started(input_tokens=90, cache_read_input_tokens=10, output_tokens=1), Chunk(FOUR), fate="failed"),
+        Usage(100, 4, 10),
+        "estimated",
+    ),
+    "begun-then-left": (
+        attempt(started(input_tokens=90, output_tokens=3), fate="cancelled"),
+        Usage(90, 3),
+        "estimated",
+    ),
+    "begun-uncounted": (attempt(started(), Chunk(FOUR), fate="failed"), None, "estimated"),
+}
+
+
+@pytest.mark.parametrize(("made", "usage", "state"), CASES.values(), ids=CASES)
+def test_what_counts(made: Attempt, usage: Usage | None, state: str) -> None:
+    """A provider's count is for what had come by then: the rest is estimated, and it shows."""
+    entry = made.entry("direct", request(), ceiling())
+    estimated = price.estimate(request(), made.answer(complete=False))
+    assert (entry.usage, entry.cost_state) == (estimated if usage is None else usage, state)
+    assert entry.usage.cost_nanos is None
+    assert entry.nanos == price.cost(entry.usage, CHEAP.price or ceiling())
+
+
+def test_the_meter_counts_who_counts() -> None:
+    """Every call that is paid for, by provider; one that failed before its first word is none."""
+    meter, other = Meter(), msgspec.structs.replace(CHEAP, provider="anthropic")
+    for made, _, _ in CASES.values():
+        made.entry("direct", request(), ceiling(), meter)
+    attempt(Chunk(FOUR), END, TOLD, model=other).entry("direct", request(), ceiling(), meter)
+    assert meter.entries == {"scripted": len(CASES) - 1, "anthropic": 1}
+    assert meter.reported == {"scripted": 4, "anthropic": 1}
+
+
+def test_a_provider_that_never_counts() -> None:
+    """Is shown with a rate of zero, not left out."""
+    meter = Meter()
+    attempt(Chunk(FOUR), END).entry("direct", request(), ceiling(), meter)
+    assert (meter.entries, meter.reported) == ({"scripted": 1}, {"scripted": 0})
+
+
+def test_a_model_is_learnt_from() -> None:
+    """What its counted answers were worth is what the uncounted ones of it, and of no other, are taken for."""
+    meter, said = Meter(), FOUR * 10
+    plain = attempt(Chunk(said)).entry("direct", request(), ceiling(), meter).usage
+    twice = Usage(2 * plain.input_tokens, 2 * plain.output_tokens)
+    for _ in range(30):
+        attempt(Chunk(said), END, Chunk(usage=twice)).entry("direct", request(), ceiling(), meter)
+    learnt = attempt(Chunk(said), fate="failed").entry("direct", request(), ceiling(), meter).usage
+    assert learnt.input_tokens == pytest.approx(twice.input_tokens, rel=0.05)
+    assert learnt.output_tokens == pytest.approx(twice.output_tokens, rel=0.05)
+    broken = attempt(Chunk("Hi", usage=Usage(100, 7)), Chunk(said)).entry("direct", request(), ceiling(), meter).usage
+    assert broken.output_tokens == 7 + learnt.output_tokens
+    other = attempt(Chunk(said), model=PREMIUM).entry("direct", request(), ceiling(), meter).usage
+    assert other == plain
+
+
+def test_a_question_of_its_own_is_learnt_from_as_it_was_asked() -> None:
+    """A judge's prompt is not the client's."""
+    meter = Meter()
+    made = attempt(Chunk(FOUR), END, Chunk(usage=Usage(500, 4)))
+    made.duty, made.asked = "judge", request(messages=(Message("user", "to be " * 200),))
+    made.entry("direct", request(), ceiling(), meter)
+    assert meter.ratio(CHEAP).input(made.asked) == pytest.approx(500, rel=0.05)
+
+
+def test_lessons_are_thinned() -> None:
+    """After the first ones every eighth teaches: what is known by then need not be read again and again."""
+    meter, asked = Meter(), request()
+    seen = []
+    for _ in range(LESSONS + 17):
+        meter.teach(CHEAP, asked, attempt(Chunk(FOUR), END, TOLD), Usage(100, 7))
+        seen.append(meter.ratio(CHEAP))
+    changed = [at for at, ratio in enumerate(seen) if at == 0 or ratio != seen[at - 1]]
+    assert changed == [*range(LESSONS), LESSONS, LESSONS + 8, LESSONS + 16]
+
+
+def test_no_more_ratios_than_there_is_room_for() -> None:
+    """The one that was learnt first goes."""
+    meter = Meter()
+    models = [msgspec.structs.replace(CHEAP, name=f"m{number}") for number in range(MODELS + 1)]
+    for model in models:
+        meter.teach(model, request(), attempt(Chunk(FOUR), END, TOLD), Usage(100, 7))
+    assert meter.ratio(models[0]) == UNTAUGHT
+    assert UNTAUGHT not in {meter.ratio(models[1]), meter.ratio(models[-1])}
+
+
 # ------------------------------------------------------------------ any set of attempts
 
 
-async def nothing() -> AsyncGenerator[Batch, None]:
-    return
-    yield ()
-
-
-MODELS = st.sampled_from([CHEAP, PREMIUM, msgspec.structs.replace(CHEAP, name="odd", price=None)])
+MADE = st.sampled_from([CHEAP, PREMIUM, msgspec.structs.replace(CHEAP, name="odd", price=None)])
 FATES = st.sampled_from(["served", "rejected", "failed", "cancelled"])
 USAGES = st.none() | st.builds(Usage, input_tokens=st.integers(0, 10**6), output_tokens=st.integers(0, 10**6))
 CHUNKS = st.lists(st.builds(Chunk, text=st.text(max_size=20), usage=USAGES), max_size=4)
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(MODELS, FATES, CHUNKS), max_size=4), st.booleans())
+@given(st.lists(st.tuples(MADE, FATES, CHUNKS), max_size=4), st.booleans())
 def test_any_attempts_add_up(made: list[tuple[Model, Fate, list[Chunk]]], ended: bool) -> None:
     """Nothing is negative, the sum is the sum, unknown is never free, and who was billed nothing said nothing."""
     attempts = []

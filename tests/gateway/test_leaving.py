@@ -6,13 +6,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.gateway.harness import CONFIG, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.clock import SystemClock
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Record
+from tierwise.types import Record, Usage
 
 PATIENT = CONFIG.replace("first_token = 1, idle = 1", "first_token = 20, idle = 20")
 LONG = "".join(f" parcel{number}" for number in range(500))
@@ -73,6 +74,44 @@ async def test_leaving_a_stream(tmp_path: Path, after: bytes) -> None:
         cancelled(record, "cheap")
         assert record.entries[0].usage.output_tokens >= 3
         assert record.entries[0].first_ms is not None
+
+
+CLAUDE = PATIENT.replace('provider = "openai"', 'provider = "anthropic"', 1)
+TOLD = Usage(1234, cache_read_tokens=1000)  # by the stream's beginning
+
+
+def part_told(record: Record, outcome: str) -> None:
+    """What the stream's beginning told is taken for true, and only the rest is estimated."""
+    (entry,) = record.entries
+    assert (entry.outcome, entry.cost_state) == (outcome, "estimated")
+    assert entry.usage == msgspec.structs.replace(TOLD, output_tokens=entry.usage.output_tokens)
+    assert entry.nanos == 234 * 1000 + 1000 * 100 + entry.usage.output_tokens * 2000
+
+
+@pytest.mark.parametrize("after", [b"parcel2", b"parcel60"], ids=["at-once", "later"])
+async def test_leaving_a_stream_whose_input_was_counted(tmp_path: Path, after: bytes) -> None:
+    """Anthropic counts the input before the first word: that holds, however early the client leaves."""
+    scripts = by_model(Script(text=LONG, gap=0.01, input_tokens=1234, cached_tokens=1000))
+    config = CLAUDE.replace("output = 2 }", "output = 2, cache_read = 0.1 }")
+    async with running(tmp_path, scripts, route=NONE, config=config) as gateway:
+        await leave(gateway, after=after)
+        tokens = await stopped(gateway)
+        record = await left(gateway)
+        part_told(record, "cancelled")
+        said = record.entries[0].usage.output_tokens
+        assert 3 <= said <= 4 * tokens  # a "parcel60" is more than one token, and some came too late to be seen
+
+
+async def test_a_stream_that_is_cut_after_its_input_was_counted(tmp_path: Path) -> None:
+    """By the provider itself: what came is billed with the input as counted, and the client is told of the end."""
+    scripts = by_model(Script(text=LONG, cut=30, input_tokens=1234, cached_tokens=1000))
+    config = CLAUDE.replace("output = 2 }", "output = 2, cache_read = 0.1 }")
+    async with running(tmp_path, scripts, route=NONE, config=config) as gateway:
+        events, headers = await gateway.events()
+        assert events[-1][0] == "error"
+        record = await gateway.record(headers["x-request-id"])
+        part_told(record, "failed")
+        assert 30 <= record.entries[0].usage.output_tokens <= 120
 
 
 async def test_leaving_a_stream_that_is_written_without_pause(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.gateway.harness import CONFIG as DOOR
-from tests.gateway.harness import Gateway, by_model, running
+from tests.gateway.harness import GOOD, REFUSAL, Gateway, by_model, running
 from tests.gateway.test_certified import CONFIG, QUESTION, artefact, folder, issued
 from tests.offline.synthetic import SURE
 from tests.support.shapes import Script
@@ -34,11 +34,12 @@ OF = {  # of an audit's state
     "tierwise_audit_labels": "drawn",
     "tierwise_audit_harm": "harm",
 }
-KINDS = dict.fromkeys(OF, "gauge") | {"tierwise_samples_lost_total": "counter"}
-SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{route="([^"\\\n]*)"\})? (\S+)')
+COUNTERS = ("tierwise_samples_lost_total", "tierwise_usage_total", "tierwise_usage_reported_total")
+KINDS = dict.fromkeys(OF, "gauge") | dict.fromkeys(COUNTERS, "counter")
+SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{(?:route|provider)="([^"\\\n]*)"\})? (\S+)')
 
 Values = dict[tuple[str, str], float]
-"""(a metric's name, a route's or "") -> the value."""
+"""(a metric's name, a route's or provider's, or "") -> the value."""
 
 
 def parsed(text: str) -> tuple[Values, dict[str, str]]:
@@ -116,7 +117,7 @@ async def test_before_the_first_audit(folder: Path) -> None:
     async with running(folder, config=CONFIG.replace("[routes.support]", other), route=AUDITED) as gateway:
         values = await scraped(gateway)
         assert await state(gateway, "other") is None
-    assert {route for _, route in values} == {"", "support"}
+    assert {route for _, route in values} == {"", "support"}  # nobody has been asked yet, so no provider is there
     assert ("tierwise_audit_harm", "support") not in values
     assert values["tierwise_audit_alarm_at", "support"] == 20  # half of delta is the first rung's
     assert values["tierwise_audit_e_value", "support"] == 1
@@ -170,6 +171,41 @@ async def test_samples_that_there_is_no_room_for(tmp_path: Path) -> None:
         for _ in range(3):
             await ask()
         assert (await scraped(gateway))["tierwise_samples_lost_total", ""] == 3
+
+
+async def test_who_counts(tmp_path: Path) -> None:
+    """Every call that is paid for, by provider, and those that were counted: their quotient is the capture rate."""
+    config = DOOR.replace('provider = "openai"', 'provider = "anthropic"', 1)
+    scripts = (
+        Script(match="down", status=400),
+        Script(match="hard", model="cheap-1", text=REFUSAL),
+        *by_model(Script(text=GOOD, no_usage=True)),
+    )
+    async with running(tmp_path, scripts, config=config) as gateway:
+        for text in ("plain", "plain", "hard"):
+            assert (await gateway.chat(text=text))[0] == 200
+        assert (await gateway.chat("premium", text="down"))[0] == 502
+        values = await scraped(gateway)
+    assert {name: value for name, value in values.items() if "usage" in name[0]} == {
+        ("tierwise_usage_total", "anthropic"): 3,
+        ("tierwise_usage_reported_total", "anthropic"): 1,
+        ("tierwise_usage_total", "openai"): 1,
+        ("tierwise_usage_reported_total", "openai"): 1,
+    }
+
+
+async def test_what_is_learnt_is_used(tmp_path: Path) -> None:
+    """A model whose tokens are thrice what is usual is billed so where it is cut before it counts."""
+    long = " ".join(["parcel"] * 60)
+    scripts = (Script(match="cut", text=long, cut=50), Script(text=long, input_tokens=60, output_tokens=190))
+    async with running(tmp_path, scripts) as gateway:
+        for _ in range(30):
+            assert (await gateway.chat("cheap", max_tokens=500))[0] == 200
+        _, headers = await gateway.events("cheap", "Where was my parcel cut?", max_tokens=500)
+        (entry,) = (await gateway.record(headers["x-request-id"])).entries
+    assert (entry.outcome, entry.cost_state) == ("failed", "estimated")
+    assert 120 <= entry.usage.output_tokens <= 190
+    assert entry.usage.input_tokens >= 50
 
 
 # ------------------------------------------------------------------ numbers as they are written

@@ -6,6 +6,9 @@ caller gives, because a cost that is too high is noticed and a cost of zero is n
 
 from __future__ import annotations
 
+import msgspec
+
+from tierwise.core.tokens import UNTAUGHT, Ratio
 from tierwise.types import Answer, CostState, Model, Price, Request, Text, Usage
 
 PICO_PER_NANO = 1000
@@ -67,14 +70,15 @@ def expected(request: Request, model: Model, output_tokens: float) -> int:
     return cost(Usage(tokens, round(output_tokens), cache_read_tokens=max(cached, 0)), model.price)
 
 
-def estimate(request: Request, answer: Answer | None) -> Usage:
-    """Tokens by length, for a provider that did not say or did not get to say."""
-    asked = sum(_length(message.content) for message in request.messages)
-    said = 0
-    for choice in answer.choices if answer else ():
-        said += len(choice.text) + len(choice.reasoning) + len(choice.refusal)
-        said += sum(len(call.name) + len(call.arguments) for call in choice.tool_calls)
-    return Usage(input_tokens=_tokens(asked) + 4 * len(request.messages), output_tokens=_tokens(said))
+def estimate(request: Request, answer: Answer | None, ratio: Ratio = UNTAUGHT) -> Usage:
+    """Tokens by what was sent and said, for a provider that did not count; `ratio` is what its model has taught."""
+    asked, said = ratio.input(request), ratio.output(answer.choices if answer else ())
+    return Usage(_whole(asked), _whole(said))
+
+
+def resumed(known: Usage, later: int) -> Usage:
+    """A running total that broke off, with the tokens estimated that came after it. What it said of a cost is void."""
+    return msgspec.structs.replace(known, output_tokens=known.output_tokens + later, cost_nanos=None)
 
 
 def baseline(premium: Model, usage: Usage, spent: int) -> tuple[int, CostState]:
@@ -91,6 +95,11 @@ def _length(content: str | tuple[object, ...]) -> int:
     if isinstance(content, str):
         return len(content.encode("utf-8", "replace"))
     return sum(len(part.text.encode("utf-8", "replace")) if isinstance(part, Text) else 1000 for part in content)
+
+
+def _whole(tokens: float) -> int:
+    """Rounded, but something is never nothing."""
+    return max(round(tokens), 1) if tokens > 0 else 0
 
 
 def _tokens(size: int) -> int:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Any
 
 import msgspec
 
-from tierwise.dialects.openai_upstream import retry_after
+from tierwise.dialects.openai_upstream import count, retry_after
 from tierwise.errors import Overloaded, ProviderError, Refused, WireError
 from tierwise.types import Chunk, Finish, ToolDelta, Usage
 
 NAME = "anthropic"
+Counts = dict[str, int]
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: nested too deep
 
 # pause_turn only ends turns of the provider's own server tools, which are never asked for here
@@ -29,21 +30,6 @@ _FINISH: dict[str, Finish] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-
-# a count beyond this is a broken provider, and would not fit a ledger's integer once it is priced
-_Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-
-
-class _OutputDetails(msgspec.Struct, frozen=True):
-    thinking_tokens: _Count = 0
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    cache_creation_input_tokens: _Count | None = None
-    output_tokens_details: _OutputDetails | None = None
 
 
 class _Block(msgspec.Struct, frozen=True):
@@ -69,7 +55,7 @@ class _Message(msgspec.Struct, frozen=True):
     content: list[_Block] = []
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
+    usage: Any = None  # any shape: a count that makes no sense must not cost the answer
     error: _Error | None = None
 
 
@@ -88,7 +74,7 @@ class _Event(msgspec.Struct, frozen=True):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Delta = _Delta()
-    usage: _Usage | None = None
+    usage: Any = None
     error: _Error | None = None
 
 
@@ -115,7 +101,7 @@ def decode_answer(data: bytes) -> tuple[Chunk, ...]:
             refusal=_explanation(message.stop_details),
             tool_calls=tuple(ToolDelta(n, call.id, call.name, _arguments(call)) for n, call in enumerate(calls)),
             finish=_finish(message.stop_reason),
-            usage=_usage(message.usage),
+            usage=_usage(_known(message.usage)),
             wire=data,
             dialect=NAME,
         ),
@@ -126,7 +112,7 @@ class StreamDecoder:
     """The events of one stream to chunks. `finished` once the message has ended as it should.
 
     Usage comes with the message's end only: at its start just the input is counted, and whoever took that for the
-    whole would bill a torn stream too low. It stays in the first chunk's `wire`.
+    whole would bill a torn stream too low. It stays in the first chunk's `wire`, where `begun` finds it.
     """
 
     __slots__ = ("_calls", "_finish", "_open", "_silent", "_started", "_usage", "finished")
@@ -135,7 +121,7 @@ class StreamDecoder:
         self.finished = False
         self._started = False
         self._finish: Finish | None = None
-        self._usage = _Usage()
+        self._usage: Counts = {}
         self._calls = 0
         self._open: dict[int, int | None] = {}  # a block -> its place among the tool calls, where it is one
         self._silent: set[int] = set()  # open tool calls that have had no arguments yet
@@ -161,7 +147,7 @@ class StreamDecoder:
     def _start(self, event: _Event, data: bytes) -> Chunk:
         self._started = True
         if event.message is not None:
-            self._usage = event.message.usage or self._usage
+            self._usage = _known(event.message.usage)
         return Chunk(wire=data, dialect=NAME)
 
     def _block_start(self, event: _Event, data: bytes) -> Chunk:
@@ -208,8 +194,9 @@ class StreamDecoder:
             finish = self._finish = _finish(event.delta.stop_reason)
         usage = None
         if event.usage is not None:
-            self._usage = _overlay(self._usage, event.usage)
-            usage = _usage(self._usage)
+            told = _known(event.usage)
+            self._usage = self._usage | told  # running totals: a later one replaces an earlier one, and adds nothing
+            usage = _usage(self._usage) if "output_tokens" in told else None  # the start's output is not the answer's
         refusal = _explanation(event.delta.stop_details)
         return Chunk(refusal=refusal, finish=finish, usage=usage, wire=data, dialect=NAME)
 
@@ -243,24 +230,50 @@ def _finish(reason: str) -> Finish:
     return _FINISH.get(reason, "length")
 
 
-def _overlay(old: _Usage, new: _Usage) -> _Usage:
-    """Counts are running totals: a later one replaces an earlier one, and adds nothing to it."""
-    pairs = ((getattr(new, field), getattr(old, field)) for field in _Usage.__struct_fields__)
-    return _Usage(*(earlier if later is None else later for later, earlier in pairs))
+# ------------------------------------------------------------------ usage in
 
 
-def _usage(wire: _Usage | None) -> Usage | None:
-    if wire is None or wire.input_tokens is None or wire.output_tokens is None:
+def begun(chunk: Chunk) -> Usage | None:
+    """What was counted when a stream began: its input, and the first tokens of its output at the most.
+
+    For streams that were cut before they told more. None where `chunk` does not begin a stream of this dialect.
+    """
+    if chunk.dialect != NAME or chunk.wire is None or b"message_start" not in chunk.wire:
         return None
-    read, written = wire.cache_read_input_tokens or 0, wire.cache_creation_input_tokens or 0
-    details = wire.output_tokens_details
-    return Usage(
-        input_tokens=wire.input_tokens + read + written,  # on this wire the three do not overlap
-        output_tokens=wire.output_tokens,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        reasoning_tokens=0 if details is None else details.thinking_tokens,
-    )
+    try:
+        message = _read_event(chunk.wire).message
+    except _NOT_JSON:
+        return None
+    return None if message is None else _usage({"output_tokens": 0} | _known(message.usage))
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def _known(wire: object) -> Counts:
+    """Of a `usage` object what makes sense. Without a total of what was written to the cache, its parts make one up."""
+    if not isinstance(wire, dict):
+        return {}
+    known = {name: found for name in _COUNTS if (found := count(wire.get(name))) is not None}
+    details = wire.get("output_tokens_details")
+    if isinstance(details, dict) and (thought := count(details.get("thinking_tokens"))) is not None:
+        known["thinking_tokens"] = thought
+    parts = wire.get("cache_creation")
+    if isinstance(parts, dict):
+        written = sum(count(parts.get(f"ephemeral_{age}_input_tokens")) or 0 for age in ("5m", "1h"))
+        if written > known.get("cache_creation_input_tokens", 0):
+            known["cache_creation_input_tokens"] = written
+    return known
+
+
+def _usage(known: Counts) -> Usage | None:
+    """None where input or output was not counted; an empty prompt is no prompt, and was not counted either."""
+    read, written = known.get("cache_read_input_tokens", 0), known.get("cache_creation_input_tokens", 0)
+    asked = known.get("input_tokens", 0) + read + written  # on this wire the three do not overlap
+    if not asked or "input_tokens" not in known or "output_tokens" not in known:
+        return None
+    said, thought = known["output_tokens"], known.get("thinking_tokens", 0)
+    return Usage(asked, said, read, written, thought if thought <= said else 0)
 
 
 # ------------------------------------------------------------------ errors in

@@ -104,24 +104,6 @@ def _format(request: Request) -> dict[str, Any] | None:
 # ------------------------------------------------------------------ answers in
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-
-
-class _OutputDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _OutputDetails | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
-    cost: float | None = None  # OpenRouter: USD
-
-
 class _Function(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
@@ -155,6 +137,7 @@ class _Choice(msgspec.Struct):
     message: _Said | None = None
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
+    usage: Any = None  # Moonshot
 
 
 class _Error(msgspec.Struct):
@@ -165,7 +148,8 @@ class _Error(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: Any = None  # any shape: a count that makes no sense must not cost the answer
+    x_groq: Any = None
     error: _Error | str | None = None
 
 
@@ -199,13 +183,14 @@ def decode_event(data: bytes) -> tuple[Chunk, ...]:
         raise WireError("the answer is not what a chat completion looks like") from None
     if body.error is not None:
         raise _in_band(body.error)
-    usage = None if body.usage is None else _usage(body.usage)
+    usage = _usage(body)
     if not body.choices:
         return () if usage is None else (Chunk(usage=usage, wire=data, dialect=NAME),)
     if len(body.choices) == 1:
         return (_chunk(body.choices[0], usage, data),)
-    first, *others = body.choices
-    return (_chunk(first, usage, data), *[_chunk(choice, None, None) for choice in others])
+    first, *others, last = body.choices  # usage comes with the last: it counts what all of them say
+    between = [_chunk(choice, None, None) for choice in others]
+    return (_chunk(first, None, data), *between, _chunk(last, usage, None))
 
 
 def _chunk(choice: _Choice, usage: Usage | None, wire: bytes | None) -> Chunk:
@@ -235,19 +220,94 @@ def _tool_delta(wire: _ToolDelta, at: int) -> ToolDelta:
     return ToolDelta(index, wire.id or "", function.name or "", function.arguments or "")
 
 
-def _usage(wire: _Usage) -> Usage | None:
-    if wire.prompt_tokens is None or wire.completion_tokens is None:
+# ------------------------------------------------------------------ usage in
+
+COUNT_MAX = 10**9  # tokens of one answer: more is a broken provider
+_COST_MAX = 10_000.0  # USD of one answer, likewise
+_READ = (
+    ("prompt_tokens_details", "cached_tokens"),
+    ("", "prompt_cache_hit_tokens"),  # DeepSeek
+    ("", "cached_tokens"),  # Moonshot, Together
+    ("", "cache_read_input_tokens"),  # LiteLLM, for Anthropic's models
+)
+_WRITTEN = (
+    ("prompt_tokens_details", "cache_write_tokens"),
+    ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
+    ("", "cache_creation_input_tokens"),
+)
+_THOUGHT = (("completion_tokens_details", "reasoning_tokens"), ("", "reasoning_tokens"))
+
+
+def count(value: object) -> int | None:
+    """A count of tokens, or None for what can't be one: nothing there, fractions, text, below 0, above COUNT_MAX."""
+    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
+
+
+def _usage(body: _Body) -> Usage | None:
+    """What an event counts, wherever it stands: at the top, in a choice (Moonshot), or in an extension (Groq)."""
+    wire = body.usage
+    if wire is None and body.choices:
+        wire = body.choices[-1].usage
+    if wire is None and body.x_groq is not None:
+        wire = body.x_groq.get("usage") if isinstance(body.x_groq, dict) else None
+    return read_usage(wire) if isinstance(wire, dict) else None
+
+
+def read_usage(wire: Mapping[str, Any]) -> Usage | None:
+    """A `usage` object; None where it counts nothing, or contradicts itself: what is not believed is estimated.
+
+    An empty prompt is no prompt: servers that send zeros until they know the counts have not told them.
+    """
+    asked, said = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
+    if not asked or said is None:
         return None
-    inside = wire.prompt_tokens_details or _PromptDetails()
-    outside = wire.completion_tokens_details or _OutputDetails()
-    return Usage(
-        wire.prompt_tokens,
-        wire.completion_tokens,
-        inside.cached_tokens or wire.prompt_cache_hit_tokens or 0,
-        inside.cache_write_tokens or 0,
-        outside.reasoning_tokens or 0,
-        None if wire.cost is None else round(wire.cost * 1e9),
-    )
+    read, written, thought = (_first(wire, places) for places in (_READ, _WRITTEN, _THOUGHT))
+    beside = max((count(wire.get("total_tokens")) or 0) - asked - said, 0)
+    if beside != thought and beside in (read, written, read + written):
+        asked += beside  # a cache that stands beside the prompt
+    else:  # xAI and Gemini leave reasoning out of completion_tokens, and bill it
+        said += beside
+    if thought > said:
+        said += thought  # it can't be a part of less: it was counted beside the rest, without a total
+    if read + written > asked:
+        return None
+    return Usage(asked, said, read, written, thought, _cost(wire))
+
+
+def _first(wire: Mapping[str, Any], places: tuple[tuple[str, str], ...]) -> int:
+    """The first count above zero at these places, each a name and the object that it is in; else 0."""
+    for inside, name in places:
+        held = wire.get(inside) if inside else wire
+        if isinstance(held, dict) and (found := count(held.get(name))):
+            return found
+    return 0
+
+
+def _cost(wire: Mapping[str, Any]) -> int | None:
+    """Nano-dollars, where the server says what it charges. Nothing is no charge that is believed: prices decide then.
+
+    With a key of one's own OpenRouter's `cost` is its fee alone; what the model costs stands beside it.
+    """
+    cost = wire.get("cost")
+    if isinstance(cost, dict):  # Perplexity
+        cost = cost.get("total_cost")
+    dollars = _dollars(cost) or _dollars(wire.get("estimated_cost"))  # the second is DeepInfra's
+    details = wire.get("cost_details")
+    model = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else 0.0
+    own = wire.get("is_byok")
+    if own is True and not model:
+        return None
+    if own is True or (own is None and model > dollars):
+        dollars += model
+    dollars = dollars or _dollars(wire.get("cost_in_usd_ticks"), 1e10)  # xAI's
+    return round(dollars * 1e9) or None
+
+
+def _dollars(value: object, unit: float = 1.0) -> float:
+    """USD, of which `unit` make one; 0.0 for what can't be any."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _COST_MAX * unit:
+        return 0.0
+    return value / unit
 
 
 # ------------------------------------------------------------------ errors in

@@ -66,7 +66,7 @@ async def ask(
     ceiling = engine.snapshot.ceiling
 
     def book() -> tuple[Entry, ...]:
-        entries = tuple([attempt.entry("audit", bounded[0].request, ceiling) for attempt in attempts])
+        entries = tuple([attempt.entry("audit", bounded[0].request, ceiling, engine.meter) for attempt in attempts])
         total_ms = engine.clock.monotonic_ms() - started_ms
         decision = Decision("serve", f"about:{about}")
         engine.post(

@@ -5,12 +5,14 @@ Knows no provider and no client; the arithmetic is `core/price.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tierwise.core import price
 from tierwise.core.join import join
+from tierwise.core.tokens import UNTAUGHT, Ratio
+from tierwise.dialects.anthropic_answers import begun
 from tierwise.ports import Batch, Clock
 from tierwise.types import (
     Answer,
@@ -25,10 +27,42 @@ from tierwise.types import (
     Request,
     Route,
     Tenant,
+    Usage,
 )
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
 ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by
+LESSONS = 64  # of a model's counted answers, the first that teach; of later ones every eighth does
+MODELS = 1024  # whose ratios are kept
+
+
+class Meter:
+    """Who counts: entries by provider, and those whose usage the provider told; and what each model's answers teach.
+
+    Of this process, since it began; nothing of it is stored.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, int] = {}  # by provider
+        self.reported: dict[str, int] = {}
+        self._lessons: dict[str, tuple[int, Ratio]] = {}  # by configured model: counted answers, what they taught
+
+    def ratio(self, model: Model) -> Ratio:
+        return self._lessons.get(model.name, (0, UNTAUGHT))[1]
+
+    def note(self, model: Model, *, reported: bool) -> None:
+        """An entry that was or will be paid for."""
+        self.entries[model.provider] = self.entries.get(model.provider, 0) + 1
+        self.reported[model.provider] = self.reported.get(model.provider, 0) + reported
+
+    def teach(self, model: Model, request: Request, attempt: Attempt, usage: Usage) -> None:
+        """A whole answer that was counted. Most are passed over once enough is known: reading texts takes time."""
+        count, ratio = self._lessons.get(model.name, (0, UNTAUGHT))
+        if count < LESSONS or count % 8 == 0:
+            ratio = ratio.taught(request, attempt.answer(complete=True), usage)
+        if not count and len(self._lessons) >= MODELS:
+            del self._lessons[next(iter(self._lessons))]
+        self._lessons[model.name] = (count + 1, ratio)
 
 
 @dataclass(slots=True)
@@ -68,13 +102,17 @@ class Attempt:
             self.ended_ms = now_ms
             await self.stream.aclose()
 
-    def entry(self, role: Duty, request: Request, ceiling: Price) -> Entry:
-        """Its line of the ledger. What a provider did not count is estimated from what it has said."""
+    def entry(self, role: Duty, request: Request, ceiling: Price, meter: Meter | None = None) -> Entry:
+        """Its line of the ledger. What a provider did not count is estimated from what it has said.
+
+        `meter` is told of it, and knows how this model's tokens compare with its text.
+        """
         request = self.asked or request
-        usage = next((chunk.usage for chunk in reversed(self.chunks) if chunk.usage is not None), None)
-        if usage is None and self.fate == "failed" and not self.chunks:
-            usage = price.NOTHING  # a call that failed before its first word is not billed
-        fallback = price.estimate(request, self.answer(complete=False)) if usage is None else price.NOTHING
+        usage, fallback = self._counted(request, UNTAUGHT if meter is None else meter.ratio(self.model))
+        if meter is not None and usage is not price.NOTHING:
+            meter.note(self.model, reported=usage is not None)
+            if usage is not None:
+                meter.teach(self.model, request, self, usage)
         counted, nanos, state = price.charge(self.model, usage, fallback, ceiling)
         ended = self.ended_ms if self.ended_ms is not None else self.started_ms
         return Entry(
@@ -89,6 +127,26 @@ class Attempt:
             first_ms=None if self.first_ms is None else self.first_ms - self.started_ms,
             total_ms=ended - self.started_ms,
         )
+
+    def _counted(self, request: Request, ratio: Ratio) -> tuple[Usage | None, Usage]:
+        """(what the provider counted of the whole answer, or None; then an estimate of it)."""
+        chunks = self.chunks
+        if not chunks and self.fate == "failed":
+            return price.NOTHING, price.NOTHING  # a call that failed before its first word is not billed
+        place = next((at for at in range(len(chunks) - 1, -1, -1) if chunks[at].usage is not None), None)
+        known = None if place is None else chunks[place].usage
+        if place is None or known is None:
+            guessed = price.estimate(request, self.answer(complete=False), ratio)
+            start = begun(chunks[0]) if chunks else None
+            if start is None:
+                return None, guessed
+            return None, price.resumed(start, max(guessed.output_tokens - start.output_tokens, 0))
+        # a running total counts what had come by then, and nothing of what came later; 0 of something is no count
+        later = chunks[place + 1 :] if known.output_tokens else chunks
+        if not _speaks(later) and any(chunk.finish is not None for chunk in reversed(chunks)):
+            return known, price.NOTHING
+        rest = price.estimate(request, join(self.model.name, later, complete=False), ratio) if _speaks(later) else None
+        return None, price.resumed(known, 0 if rest is None else rest.output_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +164,16 @@ class Subject:
         return "premium" if model.name == self.route.premium.name else "draft"
 
     def record(
-        self, attempts: list[Attempt], status: int, decision: Decision, total_ms: float, ceiling: Price
+        self,
+        attempts: list[Attempt],
+        status: int,
+        decision: Decision,
+        total_ms: float,
+        ceiling: Price,
+        meter: Meter | None = None,
     ) -> Record:
         """Everything that was spent, and what always-premium would have cost."""
-        entries = tuple([item.entry(self.role(item.model), self.request, ceiling) for item in attempts])
+        entries = tuple([item.entry(self.role(item.model), self.request, ceiling, meter) for item in attempts])
         nanos, state = self._baseline(entries)
         return Record(
             request_id=self.request.id,
@@ -135,6 +199,6 @@ class Subject:
         return price.baseline(self.route.premium, last.usage, sum(entry.nanos for entry in entries))
 
 
-def _speaks(batch: Batch) -> bool:
+def _speaks(batch: Sequence[Chunk]) -> bool:
     """Many servers open a stream with an empty piece long before the first token."""
     return any(chunk.text or chunk.reasoning or chunk.refusal or chunk.tool_calls for chunk in batch)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tierwise.errors import BadRequest, NotFound
+from tierwise.gateway.booking import Meter
 from tierwise.gateway.certified import EXPIRED, Standing
 from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
@@ -35,6 +36,7 @@ class Engine:
     patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
     sessions: Sessions = field(default_factory=Sessions)
     rungs: Rungs = field(default_factory=Rungs)
+    meter: Meter = field(default_factory=Meter)
 
     def route(self, asked: str, mode: str | None = None) -> Route:
         """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""

@@ -1,6 +1,6 @@
-"""GET /metrics: what audits have found, as Prometheus reads it (text exposition format 0.0.4).
+"""GET /metrics: what audits have found and who counts tokens, as Prometheus reads it (text exposition format 0.0.4).
 
-Numbers and names of routes only. A key is asked for, as everywhere.
+Numbers and names of routes and providers only. A key is asked for, as everywhere.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tierwise.gateway.booking import Meter
 from tierwise.gateway.http import Reply
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 TEXT = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 Series = tuple[str, str, str, Sequence[tuple[str, float]]]
-"""A metric's name, kind and meaning, and its value for each route."""
+"""A metric's name, kind and meaning, and its value for each route (or provider)."""
 
 
 async def metrics(app: App, exchange: Exchange) -> Reply:
@@ -24,6 +25,7 @@ async def metrics(app: App, exchange: Exchange) -> Reply:
     lines = [line for series in _series(states) for line in _lines(series)]
     lines += _lines(("tierwise_samples_lost_total", "counter", "Drawn requests that there was no room for.", ()))
     lines.append(f"tierwise_samples_lost_total {app.samples_lost}")
+    lines += counted(app.engine.meter)
     return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,))
 
 
@@ -40,9 +42,18 @@ def _series(states: Sequence[tuple[str, State]]) -> Iterator[Series]:
     yield "tierwise_audit_harm", "gauge", "Estimated share of requests that were harmed.", known
 
 
-def _lines(series: Series) -> Iterator[str]:
+def counted(meter: Meter) -> Iterator[str]:
+    """How much of what is paid for was counted by its provider: their quotient is each provider's capture rate."""
+    paid = [(provider, float(count)) for provider, count in meter.entries.items()]
+    told = [(provider, float(count)) for provider, count in meter.reported.items()]
+    meanings = ("Calls that are paid for.", "Of these, calls whose tokens the provider counted to the end.")
+    yield from _lines(("tierwise_usage_total", "counter", meanings[0], paid), "provider")
+    yield from _lines(("tierwise_usage_reported_total", "counter", meanings[1], told), "provider")
+
+
+def _lines(series: Series, label: str = "route") -> Iterator[str]:
     name, kind, meaning, values = series
     yield f"# HELP {name} {meaning}"
     yield f"# TYPE {name} {kind}"
-    for route, value in values:
-        yield f'{name}{{route="{route}"}} {value!r}'  # a route's name has no character that would need an escape
+    for of, value in values:
+        yield f'{name}{{{label}="{of}"}} {value!r}'  # no such name has a character that would need an escape

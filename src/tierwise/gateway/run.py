@@ -106,7 +106,8 @@ class Live:
         decision = self.outcome.decision if self.outcome else Decision("refuse", rule)
         subject = Subject(self.request, self.route, self.tenant, self._started_ns)
         total_ms = self.engine.clock.monotonic_ms() - self._started_ms
-        record = subject.record(self.attempts, status, decision, total_ms, self.engine.snapshot.ceiling)
+        ceiling, meter = self.engine.snapshot.ceiling, self.engine.meter
+        record = subject.record(self.attempts, status, decision, total_ms, ceiling, meter)
         self.engine.post(record)
         self.booked = True
         return record
