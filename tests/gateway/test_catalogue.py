@@ -6,14 +6,20 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from genai_prices.data import providers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import prices
-from tierwise.gateway.catalogue import Catalogue, catalogue, ceiling, find, lookup, pico
+from tierwise.core.tariff import dearest, most
+from tierwise.gateway import price_lists
+from tierwise.gateway.catalogue import Catalogue, catalogue, ceiling, entry_of, find, lookup
+from tierwise.gateway.price_lists import Entry, Period, PriceList, pico, shipped
 from tierwise.types import Price
+
+NOVEMBER = 1_795_824_000  # 2026-11-28
 
 
 def test_the_file_is_what_the_generator_makes() -> None:
@@ -92,7 +98,71 @@ def test_the_ceiling_is_above_every_listed_price() -> None:
             assert price.output <= top.output
             assert price.cache_read <= top.cache_read
             assert price.cache_write <= top.cache_write
+    for prices_of in shipped():
+        for entry in prices_of.models:
+            for period in entry.periods:
+                dear = most(period.tariff())
+                assert dear.input <= top.input
+                assert max(dear.output, dear.reasoning) <= top.output
+                assert dear.cache_read <= top.cache_read
+                assert max(dear.cache_write, dear.cache_write_1h) <= top.cache_write
     assert top == Price(top.input, top.output, top.cache_read, top.cache_write, top.source)
+
+
+def own(host: str = "", **period: str) -> PriceList:
+    """A list of an operator's with one model, "gpt-4o", at 1 and 2 USD."""
+    said = Period(source="contract", input=Decimal(1), output=Decimal(2))
+    dated = msgspec.convert(msgspec.to_builtins(said) | period, Period)
+    return PriceList(models=(Entry(provider="openai", name="gpt-4o", host=host, periods=(dated,)),))
+
+
+def test_an_operator_s_list_counts_first() -> None:
+    """Where it knows the model at that moment and address; else the provider's price, or none."""
+    price = lookup("openai", "gpt-4o-2024-11-20", "https://api.openai.com/v1", [own()])
+    assert price == Price(1_000_000, 2_000_000, 1_000_000, 1_000_000, "contract")
+    assert lookup("openai", "gpt-4o-mini", "", [own()]) == lookup("openai", "gpt-4o-mini")
+    assert lookup("openai", "gpt-4o", "http://127.0.0.1:9/v1", [own()]) is None
+    ended = own(valid_to="2026-11-28T00:00:00Z")
+    assert lookup("openai", "gpt-4o", "", [ended], 1_795_823_999) == price
+    assert lookup("openai", "gpt-4o", "", [ended], 1_795_824_000) == lookup("openai", "gpt-4o")
+    assert lookup("local", "gpt-4o", "", [own()]) is None
+
+
+def test_a_list_may_name_another_host() -> None:
+    """Its price holds there, and nowhere else."""
+    there = own(host="models.example")
+    price = lookup("openai", "gpt-4o", "https://models.example:8443/v1", [there])
+    assert price is not None
+    assert price.source == "contract"
+    assert lookup("openai", "gpt-4o", "https://other.example/v1", [there]) is None
+    assert lookup("openai", "gpt-4o", "", [there]) == lookup("openai", "gpt-4o")
+    assert entry_of("openai", "gpt-4o", "https://models.example:8443/v1", [there]) is there.models[0]
+    assert entry_of("openai", "gpt-4o", "https://other.example/v1", [there]) is None
+    assert entry_of("openai", "gpt-4o") is price_lists.find(shipped(), "openai", "gpt-4o")
+    assert entry_of("scripted", "gpt-4o", "", [own()]) is None
+
+
+def test_our_lists_over_the_snapshot() -> None:
+    """One that agrees changes nothing, its source included; one that knows more, or another price, counts."""
+    agreed = lookup("openai", "gpt-6.1-sol", moment=NOVEMBER)
+    assert agreed is not None
+    assert agreed.source == f"{catalogue().source}, {catalogue().prices_checked}"
+    newer = lookup("openai", "gpt-6.2-sol", moment=NOVEMBER)
+    assert newer is not None
+    assert (newer.input, newer.source) == (2_000_000, "https://developers.openai.com/api/docs/models/gpt-6.2-sol")
+    before = lookup("deepseek", "deepseek-v4-pro", moment=NOVEMBER - 120 * 86_400)
+    assert before is not None
+    assert (before.input, before.source) == (435_000, "https://api-docs.deepseek.com/quick_start/pricing")
+
+
+def test_the_snapshot_and_our_lists_agree_now() -> None:
+    """A new snapshot that differs from a list of ours is looked at by a person, who mends the one that is wrong."""
+    for listing in catalogue().models:
+        entry = price_lists.find(shipped(), listing.provider, listing.id)
+        period = entry.at(NOVEMBER) if entry else None
+        if period is not None:
+            ours, theirs = dearest(period.tariff()), listing.price(period.source)
+            assert ours == theirs, listing.id
 
 
 @given(st.decimals(min_value=0, max_value=1000, places=9))

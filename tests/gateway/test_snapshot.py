@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tierwise.gateway.catalogue import ceiling, lookup
@@ -93,3 +94,18 @@ def test_routes(tmp_path: Path) -> None:
             nanos_per_second=100,
         )
     }
+
+
+def test_a_list_of_the_operator_s(tmp_path: Path) -> None:
+    """Before the catalogue's price, after the config's own, which no discount touches."""
+    entry = {"provider": "openai", "name": "gpt-4o-mini", "periods": [{"source": "us", "input": "7", "output": "8"}]}
+    (tmp_path / "own.json").write_text(json.dumps({"models": [entry]}), encoding="utf-8")
+    path = tmp_path / "c.toml"
+    path.write_text(TEXT + '[prices]\noverlays = ["own.json"]\nmultipliers = { openai = 0.5 }', encoding="utf-8")
+    found = build(load(path, {}), read_environment({})).models
+    assert found["cheap"].price == Price(3_500_000, 4_000_000, 3_500_000, 3_500_000, "us, x 0.5")
+    path.write_text(TEXT + '[prices]\noverlays = ["own.json"]\n', encoding="utf-8")
+    found = build(load(path, {}), read_environment({})).models
+    assert found["cheap"].price == Price(7_000_000, 8_000_000, 7_000_000, 7_000_000, "us")
+    assert found["own"].price == Price(2, 2_000_000, 2, 2, "config")
+    assert found["elsewhere"].price is None

@@ -1,21 +1,26 @@
-"""What models cost by their providers' list prices: a vendored snapshot, looked up by name.
+"""What models cost by list price: an operator's lists first, then a vendored snapshot with our dated lists over it.
 
-Knows only providers at their own address; the same model at another host has that host's price, so it gets none here.
-Of a model whose price depends on the length of the input this gives the base price (the file keeps the tiers), and of
-one whose price depends on the hour the dearest.
+Knows providers at their own address; the same model at another host has that host's price, so it gets none here but
+from an operator's list that names the host. Of a model whose price depends on the length of the input this gives the
+base price (the lists keep the tiers), and of one whose price depends on the hour the dearest: one price a model, so
+that a certificate, which binds prices, outlives the day.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
+from tierwise.core.tariff import dearest, most
+from tierwise.gateway import price_lists
+from tierwise.gateway.price_lists import Entry, PriceList, pico, shipped
 from tierwise.gateway.settings import BASE_URLS
 from tierwise.types import Price
 
@@ -81,24 +86,56 @@ class Catalogue(msgspec.Struct, frozen=True):
     models: tuple[Listing, ...]
 
 
-def pico(usd_per_million: Decimal) -> int:
-    """Pico-dollars a token; what is finer is rounded up."""
-    return int((usd_per_million * 1_000_000).to_integral_value(ROUND_CEILING))
-
-
 @cache
 def catalogue() -> Catalogue:
     """The vendored file. Read once."""
     return msgspec.json.decode(_FILE.read_bytes(), type=Catalogue)
 
 
-def lookup(provider: str, model: str, base_url: str = "") -> Price | None:
-    """The list price of a provider's model at the provider's own address ("" means that too); else None."""
-    own = BASE_URLS.get(provider)
-    if own is None or (base_url and urlsplit(base_url).hostname != urlsplit(own).hostname):
+def lookup(
+    provider: str, model: str, base_url: str = "", own: Iterable[PriceList] = (), moment: int | None = None
+) -> Price | None:
+    """The list price of a provider's model at an address ("": the provider's own), or None.
+
+    `own` are an operator's lists; `moment` is Unix seconds, None is now. A list of ours that agrees with the snapshot
+    changes nothing, its source included, because certificates bind that too.
+    """
+    at = int(time.time()) if moment is None else moment
+    host = _host(provider, base_url)
+    if host is None:
+        return None
+    entry = price_lists.find(own, provider, model, host)
+    period = entry.at(at) if entry else None
+    if period is not None:
+        return dearest(period.tariff())
+    if host:
         return None
     listing = find(provider, model)
-    return listing.price(f"{catalogue().source}, {catalogue().prices_checked}") if listing else None
+    price = listing.price(f"{catalogue().source}, {catalogue().prices_checked}") if listing else None
+    entry = price_lists.find(shipped(), provider, model)
+    period = entry.at(at) if entry else None
+    if period is None:
+        return price
+    dated = dearest(period.tariff())
+    return price if price and msgspec.structs.replace(dated, source=price.source) == price else dated
+
+
+def entry_of(provider: str, model: str, base_url: str = "", own: Iterable[PriceList] = ()) -> Entry | None:
+    """Everything that the lists say of a model: the operator's, or else ours; None where only the snapshot knows it."""
+    host = _host(provider, base_url)
+    if host is None:
+        return None
+    found = price_lists.find(own, provider, model, host)
+    return found if found or host else price_lists.find(shipped(), provider, model)
+
+
+def _host(provider: str, base_url: str) -> str | None:
+    """ "" at the provider's own address; None for what has no list prices at all."""
+    own = BASE_URLS.get(provider)
+    if own is None:
+        return None
+    host = urlsplit(base_url).hostname or ""
+    return "" if host == urlsplit(own).hostname else host
 
 
 def find(provider: str, model: str) -> Listing | None:
@@ -113,9 +150,14 @@ def find(provider: str, model: str) -> Listing | None:
 
 @cache
 def ceiling() -> Price:
-    """The dearest known price of each kind of token, tiers included: what an unknown price counts as."""
+    """The dearest known price of each kind of token, at any length, hour, service and day, for what has none."""
     rates: Iterable[Rates] = (rate for listing in catalogue().models for rate in (listing, *listing.tiers))
     prices = [rate.price("") for rate in rates]
+    for entry in (entry for prices_of in shipped() for entry in prices_of.models):
+        for period in entry.periods:
+            top = most(period.tariff())
+            written = max(top.cache_write, top.cache_write_1h)
+            prices.append(Price(top.input, max(top.output, top.reasoning), top.cache_read, written))
     return Price(
         input=max(price.input for price in prices),
         output=max(price.output for price in prices),

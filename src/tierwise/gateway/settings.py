@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.price_table import PricesTable, check_prices
 from tierwise.gateway.route_table import RouteTable, Table, check_name, check_route
 from tierwise.gateway.toml_check import Problems, read
 from tierwise.types import ProviderName
@@ -102,6 +103,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     store: StoreTable = StoreTable()
     alerts: AlertsTable = AlertsTable()
+    prices: PricesTable = PricesTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
 
@@ -113,6 +115,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     store: StoreTable
     alerts: AlertsTable
+    prices: PricesTable
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
 
@@ -182,6 +185,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     _check_store(file.store, problems)
     if file.alerts.webhook_env and not _VARIABLE.fullmatch(file.alerts.webhook_env):
         problems.add(("alerts", "webhook_env"), "is the name of an environment variable, not the address itself")
+    check_prices(file.prices, path.absolute().parent, {*BASE_URLS, *file.models}, problems)
     for name, model in file.models.items():
         _check_model(name, model, problems)
     identities = {
@@ -197,6 +201,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         server=file.server,
         store=file.store,
         alerts=file.alerts,
+        prices=file.prices,
         models={name: _complete(name, model, folder) for name, model in file.models.items()},
         routes={name: route.complete(folder) for name, route in file.routes.items()},
     )

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 import msgspec
 
 from tierwise.core.budget import NANOS
+from tierwise.core.tariff import times
 from tierwise.gateway.catalogue import Rates, ceiling, lookup
+from tierwise.gateway.price_table import Terms
 from tierwise.gateway.route_table import RouteTable
 from tierwise.gateway.settings import Config, Environment, ModelTable
 from tierwise.types import Checks, Model, Price, Route
@@ -28,7 +30,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 def build(config: Config, environment: Environment) -> Snapshot:
     """A checked config always has a snapshot; nothing of `environment` gets into it but what the config names."""
-    models = {name: _model(name, table) for name, table in config.models.items()}
+    terms = config.prices.terms(config.folder)
+    models = {name: _model(name, table, terms) for name, table in config.models.items()}
     return Snapshot(
         models=models,
         routes={name: _route(name, table, models) for name, table in config.routes.items()},
@@ -36,22 +39,23 @@ def build(config: Config, environment: Environment) -> Snapshot:
     )
 
 
-def _model(name: str, table: ModelTable) -> Model:
+def _model(name: str, table: ModelTable, terms: Terms) -> Model:
     return Model(
         name=name,
         provider=table.provider,
         model=table.model,
-        price=_price(table),
+        price=price_of(name, table, terms),
         max_output=table.max_output,
         context=table.context,
         logprobs=bool(table.logprobs),
     )
 
 
-def _price(table: ModelTable) -> Price | None:
-    """The config's own price before the catalogue's."""
+def price_of(name: str, table: ModelTable, terms: Terms, moment: int | None = None) -> Price | None:
+    """The config's own price before its lists', and those before the catalogue's; `moment` in Unix seconds, or now."""
     if table.price is None:
-        return lookup(table.provider, table.model, table.base_url)
+        price = lookup(table.provider, table.model, table.base_url, terms.lists, moment)
+        return price and times(price, terms.factor(name, table.provider))
     return Rates(
         input=table.price.input,
         output=table.price.output,
