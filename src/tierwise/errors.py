@@ -8,7 +8,8 @@
         NotFound              404  no such path, route or model
         MethodNotAllowed      405
         TooLarge              413  a body over the limit
-        BudgetExceeded        429  the key's money is spent; waiting does not help
+        BudgetExceeded        429  the key's money is spent or held; `retry_after` where waiting helps
+        RateLimited           429  the key's requests or tokens of a minute are used up
       ProviderError           a model could not answer; `retryable` says whether it may be asked again
         Unreachable           502  no connection, or it was cut before an answer began
         TimedOut              504  connect, first token, idle gap or total limit
@@ -28,11 +29,15 @@ from __future__ import annotations
 
 
 class TierwiseError(Exception):
-    """Base. `status` is the HTTP status that tells it to a client, `code` the machine-readable reason."""
+    """Base. `status` is the HTTP status that tells it to a client, `code` the machine-readable reason.
+
+    `retry_after`: seconds after which the same request may be answered, where that is known.
+    """
 
     status = 500
     code: str | None = None
     kind = "api_error"
+    retry_after: float | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -52,10 +57,13 @@ class ClientError(TierwiseError):
     kind = "invalid_request_error"
     default_code: str | None = None
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.param = param
         self.code = code or self.default_code
+        self.retry_after = retry_after
 
 
 class BadRequest(ClientError):
@@ -88,8 +96,14 @@ class BudgetExceeded(ClientError):
     default_code = "budget_exceeded"
 
 
+class RateLimited(ClientError):
+    status = 429
+    kind = "rate_limit_error"
+    default_code = "rate_limit_exceeded"
+
+
 class ProviderError(TierwiseError):
-    """`model` is the configured model's name; `retry_after` seconds, where the provider gave them."""
+    """`model` is the configured model's name; `retry_after` is the provider's own."""
 
     status = 502
     retryable = True

@@ -20,6 +20,7 @@ Hold = Literal["draft", "window", "none"]
 Mode = Literal["observe", "enforce", "premium"]
 Uncertified = Literal["observe", "checks", "agreement"]
 OpinionForm = Literal["same", "reason", "code"]
+Period = Literal["day", "week", "month", "total"]
 ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
 
 
@@ -112,11 +113,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tenant(Value, frozen=True):
-    """Who asks: one virtual key. `budget_nanos` None means without a limit."""
+    """Who asks: one virtual key, and its terms. None means without that limit."""
 
     key_id: str
     name: str
     budget_nanos: int | None = None
+    period: Period = "total"  # after which the budget renews (UTC); "total": never
+    rpm: int | None = None  # requests a minute
+    tpm: int | None = None  # tokens a minute
 
 
 # ------------------------------------------------------------------ what a model answers
@@ -341,6 +345,7 @@ class Reservation(Value, frozen=True):
     nanos: int
     started_ns: int
     budget_nanos: int | None = None  # the key's limit, where it has one
+    period: Period = "total"  # ... and of what: with `started_ns` it says which account the money is held on
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -372,3 +377,6 @@ class Key(Value, frozen=True):
     created_ns: int
     budget_nanos: int | None = None
     revoked_ns: int | None = None
+    period: Period = "total"
+    rpm: int | None = None
+    tpm: int | None = None

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from tierwise.core.budget import NANOS, Account, post, reserve, usd, void
+from tierwise.core.budget import NANOS, SOON, Account, post, reserve, usd, void
+from tierwise.core.window import DAY_NS, window
 from tierwise.errors import BudgetExceeded
 
 amounts = st.integers(min_value=0, max_value=2 * NANOS)
@@ -58,6 +59,47 @@ def test_the_refusal_says_every_amount_in_dollars() -> None:
         reserve(Account(NANOS, NANOS // 2, NANOS // 4), NANOS // 2)
     for amount in ("$1.00", "$0.50 is spent", "$0.25 is held", "may need $0.50"):
         assert amount in caught.value.message
+
+
+def refused(account: Account, nanos: int, *, renews: bool = True) -> BudgetExceeded:
+    """Why, six hours before a day's budget renews."""
+    current = window("day", 0) if renews else None
+    with pytest.raises(BudgetExceeded) as caught:
+        reserve(account, nanos, current, DAY_NS * 3 // 4)
+    return caught.value
+
+
+def test_the_refusal_says_when_the_budget_renews() -> None:
+    """Which budget it is, the moment, and how long that is from now."""
+    error = refused(Account(NANOS, NANOS, 0), 1)
+    assert error.message.startswith("the key's budget for the day of 1970-01-01 is $1.00: $1.00 is spent")
+    assert error.message.endswith("this request may need $0.000000001. It renews at 1970-01-02T00:00:00Z.")
+    assert error.retry_after == 6 * 3600
+
+
+def test_a_budget_for_good_does_not_renew() -> None:
+    """And nobody is told to wait for it."""
+    error = refused(Account(NANOS, NANOS, 0), 1, renews=False)
+    assert error.message.endswith("It does not renew.")
+    assert error.retry_after is None
+
+
+@pytest.mark.parametrize("renews", [True, False])
+def test_what_is_only_held_comes_free_soon(renews: bool) -> None:
+    """A request that fits beside what is spent need not wait for the next period."""
+    error = refused(Account(NANOS, NANOS - 5, 5), 5, renews=renews)
+    assert "may fit as soon as running ones have ended" in error.message
+    assert error.retry_after == SOON
+    assert refused(Account(NANOS, NANOS - 4, 5), 5, renews=renews).retry_after != SOON
+
+
+@pytest.mark.parametrize("renews", [True, False])
+def test_a_request_that_never_fits_is_told_so(renews: bool) -> None:
+    """No period is long enough for what may need more than all of it."""
+    error = refused(Account(NANOS, 0, 0), NANOS + 1, renews=renews)
+    assert "ask for a shorter answer" in error.message
+    assert error.retry_after is None
+    assert "shorter" not in refused(Account(NANOS, 1, 0), NANOS, renews=renews).message
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conformance.store import DAY, NOW, entry, record
+from tierwise.core.window import iso
 from tierwise.errors import Unauthorized
 from tierwise.gateway.clock import SystemClock
-from tierwise.gateway.keys import Ring, create_key, digest, list_keys, mint, revoke_key
+from tierwise.gateway.keys import Ring, Terms, create_key, digest, list_keys, mint, revoke_key, standings
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Key, Tenant
+from tierwise.types import Key, Period, Reservation, Tenant
 
 PEPPER = b"p" * 32
+KEYS: tuple[tuple[str, int | None, Period], ...] = (("a", 90, "month"), ("b", 90, "total"), ("c", None, "month"))
 
 
 def key(text: str, revoked_ns: int | None = None) -> Key:
@@ -53,6 +56,43 @@ async def test_a_key_s_life(tmp_path: Path) -> None:
         assert len(ring) == 1
         with pytest.raises(Unauthorized):
             ring.find(f"Bearer {text}")
+    finally:
+        await store.close()
+
+
+async def test_terms_go_with_the_key(tmp_path: Path) -> None:
+    """Into the store, and to whoever asks with it."""
+    store = await open_sqlite(tmp_path / "t.db", clock=SystemClock(), instance="test")
+    try:
+        made, text = await create_key(store, PEPPER, "team", 7, 2, Terms("week", 60, 9_000))
+        listed = await list_keys(store)
+        assert listed == [made]
+        assert Ring(listed, PEPPER).find(text) == Tenant(made.id, "team", 7, "week", 60, 9_000)
+    finally:
+        await store.close()
+
+
+async def test_standings(tmp_path: Path) -> None:
+    """In all, and of the budget that a key has now; a month later that is whole again."""
+    store = await open_sqlite(tmp_path / "t.db", clock=SystemClock(), instance="test")
+    try:
+        keys = [
+            (await create_key(store, PEPPER, name, budget, at, Terms(period)))[0]
+            for at, (name, budget, period) in enumerate(KEYS)
+        ]
+        for key in keys:
+            period: Period = key.period if key.budget_nanos is not None else "total"
+            for number, began in enumerate((NOW, NOW, NOW + 10 * DAY)):
+                request = f"{key.name}-{number}"
+                await store.reserve(Reservation(request, key.id, "support", 5, began, key.budget_nanos, period))
+            await store.post(record(f"{key.name}-0", entry(3), key_id=key.id))
+        september, october, later = [await standings(store, NOW + days * DAY) for days in (0, 10, 60)]
+        assert [standing.key for standing in september] == keys
+        assert {(standing.posted, standing.held) for standing in september + october + later} == {(3, 10)}
+        money = [[(each.window_posted, each.window_held) for each in found] for found in (september, october, later)]
+        assert money == [[(3, 5), (3, 10), (3, 10)], [(0, 5), (3, 10), (3, 10)], [(0, 0), (3, 10), (3, 10)]]
+        renewals = [[each.window and iso(each.window.end_ns)[:10] for each in found] for found in (september, october)]
+        assert renewals == [["2026-10-01", None, None], ["2026-11-01", None, None]]
     finally:
         await store.close()
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.audit import query
+from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
-from tierwise.errors import StoreError
+from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.store.migrations import APPLICATION, MIGRATIONS
 from tierwise.store.sqlite import open_sqlite
+from tierwise.types import Key, Reservation
 
 
 async def test_a_new_file_gets_the_newest_schema(path: Path, clock: ManualClock) -> None:
@@ -95,6 +96,8 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             conn.execute(_ENTRY, (4, "audit", "served"))
     await (await open_sqlite(path, clock=clock, instance="i1")).close()
+    before["reservations"] = [(*row, "total") for row in before["reservations"]]
+    before["keys"] = [(*row, "total", None, None) for row in before["keys"]]
     assert {table: query(path, _ALL.format(table)) for table in _TABLES} == before
     assert query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'") == [
         (old.replace("'judge')", "'judge', 'audit', 'observe')"),)
@@ -109,9 +112,37 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
     await store.close()
 
 
+async def test_budgets_of_the_third_schema_never_renew(path: Path, clock: ManualClock) -> None:
+    """A key keeps its limit and what it has spent; a request that ran meanwhile is settled on the key's account."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        for step in MIGRATIONS[:3]:
+            step(conn)
+        conn.execute(f"PRAGMA application_id = {APPLICATION}")
+        conn.execute("PRAGMA user_version = 3")
+        conn.execute(_REQUEST)
+        conn.execute(_ENTRY, (0, "audit", "served"))
+        conn.execute("INSERT INTO reservations VALUES (7, 'r', 'k', 'support', 10, 5, 'old')")
+        conn.execute("INSERT INTO reservations VALUES (8, 'lost', 'k', 'support', 10, 6, 'old')")
+        conn.execute("INSERT INTO instances VALUES ('old', 'gone', 1, 1, 1, 7)")
+        conn.execute("INSERT INTO keys VALUES ('k', 'name', x'00', 'tw_', 1, 20, NULL)")
+        conn.execute("INSERT INTO accounts VALUES ('k', 7, 10)")
+    store = await open_sqlite(path, clock=clock, instance="i1")
+    assert list(await store.keys()) == [Key("k", "name", b"\x00", "tw_", 1, 20)]
+    assert await store.spent("k") == (17, 0)
+    with pytest.raises(BudgetExceeded, match="does not renew"):
+        await store.reserve(Reservation("r2", "k", "support", 4, clock.now_ns(), 20))
+    await store.reserve(Reservation("r3", "k", "support", 4, clock.now_ns(), 20, "month"))
+    assert await store.spent("k") == (17, 4)
+    await store.close()
+    assert_sound(path)
+    for statement in ("DELETE FROM reservations", "UPDATE reservations SET period = 'day'"):
+        with pytest.raises(sqlite3.IntegrityError, match="reservations is append-only"):
+            query(path, statement)
+
+
 @pytest.mark.parametrize(
     ("steps", "digest"),
-    [(1, "4727a5ebc1c89808"), (2, "0332a49fe6e483e2")],
+    [(1, "4727a5ebc1c89808"), (2, "0332a49fe6e483e2"), (3, "1680cd8691b1c4c9")],
 )
 def test_steps_that_have_shipped_are_as_they_were(steps: int, digest: str) -> None:
     """Files out there were made by them."""

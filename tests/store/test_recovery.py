@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.store import DOLLAR, entry, record, reservation
+from tests.conformance.store import DOLLAR, entry, record, reservation, timed, window_of
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.store.sqlite import SqliteStore, open_sqlite
@@ -71,6 +71,16 @@ async def test_an_instance_that_stopped_beating_is_settled_at_the_bound(
     assert await other.record("r2") == record("r2", entry(7))
     await store.post(record("r1", entry(9)))  # it lived, after all: too late, and counted
     assert (await store.spent("k1"), store.counts.duplicates) == ((57, 0), 1)
+    await other.close()
+    assert_sound(path)
+
+
+async def test_a_lost_request_of_a_window_counts_there(store: SqliteStore, path: Path) -> None:
+    """Its bound is spent in the window in which it began, whoever settles it and whenever."""
+    await store.reserve(timed("r1", 50))
+    other = await open_sqlite(path, clock=ManualClock(40 * 86_400), instance="i2")
+    assert (await window_of(other), await window_of(other, 40)) == ((50, 0), (0, 0))
+    assert await other.spent("k1") == (50, 0)
     await other.close()
     assert_sound(path)
 

@@ -6,16 +6,30 @@ import resource
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conformance.store import StoreConformance, entry, key, record, reservation
+from tests.conformance.store import (
+    DAY,
+    DOLLAR,
+    NOW,
+    StoreConformance,
+    entry,
+    key,
+    record,
+    reservation,
+    timed,
+    window_of,
+)
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.store.sqlite import Limits, SqliteStore, open_sqlite
+from tierwise.types import Period, Reservation
 
 
 class TestSqlite(StoreConformance):
@@ -40,6 +54,7 @@ async def test_money_is_append_only(store: SqliteStore, path: Path, table: str, 
 
 
 steps = st.lists(st.tuples(st.sampled_from(["reserve", "post"]), st.integers(0, 7), st.integers(0, 60)), max_size=30)
+PERIODS: tuple[Period, ...] = ("total", "month", "week", "day")
 
 
 @given(steps=steps)
@@ -47,15 +62,20 @@ steps = st.lists(st.tuples(st.sampled_from(["reserve", "post"]), st.integers(0, 
 def test_the_running_sums_always_equal_the_rows(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
 ) -> None:
-    """Any order of reservations and ends, doubled and refused ones too, over keys with a budget and without."""
+    """Any order of reservations and ends, doubled and refused ones too, over keys with a budget and without.
+
+    Of budgets that renew too: the eight requests begin over some sixty days, each key has a period of its own.
+    """
     path = tmp_path_factory.mktemp("sums") / "ledger.db"
 
     async def run() -> None:
         store = await open_sqlite(path, clock=ManualClock(), instance="i1")
         for verb, number, nanos in steps:
-            name, key_id = f"r{number}", f"k{number % 2}"
+            name, key_id = f"r{number}", f"k{number % 4}"
             if verb == "reserve" and await store.record(name) is None:
-                store.reserve(reservation(name, nanos, key_id=key_id, budget=100 if key_id == "k1" else None))
+                began = NOW + (number * 8 + nanos // 20) * DAY
+                budget = None if key_id == "k0" else 70
+                store.reserve(Reservation(name, key_id, "support", nanos, began, budget, PERIODS[number % 4]))
             elif verb == "post":
                 store.post(record(name, entry(nanos), key_id=key_id))
         await store.spent("k1")
@@ -178,6 +198,30 @@ async def test_an_end_in_another_process_releases_the_reservation(
     await other.post(record("r1", entry(3)))
     assert await store.spent("k1") == (3, 0)
     await other.close()
+
+
+async def test_a_window_holds_over_two_stores(store: SqliteStore, other: SqliteStore, path: Path) -> None:
+    """On one file: a hundred at once on a dollar a month, eight cents each; an end over there makes room here."""
+    asked = [(store, other)[i % 2].reserve(timed(f"r{i}", DOLLAR * 8 // 100)) for i in range(100)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert outcomes.count(None) == 12
+    assert await window_of(store) == await window_of(other) == (0, DOLLAR * 96 // 100)
+    for i in [i for i, outcome in enumerate(outcomes) if outcome is None]:
+        await (store, other)[(i + 1) % 2].post(record(f"r{i}", entry(DOLLAR * 4 // 100)))
+    assert await window_of(store) == (DOLLAR * 48 // 100, 0)
+    await other.reserve(timed("last", DOLLAR * 52 // 100))
+    with pytest.raises(BudgetExceeded):
+        await store.reserve(timed("late", 1))
+    await store.reserve(timed("next", DOLLAR, 10))
+    assert_sound(path)
+
+
+@pytest.mark.parametrize("terms", [{"period": "year"}, {"rpm": 0}, {"tpm": -1}])
+async def test_terms_that_can_not_be_are_refused(store: SqliteStore, terms: dict[str, Any]) -> None:
+    """By the tables, whoever writes them."""
+    with pytest.raises(StoreError):
+        await store.add_key(msgspec.structs.replace(key(), **terms))
+    assert list(await store.keys()) == []
 
 
 @pytest.mark.parametrize("name", ["no/such/folder.db", "folder"])

@@ -1,50 +1,75 @@
-"""`tierwise keys`: virtual keys, who may use the gateway and for how much."""
+"""`tierwise keys`: virtual keys, who may use the gateway, for how much, and how fast."""
 # ruff: noqa: PLC0415  rooms are imported where they are used: `tierwise --help` need not load a server
+# ruff: noqa: PLR0913, PLR0917  a command's parameters are its options
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tierwise.cli.options import ConfigOption, JsonOption, dollars, load_config
-from tierwise.cli.show import console, key_row, key_table, plain, print_json
+from tierwise.cli.show import console, key_row, plain, print_json
 from tierwise.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tierwise.gateway.keys import Standing, Terms
+    from tierwise.gateway.settings import Config, Environment
+    from tierwise.types import Key
 
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
 
 
-@commands.command(epilog="Example: tierwise keys create --name support-team --budget 25")
+@commands.command(epilog="Example: tierwise keys create --name support-team --budget 25 --period month --rpm 600")
 def create(
     name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="Whose key it is.", show_default=False)],
     config: ConfigOption = None,
     budget: Annotated[
-        int | None, typer.Option(metavar="USD", parser=dollars, help="All it may ever spend.", show_default="no limit")
+        int | None, typer.Option(metavar="USD", parser=dollars, help="All it may spend.", show_default="no limit")
+    ] = None,
+    period: Annotated[
+        Literal["day", "week", "month", "total"],
+        typer.Option(help="How often the budget renews, at 00:00 UTC (weeks on Mondays); total: never."),
+    ] = "total",
+    rpm: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=10**9, help="Requests a minute.", show_default="no limit")
+    ] = None,
+    tpm: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once and kept only as a digest."""
-    from tierwise.gateway.first_run import new_key
+    from tierwise.gateway.keys import Terms
 
+    if budget is None and period != "total":
+        raise ConfigError(f"--period {period} says how often a budget renews, and there is none; give --budget too")
     settings, environment = load_config(config)
-    key, text = asyncio.run(new_key(settings, environment, name, budget))
+    key, text = asyncio.run(_made(settings, environment, name, budget, Terms(period, rpm, tpm)))
     if json:
-        print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos})
-    else:
-        console().print(f"{key.id} for {plain(key.name)}, shown only now:\n\n  [bold]{text}[/]\n", soft_wrap=True)
+        print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
+        return
+    console().print(f"{key.id} for {plain(key.name)}, shown only now:\n\n  [bold]{text}[/]\n", soft_wrap=True)
+    workers = settings.server.workers
+    if workers > 1 and (rpm or tpm):
+        each = (
+            f"each of the {workers} workers grants it the whole limit a minute, all together up to {workers} times that"
+        )
+        console().print(f"[yellow]note:[/] {each}", soft_wrap=True)
 
 
 @commands.command("list", epilog="Example: tierwise keys list --json")
 def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """List the keys, what they may spend and what they have spent."""
-    from tierwise.gateway.first_run import key_states
-
-    states = asyncio.run(key_states(load_config(config)[0]))
+    """List the keys: what each has spent, its budget and when that renews, and its limits a minute."""
+    found = asyncio.run(_standings(load_config(config)[0]))
     if json:
-        print_json([key_row(key, posted, held) for key, (posted, held) in states])
+        print_json([_row(standing) for standing in found])
     else:
-        key_table(states)
+        _table(found)
 
 
 @commands.command(epilog="Example: tierwise keys revoke key_0123456789abcdef")
@@ -58,3 +83,70 @@ def revoke(
     if not asyncio.run(end_key(load_config(config)[0], key_id)):
         raise ConfigError(f"{key_id}: no such live key; `tierwise keys list` shows them")
     console().print(f"Revoked {plain(key_id)}")
+
+
+async def _made(
+    config: Config, environment: Environment, name: str, budget: int | None, terms: Terms
+) -> tuple[Key, str]:
+    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.keys import create_key
+    from tierwise.gateway.settings import pepper
+
+    async with opened(config) as store:
+        return await create_key(store, pepper(config, environment), name, budget, time.time_ns(), terms)
+
+
+async def _standings(config: Config) -> list[Standing]:
+    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.keys import standings
+
+    async with opened(config) as store:
+        return await standings(store, time.time_ns())
+
+
+def _terms(key: Key) -> dict[str, object]:
+    period = None if key.budget_nanos is None else key.period
+    return {"period": period, "rpm": key.rpm, "tpm": key.tpm}
+
+
+def _row(standing: Standing) -> dict[str, object]:
+    from tierwise.core.window import iso
+
+    window = standing.window
+    return {
+        **key_row(standing.key, standing.posted, standing.held),
+        **_terms(standing.key),
+        "period_spent_nanos": standing.window_posted,
+        "period_held_nanos": standing.window_held,
+        "renews": None if window is None else iso(window.end_ns),
+    }
+
+
+def _table(found: Sequence[Standing]) -> None:
+    """Two lines a key: the second has how it is recognised, when it was made, what it has spent in all, ..."""
+    from rich.table import Table
+
+    from tierwise.core.window import iso
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for title in ("key", "name", "spent (in all)", "budget", "limits"):
+        right = title.startswith("spent")
+        table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=title == "key")
+    for standing in found:
+        key, window = standing.key, standing.window
+        named = plain(key.name) + (" [red](revoked)[/]" if key.revoked_ns is not None else "")
+        spent, budget = _usd(standing.window_posted), "-"
+        if key.budget_nanos is not None:
+            budget = f"{_usd(key.budget_nanos)} {key.period}"
+        if window is not None:
+            spent += f"\n[dim]({_usd(standing.posted)})[/]"
+            budget += f"\n[dim]renews {iso(window.end_ns)[:10]}[/]"
+        limits = [f"{limit:,} {what}" for limit, what in ((key.rpm, "rpm"), (key.tpm, "tpm")) if limit is not None]
+        row = (f"{key.id}\n[dim]{key.prefix}...[/]", f"{named}\n[dim]{iso(key.created_ns)[:10]}[/]")
+        table.add_row(*row, spent, budget, "\n".join(limits) or "-")
+    console().print(table if found else "No keys. `tierwise keys create --name NAME` makes one.")
+
+
+def _usd(nanos: int) -> str:
+    """Dollars with six digits: the last is a thousand nano-dollars."""
+    return f"${nanos / 1e9:.6f}"

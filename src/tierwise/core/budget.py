@@ -1,15 +1,17 @@
 """A key's money in two phases: reserve an upper bound before the first call, post what was spent, void the rest.
 
-Pure integer arithmetic in nano-dollars. Knows nothing of requests, time or where an account is kept; whoever
+Pure integer arithmetic in nano-dollars. Knows nothing of requests, clocks or where an account is kept; whoever
 keeps it makes the read and the write one transaction.
 """
 
 from __future__ import annotations
 
+from tierwise.core.window import SECOND_NS, Window, iso
 from tierwise.errors import BudgetExceeded
 from tierwise.types import Value
 
 NANOS = 1_000_000_000  # a dollar
+SOON = 1.0  # seconds after which it is worth asking again where only running requests stand in the way
 
 
 class Account(Value, frozen=True):
@@ -24,15 +26,15 @@ class Account(Value, frozen=True):
     held: int = 0
 
 
-def reserve(account: Account, nanos: int) -> Account:
-    """Hold `nanos`. Raises BudgetExceeded where posted + held + nanos would pass the limit."""
+def reserve(account: Account, nanos: int, window: Window | None = None, at_ns: int = 0) -> Account:
+    """Hold `nanos`. Raises BudgetExceeded where posted + held + nanos would pass the limit.
+
+    `window` is what the account is for, and `at_ns` the time, where it renews: the refusal says when.
+    """
     _amount(nanos)
     held = account.held + nanos
     if account.limit is not None and account.posted + held > account.limit:
-        raise BudgetExceeded(
-            f"the key's budget is {usd(account.limit)}: {usd(account.posted)} is spent, {usd(account.held)} is held by "
-            f"running requests, and this request may need {usd(nanos)}"
-        )
+        raise _refusal(account, account.limit, nanos, window, at_ns)
     return Account(account.limit, account.posted, held)
 
 
@@ -48,6 +50,23 @@ def post(account: Account, held: int, spent: int) -> Account:
 def void(account: Account, held: int) -> Account:
     """Release `held`: the request cost nothing."""
     return post(account, held, 0)
+
+
+def _refusal(account: Account, limit: int, nanos: int, window: Window | None, at_ns: int) -> BudgetExceeded:
+    whose = "" if window is None else f" for the {window.period} of {window.name}"
+    renews = "It does not renew" if window is None else f"It renews at {iso(window.end_ns)}"
+    wait = None if window is None else (window.end_ns - at_ns) / SECOND_NS
+    if nanos > limit:
+        wait = None
+        renews += "; this request may need more than all of it, so ask for a shorter answer, or for a larger budget"
+    elif account.posted + nanos <= limit:
+        wait = SOON
+        renews += "; this request may fit as soon as running ones have ended"
+    return BudgetExceeded(
+        f"the key's budget{whose} is {usd(limit)}: {usd(account.posted)} is spent, {usd(account.held)} is held by "
+        f"running requests, and this request may need {usd(nanos)}. {renews}.",
+        retry_after=wait,
+    )
 
 
 def usd(nanos: int) -> str:

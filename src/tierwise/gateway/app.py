@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tierwise.dialects import openai_chat
-from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, ProviderError, TierwiseError
+from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, TierwiseError
 from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.engine import Engine
@@ -22,6 +23,7 @@ from tierwise.gateway.feedback import feedback
 from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
@@ -65,6 +67,7 @@ class App:
         self.engine = engine
         self.keyring = keyring
         self.max_body = max_body
+        self.limits = Limits(engine.clock)
         self._gatherer = gatherer
         self._auditor = auditor
         self.watches: set[Watch] = set()  # over the requests that run
@@ -124,6 +127,7 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     request = openai_chat.decode_request(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
     route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
     live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    grant = app.limits.admit(exchange.tenant, request, route)
     watch = Watch(exchange.proto)
     app.watches.add(watch)
     try:
@@ -138,8 +142,10 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     finally:
         watch.end()
         app.watches.discard(watch)
-        if not live.booked:  # a client that left and a crash of ours have cost something too
+        if live.record is None:  # a client that left and a crash of ours have cost something too
             live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
+        if grant is not None and live.record is not None:
+            grant.settle(live.record)
     return None
 
 
@@ -289,8 +295,8 @@ def _internal() -> TierwiseError:
 
 def _refusal(error: TierwiseError) -> Reply:
     headers: list[tuple[str, str]] = []
-    if isinstance(error, ProviderError) and error.retry_after is not None:
-        headers.append(("retry-after", str(max(round(error.retry_after), 1))))
+    if error.retry_after is not None:
+        headers.append(("retry-after", str(max(math.ceil(error.retry_after), 1))))
     return Reply(error.status, openai_chat.encode_error(error), tuple(headers))
 
 

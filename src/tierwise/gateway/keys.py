@@ -10,10 +10,12 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from tierwise.core.window import Window, accounts, window
 from tierwise.errors import Unauthorized
 from tierwise.ports import Store
-from tierwise.types import Key, Tenant
+from tierwise.types import Key, Period, Tenant
 
 PREFIX = "tw-"
 _SHOWN = 9  # characters of a key that lists and logs may show: 36 of its 256 bits
@@ -30,7 +32,34 @@ def digest(key: str, pepper: bytes) -> bytes:
     return hmac.digest(pepper, key.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 
-async def create_key(store: Store, pepper: bytes, name: str, budget_nanos: int | None, now_ns: int) -> tuple[Key, str]:
+class Terms(NamedTuple):
+    """How often a key's budget renews, and what it may ask for in a minute; None: without a limit."""
+
+    period: Period = "total"
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+UNLIMITED = Terms()
+
+
+class Standing(NamedTuple):
+    """What a key has spent and holds, in nano-dollars: in all, and of the budget that it has now.
+
+    `window` is None where the budget never renews, and where there is none.
+    """
+
+    key: Key
+    posted: int
+    held: int
+    window: Window | None
+    window_posted: int
+    window_held: int
+
+
+async def create_key(
+    store: Store, pepper: bytes, name: str, budget_nanos: int | None, now_ns: int, terms: Terms = UNLIMITED
+) -> tuple[Key, str]:
     """A new live key in the store, and its text, which exists nowhere else. `budget_nanos` is in nano-dollars."""
     text = mint()
     key = Key(
@@ -40,6 +69,9 @@ async def create_key(store: Store, pepper: bytes, name: str, budget_nanos: int |
         prefix=text[:_SHOWN],
         created_ns=now_ns,
         budget_nanos=budget_nanos,
+        period=terms.period,
+        rpm=terms.rpm,
+        tpm=terms.tpm,
     )
     await store.add_key(key)
     return key, text
@@ -48,6 +80,17 @@ async def create_key(store: Store, pepper: bytes, name: str, budget_nanos: int |
 async def list_keys(store: Store) -> Sequence[Key]:
     """All keys, revoked ones too, oldest first."""
     return sorted(await store.keys(), key=lambda key: (key.created_ns, key.id))
+
+
+async def standings(store: Store, now_ns: int) -> list[Standing]:
+    """Of every key, in the order of `list_keys`."""
+    found: list[Standing] = []
+    for key in await list_keys(store):
+        period = "total" if key.budget_nanos is None else key.period
+        money = await store.spent(key.id)
+        of_budget = await store.spent(accounts(key.id, period, now_ns)[-1])
+        found.append(Standing(key, *money, window(period, now_ns), *of_budget))
+    return found
 
 
 async def revoke_key(store: Store, key_id: str, now_ns: int) -> bool:
@@ -61,7 +104,7 @@ class Ring:
     def __init__(self, keys: Iterable[Key], pepper: bytes) -> None:
         self._pepper = pepper
         self._tenants = {
-            key.digest: Tenant(key_id=key.id, name=key.name, budget_nanos=key.budget_nanos)
+            key.digest: Tenant(key.id, key.name, key.budget_nanos, key.period, key.rpm, key.tpm)
             for key in keys
             if key.revoked_ns is None
         }

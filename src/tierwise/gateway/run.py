@@ -63,7 +63,7 @@ class Live:
         self.tenant = tenant
         self.attempts: list[Attempt] = []
         self.outcome: Outcome | None = None
-        self.booked = False
+        self.record: Record | None = None  # once it is booked
         self.flowed = False  # text is out: no error can be hidden from the client now
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._sink: Sink | None = None
@@ -109,7 +109,7 @@ class Live:
         ceiling, meter = self.engine.snapshot.ceiling, self.engine.meter
         record = subject.record(self.attempts, status, decision, total_ms, ceiling, meter)
         self.engine.post(record)
-        self.booked = True
+        self.record = record
         return record
 
     async def _perform(self, step: Wish, size: int) -> Any:
@@ -144,9 +144,10 @@ class Live:
         Not while the ledger fails: a call would be paid for and its answer could not be served.
         """
         nanos = bound(step, self.request, self.route, size, self.engine.snapshot.ceiling)
-        budget = self.tenant.budget_nanos
+        payer, budget = self.tenant, self.tenant.budget_nanos
+        period = "total" if budget is None else payer.period
         pending = self.engine.store.reserve(
-            Reservation(self.request.id, self.tenant.key_id, self.route.name, nanos, self._started_ns, budget)
+            Reservation(self.request.id, payer.key_id, self.route.name, nanos, self._started_ns, budget, period)
         )
         if budget is None and self.engine.store.sound:
             self._reserved = pending
@@ -159,8 +160,9 @@ class Live:
         return await self._drain(attempt, _next_look(attempt, self.route) if step.hold == "window" else None)
 
     def _start(self, model: Model, request: Request, duty: Duty | None = None) -> Attempt:
-        if self.tenant.budget_nanos is not None and request.max_output is None:
-            # a budget only holds where every answer ends by what was reserved for it
+        limited = self.tenant.budget_nanos is not None or self.tenant.tpm is not None
+        if limited and request.max_output is None:
+            # a limit only holds where every answer ends by what was reserved for it
             request = msgspec.structs.replace(request, max_output=model.max_output)
         stream = self.engine.providers[model.name].stream(model, request)
         attempt = Attempt(model, stream, self.engine.clock.monotonic_ms(), duty=duty, asked=request if duty else None)

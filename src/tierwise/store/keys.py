@@ -1,4 +1,4 @@
-"""Virtual keys as rows: digests and limits. Knows nothing of how a digest is made."""
+"""Virtual keys as rows: digests and terms. Knows nothing of how a digest is made."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import sqlite3
 
 from tierwise.types import Key
 
+_ALL = (
+    "SELECT id, name, digest, prefix, created_ns, budget_nanos, revoked_ns, period, rpm, tpm"
+    " FROM keys ORDER BY created_ns, id"
+)
+
 
 def add_key(conn: sqlite3.Connection, key: Key) -> None:
     row = (key.id, key.name, key.digest, key.prefix, key.created_ns, key.budget_nanos, key.revoked_ns)
-    conn.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    conn.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, key.period, key.rpm, key.tpm))
 
 
 def revoke_key(conn: sqlite3.Connection, key_id: str, at_ns: int) -> bool:
@@ -19,5 +24,4 @@ def revoke_key(conn: sqlite3.Connection, key_id: str, at_ns: int) -> bool:
 
 def all_keys(conn: sqlite3.Connection) -> tuple[Key, ...]:
     """Oldest first, revoked ones too."""
-    sql = "SELECT id, name, digest, prefix, created_ns, budget_nanos, revoked_ns FROM keys ORDER BY created_ns, id"
-    return tuple(Key(*row) for row in conn.execute(sql))
+    return tuple(Key(*row) for row in conn.execute(_ALL))

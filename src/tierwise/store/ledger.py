@@ -15,6 +15,7 @@ import msgspec
 
 from tierwise.core import budget
 from tierwise.core.budget import Account
+from tierwise.core.window import accounts, window
 from tierwise.errors import BudgetExceeded, StoreError, TierwiseError
 from tierwise.store import samples
 from tierwise.types import Decision, Entry, Record, Reservation, Usage
@@ -25,7 +26,7 @@ SettledBy = Literal["gateway", "recovery"]
 _json = msgspec.json.Encoder()
 _decision = msgspec.json.Decoder(Decision)
 
-_RESERVATIONS = "INSERT INTO reservations(request_id, key_id, route, nanos, started_ns, instance) VALUES "
+_RESERVATIONS = "INSERT INTO reservations(request_id, key_id, route, nanos, started_ns, period, instance) VALUES "
 _REQUESTS = "INSERT INTO requests VALUES "
 _ENTRIES = "INSERT INTO entries VALUES "
 _ACCOUNTS = "INSERT INTO accounts VALUES "
@@ -35,9 +36,12 @@ _REPLACE = (
 )
 _ACCOUNT_OF = "SELECT posted_nanos, held_nanos FROM accounts WHERE key_id = ?"
 _ACCOUNTS_OF = "SELECT key_id, posted_nanos, held_nanos FROM accounts WHERE key_id IN (SELECT value FROM json_each(?))"
-_RESERVATION = "SELECT request_id, key_id, route, nanos, started_ns FROM reservations WHERE request_id = ?"
+_RESERVATION = (
+    "SELECT request_id, key_id, route, nanos, started_ns, NULL, period FROM reservations WHERE request_id = ?"
+)
 _OPEN_SINCE = (
-    "SELECT request_id, key_id, route, nanos, started_ns FROM reservations AS r WHERE id >= ? AND instance = ?"
+    "SELECT request_id, key_id, route, nanos, started_ns, NULL, period FROM reservations AS r"
+    " WHERE id >= ? AND instance = ?"
     " AND NOT EXISTS (SELECT 1 FROM requests WHERE request_id = r.request_id) ORDER BY id"
 )
 _REQUEST = (
@@ -89,8 +93,8 @@ class Ledger:
         judged = _decision.decode(decision)
         return Record(request_id, key_id, route, started_ns, total_ms, status, judged, entries, nanos, state)
 
-    def spent(self, key_id: str) -> tuple[int, int]:
-        account = self._accounts([key_id]).get(key_id, Account())
+    def spent(self, name: str) -> tuple[int, int]:
+        account = self.account(name)
         return account.posted, account.held
 
     def open_since(self, mark: int, instance: str) -> list[Reservation]:
@@ -100,8 +104,7 @@ class Ledger:
     def _transaction(self, items: Sequence[Item], settled_by: SettledBy) -> list[BudgetExceeded | None]:
         with self._conn:
             self._conn.execute("BEGIN IMMEDIATE")
-            key_ids = {item.key_id for item in items if isinstance(item, Reservation | Record)}
-            group = _Group(self, self._accounts(key_ids), settled_by)
+            group = _Group(self, self._accounts({name for item in items for name in self._booked_on(item)}), settled_by)
             outcomes = [group.add(item) for item in items]
             insert(self._conn, _RESERVATIONS, group.reservations)
             insert(self._conn, _REQUESTS, group.requests)
@@ -114,13 +117,25 @@ class Ledger:
             self.open.pop(request[0], None)
         return outcomes
 
-    def _accounts(self, key_ids: Collection[str]) -> dict[str, Account]:
-        if len(key_ids) == 1:  # the group of a quiet moment, in which somebody waits for the reservation
-            (key_id,) = key_ids
-            row = self._conn.execute(_ACCOUNT_OF, (key_id,)).fetchone()
-            return {key_id: Account(None, *row)} if row else {}
-        rows = self._conn.execute(_ACCOUNTS_OF, (_json.encode(list(key_ids)).decode(),))
-        return {key_id: Account(None, posted, held) for key_id, posted, held in rows}
+    def account(self, name: str) -> Account:
+        return self._accounts((name,)).get(name, Account())
+
+    def _booked_on(self, item: Item) -> tuple[str, ...]:
+        """As far as that is known without a look into the tables."""
+        if isinstance(item, Reservation):
+            return accounts(item.key_id, item.period, item.started_ns)
+        if isinstance(item, Record):
+            ours = self.open.get(item.request_id)
+            return (item.key_id,) if ours is None else accounts(ours.key_id, ours.period, ours.started_ns)
+        return ()
+
+    def _accounts(self, names: Collection[str]) -> dict[str, Account]:
+        if len(names) == 1:  # the group of a quiet moment, in which somebody waits for the reservation
+            (name,) = names
+            row = self._conn.execute(_ACCOUNT_OF, (name,)).fetchone()
+            return {name: Account(None, *row)} if row else {}
+        rows = self._conn.execute(_ACCOUNTS_OF, (_json.encode(list(names)).decode(),))
+        return {name: Account(None, posted, held) for name, posted, held in rows}
 
     def reservation(self, request_id: str) -> Reservation | None:
         """Ours from memory; another instance's from its row."""
@@ -164,27 +179,33 @@ class _Group:
         return None
 
     def _reserve(self, item: Reservation) -> BudgetExceeded | None:
-        account = self.accounts.get(item.key_id, Account())
-        limited = Account(item.budget_nanos, account.posted, account.held)
+        names = accounts(item.key_id, item.period, item.started_ns)
+        current = window(item.period, item.started_ns)
+        held: dict[str, Account] = {}
         try:
-            self.accounts[item.key_id] = budget.reserve(limited, item.nanos)
+            for name in names:
+                account = self._account(name)
+                limited = Account(item.budget_nanos if name == names[-1] else None, account.posted, account.held)
+                held[name] = budget.reserve(limited, item.nanos, current, item.started_ns)
         except BudgetExceeded as error:
             return error
+        self.accounts |= held
         self.opened[item.request_id] = item
-        self.reservations.append(
-            (item.request_id, item.key_id, item.route, item.nanos, item.started_ns, self._ledger.instance)
-        )
+        row = (item.request_id, item.key_id, item.route, item.nanos, item.started_ns, item.period)
+        self.reservations.append((*row, self._ledger.instance))
         return None
 
     def _post(self, item: Record) -> None:
         reservation = self.opened.get(item.request_id) or self._ledger.reservation(item.request_id)
         held = 0
+        names: tuple[str, ...] = (item.key_id,)
         if reservation is not None:
             if reservation.key_id != item.key_id:
                 raise StoreError("a record names another key than its reservation")
             held = reservation.nanos
-        account = self.accounts.get(item.key_id, Account())
-        self.accounts[item.key_id] = budget.post(account, held, item.nanos)
+            names = accounts(item.key_id, reservation.period, reservation.started_ns)  # however long it took
+        for name in names:
+            self.accounts[name] = budget.post(self._account(name), held, item.nanos)
         self.requests.append(
             (
                 item.request_id,
@@ -200,6 +221,10 @@ class _Group:
             )
         )
         self.entries += _entry_rows(item)
+
+    def _account(self, name: str) -> Account:
+        """What was not foreseen is looked up: a new account's, and that of another instance's reservation."""
+        return self.accounts.get(name) or self._ledger.account(name)
 
 
 def _entry_rows(record: Record) -> Iterator[tuple[Any, ...]]:

@@ -183,7 +183,24 @@ def m003_proof(conn: sqlite3.Connection) -> None:
         _append_only(conn, table)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions, m003_proof)
+_PERIOD = "ADD COLUMN period TEXT NOT NULL DEFAULT 'total' CHECK(period IN ('day', 'week', 'month', 'total'))"
+
+
+def m004_periods(conn: sqlite3.Connection) -> None:
+    """Budgets that renew, and limits a minute. What was there has budgets that never do, and no such limit.
+
+    `accounts.key_id` may be the name of a key's window from here on: see `core/window.py`.
+    """
+    for change in (
+        f"keys {_PERIOD}",
+        "keys ADD COLUMN rpm INTEGER CHECK(rpm > 0)",
+        "keys ADD COLUMN tpm INTEGER CHECK(tpm > 0)",
+        f"reservations {_PERIOD}",
+    ):
+        conn.execute(f"ALTER TABLE {change}")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions, m003_proof, m004_periods)
 
 
 def migrate(conn: sqlite3.Connection) -> None:
