@@ -56,20 +56,31 @@ model = "premium-1"
 price = {{ input = 2.5, output = 10 }}
 [routes.cascade]
 tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
+mode = "enforce"
+uncertified = "checks"
+[routes.audited]
+tiers = ["cheap", "premium"]
+audit = 0.02
+evidence_usd_per_day = 100000
+keep_days = 1
 mode = "enforce"
 uncertified = "checks"
 [routes.window]
 tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
 mode = "enforce"
 uncertified = "checks"
 hold = "window"
 [routes.none]
 tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
 mode = "enforce"
 uncertified = "checks"
 hold = "none"
 [routes.learned]
 tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
 mode = "enforce"
 trained = "learned.npz"
 """
@@ -213,6 +224,7 @@ async def measure(load: Load, straight: Load, pid: int, seconds: float) -> list[
     for case, model, rule in (
         ("straight to a model", "cheap", "direct"),
         ("cascade, draft accepted", "cascade", "checks"),
+        ("the same, 2 % audited", "audited", "checks"),
         ("learned router and verifier", "learned", "verifier"),
     ):
         await load.expect(request(model), rule)

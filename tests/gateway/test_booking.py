@@ -16,7 +16,7 @@ from tests.gateway.harness import CONFIG, GOOD, REFUSAL, Gateway, by_model, runn
 from tests.support.shapes import OpenAI, Script
 from tierwise.core import price
 from tierwise.core.tokens import UNTAUGHT
-from tierwise.gateway.booking import LESSONS, MODELS, Attempt, Fate, Meter, Subject
+from tierwise.gateway.booking import EVERY, LESSONS, MODELS, Attempt, Fate, Meter, Subject
 from tierwise.gateway.catalogue import ceiling
 from tierwise.ports import Batch
 from tierwise.types import Chunk, Decision, Message, Model, Record, Tenant, Usage
@@ -258,14 +258,14 @@ def test_a_question_of_its_own_is_learnt_from_as_it_was_asked() -> None:
 
 
 def test_lessons_are_thinned() -> None:
-    """After the first ones every eighth teaches: what is known by then need not be read again and again."""
+    """After the first ones one in EVERY teaches: what is known by then need not be read again and again."""
     meter, asked = Meter(), request()
     seen = []
-    for _ in range(LESSONS + 17):
+    for _ in range(LESSONS + 2 * EVERY + 1):
         meter.teach(CHEAP, asked, attempt(Chunk(FOUR), END, TOLD), Usage(100, 7))
         seen.append(meter.ratio(CHEAP))
     changed = [at for at, ratio in enumerate(seen) if at == 0 or ratio != seen[at - 1]]
-    assert changed == [*range(LESSONS), LESSONS, LESSONS + 8, LESSONS + 16]
+    assert changed == [*range(LESSONS), LESSONS, LESSONS + EVERY, LESSONS + 2 * EVERY]
 
 
 def test_no_more_ratios_than_there_is_room_for() -> None:

@@ -32,7 +32,8 @@ from tierwise.types import (
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
 ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by
-LESSONS = 64  # of a model's counted answers, the first that teach; of later ones every eighth does
+LESSONS = 64  # of a model's counted answers, the first, that teach
+EVERY = 64  # of later ones one in so many: reading texts takes some tens of microseconds
 MODELS = 1024  # whose ratios are kept
 
 
@@ -58,7 +59,7 @@ class Meter:
     def teach(self, model: Model, request: Request, attempt: Attempt, usage: Usage) -> None:
         """A whole answer that was counted. Most are passed over once enough is known: reading texts takes time."""
         count, ratio = self._lessons.get(model.name, (0, UNTAUGHT))
-        if count < LESSONS or count % 8 == 0:
+        if count < LESSONS or count % EVERY == 0:
             ratio = ratio.taught(request, attempt.answer(complete=True), usage)
         if not count and len(self._lessons) >= MODELS:
             del self._lessons[next(iter(self._lessons))]
