@@ -8,8 +8,6 @@ import pytest
 from tests.store.clock import ManualClock
 from tierwise.store.sqlite import SqliteStore, open_sqlite
 
-pytest.register_assert_rewrite("tests.conformance.store", "tests.conformance.proof")
-
 
 @pytest.fixture
 def clock() -> ManualClock:
