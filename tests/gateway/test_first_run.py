@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tierwise.errors import WeightsError
-from tierwise.gateway.first_run import end_key, ensure_config, fetch_missing, first_key, key_states, new_key
+from tierwise.gateway.first_run import end_key, ensure_config, fetch_missing, first_key, key_standings, new_key
 from tierwise.gateway.keys import digest
 from tierwise.gateway.settings import load, pepper, read_environment
 
@@ -32,14 +32,15 @@ async def test_the_first_key_is_made_once(tmp_path: Path) -> None:
     text = await first_key(config, environment)
     assert text is not None
     assert await first_key(config, environment) is None
-    ((key, spent),) = await key_states(config)
-    assert (key.name, key.budget_nanos, spent) == ("first", None, (0, 0))
+    (standing,) = await key_standings(config)
+    key = standing.key
+    assert (key.name, key.budget_nanos, standing.posted, standing.held) == ("first", None, 0, 0)
     assert key.digest == digest(text, pepper(config, environment))
     assert await end_key(config, key.id)
     assert not await end_key(config, key.id)
     assert await first_key(config, environment) is None
     second, _ = await new_key(config, environment, "second", 3)
-    assert [found.id for found, _ in await key_states(config)] == [key.id, second.id]
+    assert [found.key.id for found in await key_standings(config)] == [key.id, second.id]
 
 
 def test_only_missing_weights_are_fetched(tmp_path: Path) -> None:

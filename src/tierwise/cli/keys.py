@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,8 +15,7 @@ from tierwise.cli.show import console, key_row, plain, print_json
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.keys import Standing, Terms
-    from tierwise.gateway.settings import Config, Environment
+    from tierwise.gateway.keys import Standing
     from tierwise.types import Key
 
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
@@ -44,12 +42,13 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once and kept only as a digest."""
+    from tierwise.gateway.first_run import new_key
     from tierwise.gateway.keys import Terms
 
     if budget is None and period != "total":
         raise ConfigError(f"--period {period} says how often a budget renews, and there is none; give --budget too")
     settings, environment = load_config(config)
-    key, text = asyncio.run(_made(settings, environment, name, budget, Terms(period, rpm, tpm)))
+    key, text = asyncio.run(new_key(settings, environment, name, budget, Terms(period, rpm, tpm)))
     if json:
         print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
         return
@@ -65,7 +64,9 @@ def create(
 @commands.command("list", epilog="Example: tierwise keys list --json")
 def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
     """List the keys: what each has spent, its budget and when that renews, and its limits a minute."""
-    found = asyncio.run(_standings(load_config(config)[0]))
+    from tierwise.gateway.first_run import key_standings
+
+    found = asyncio.run(key_standings(load_config(config)[0]))
     if json:
         print_json([_row(standing) for standing in found])
     else:
@@ -83,25 +84,6 @@ def revoke(
     if not asyncio.run(end_key(load_config(config)[0], key_id)):
         raise ConfigError(f"{key_id}: no such live key; `tierwise keys list` shows them")
     console().print(f"Revoked {plain(key_id)}")
-
-
-async def _made(
-    config: Config, environment: Environment, name: str, budget: int | None, terms: Terms
-) -> tuple[Key, str]:
-    from tierwise.gateway.first_run import opened
-    from tierwise.gateway.keys import create_key
-    from tierwise.gateway.settings import pepper
-
-    async with opened(config) as store:
-        return await create_key(store, pepper(config, environment), name, budget, time.time_ns(), terms)
-
-
-async def _standings(config: Config) -> list[Standing]:
-    from tierwise.gateway.first_run import opened
-    from tierwise.gateway.keys import standings
-
-    async with opened(config) as store:
-        return await standings(store, time.time_ns())
 
 
 def _terms(key: Key) -> dict[str, object]:

@@ -71,27 +71,8 @@ def key_row(key: Key, posted: int, held: int) -> dict[str, object]:
     }
 
 
-def key_table(states: Sequence[tuple[Key, tuple[int, int]]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("id", "name", "key", "made", "spent", "budget"):
-        table.add_column(title, justify="right" if title in ("spent", "budget") else "left", overflow="fold")
-    for key, (posted, _) in states:
-        budget = "-" if key.budget_nanos is None else _usd(key.budget_nanos)
-        state = " [red](revoked)[/]" if key.revoked_ns is not None else ""
-        made = _moment(key.created_ns)[:10]
-        table.add_row(key.id, plain(key.name) + state, f"{key.prefix}...", made, _usd(posted), budget)
-    console().print(table if states else "No keys. `tierwise keys create --name NAME` makes one.")
-
-
 def _moment(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // 1_000_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
-
-
-def _usd(nanos: int) -> str:
-    """Dollars with six digits: the last is a thousand nano-dollars."""
-    return f"${nanos / 1e9:.6f}"
 
 
 def welcome(base_url: str, key: str | None, route: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.doctor import local_weights
-from tierwise.gateway.keys import create_key, list_keys, revoke_key
+from tierwise.gateway.keys import UNLIMITED, Standing, Terms, create_key, revoke_key, standings
 from tierwise.gateway.settings import Config, Environment, load, pepper
 from tierwise.gateway.starter import starter, write
 from tierwise.providers.weights import fetch, find
@@ -66,16 +66,19 @@ async def first_key(config: Config, environment: Environment) -> str | None:
         return text
 
 
-async def new_key(config: Config, environment: Environment, name: str, budget_nanos: int | None) -> tuple[Key, str]:
+async def new_key(
+    config: Config, environment: Environment, name: str, budget_nanos: int | None, terms: Terms = UNLIMITED
+) -> tuple[Key, str]:
     """A new key and its text. Raises StoreError, ConfigError."""
+    secret, now_ns = pepper(config, environment), SystemClock().now_ns()
     async with opened(config) as store:
-        return await create_key(store, pepper(config, environment), name, budget_nanos, SystemClock().now_ns())
+        return await create_key(store, secret, name, budget_nanos, now_ns, terms)
 
 
-async def key_states(config: Config) -> list[tuple[Key, tuple[int, int]]]:
-    """Every key with its (posted, held) nano-dollars. Raises StoreError."""
+async def key_standings(config: Config) -> list[Standing]:
+    """Of every key. Raises StoreError."""
     async with opened(config) as store:
-        return [(key, await store.spent(key.id)) for key in await list_keys(store)]
+        return await standings(store, SystemClock().now_ns())
 
 
 async def end_key(config: Config, key_id: str) -> bool:
