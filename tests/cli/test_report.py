@@ -18,11 +18,11 @@ from tests.offline.reports import FIRST, Kept, Life, certificate, lived
 from tests.store.test_signing import SEED
 from tierwise.cli import app
 from tierwise.core.certificate import Certificate, name
+from tierwise.core.window import DAY_NS
 from tierwise.gateway.certified import binds
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
-from tierwise.offline.report import DAY
 from tierwise.proof import Event, Said, Texts, Turn
 from tierwise.store.signing import packed, sign
 from tierwise.store.sqlite import open_sqlite
@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     environment = read_environment(KEY)
     config = load(folder / "c.toml", {})
     bound = binds(build(config, environment).routes["support"], folder / "support.tierwise.npz")
-    today = SystemClock().now_ns() // DAY
+    today = SystemClock().now_ns() // DAY_NS
     document = certificate(binds=bound, issued=(today - 40) * 86_400, expires=(today + 50) * 86_400)
     (folder / "support.certificate.json").write_bytes(packed(sign(document, SEED)))
     asyncio.run(
@@ -86,7 +86,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 async def _write(path: Path, kept: Kept, document: Certificate, later: int) -> None:
     """All of a life, so many days later than it was, and texts that must not be shown."""
     store = await open_sqlite(path, clock=SystemClock(), instance="i1")
-    proof, moved = store.proof, later * DAY
+    proof, moved = store.proof, later * DAY_NS
     for sample in kept.samples:
         proof.keep(msgspec.structs.replace(sample, at_ns=sample.at_ns + moved, id=0))
     for label in kept.labels:
@@ -97,7 +97,7 @@ async def _write(path: Path, kept: Kept, document: Certificate, later: int) -> N
     said = (Said(model="small", response=SECRET),)
     await proof.keep(Texts(request_id="r1", route="support", at_ns=moved, messages=(Turn("user", SECRET),), said=said))
     for day in kept.spend[-10:]:
-        at_ns = (day.day + later) * DAY
+        at_ns = (day.day + later) * DAY_NS
         await store.post(_record(f"a{day.day}", at_ns, 4_000_000, 11_500_000, "key_1"))
         await store.post(_record(f"b{day.day}", at_ns, 500_000, 0, "aside:support:x"))
     await store.close()

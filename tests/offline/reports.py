@@ -10,7 +10,8 @@ import numpy as np
 
 from tests.store.test_signing import SEED
 from tierwise.core.certificate import Certificate, Segment, Signed, name, states
-from tierwise.offline.report import DAY, Read
+from tierwise.core.window import DAY_NS
+from tierwise.offline.report import Read
 from tierwise.proof import Day, Event, Label, Sample, Source
 from tierwise.stats.ladder import PREMIUM
 from tierwise.stats.watched import Claim, Watched, start, traced
@@ -73,7 +74,7 @@ def lived(life: Life, document: Certificate | None) -> Kept:
         Claim(own, document.ladder, document.alpha, document.delta, LEAST, document.issued * 10**9)
     )  # fmt: skip
     if document is not None:
-        _note(kept, FIRST * DAY, "certificate", certificate=own, standing="valid")
+        _note(kept, FIRST * DAY_NS, "certificate", certificate=own, standing="valid")
     for day in range(FIRST, FIRST + life.days):
         rung = 0 if watched is None else watched.ladder.at
         cheap = 0.0 if watched is None or watched.ladder.threshold == PREMIUM else life.cheap - 0.12 * rung
@@ -98,7 +99,7 @@ def _day(
         doubt = place < doubtful
         score = float(rng.uniform(0.72, 0.86) if doubt else rng.uniform(0.86, 1.0))
         yield from _sampled(kept, rng, Sample(
-            request_id=f"r{len(kept.samples)}", route="support", at_ns=day * DAY + place * DAY // (drawn + 1),
+            request_id=f"r{len(kept.samples)}", route="support", at_ns=day * DAY_NS + place * DAY_NS // (drawn + 1),
             kind="audit", served="small", uniform=0.01, propensity=DOUBTFUL if doubt else LEAST, certificate=own,
             rung=rung, score=score, passed=round(drafts / drawn) - 1, escalated=round((requests - drafts) / drawn),
             id=len(kept.samples) + 1,
@@ -106,12 +107,12 @@ def _day(
         aside += price + 900_000
     for place in range(int(rng.binomial(requests - drafts, 0.02))):
         yield from _sampled(kept, rng, Sample(
-            request_id=f"r{len(kept.samples)}", route="support", at_ns=day * DAY + place, kind="observe", served="big",
-            uniform=0.01, propensity=0.02, certificate=own, rung=rung, id=len(kept.samples) + 1,
+            request_id=f"r{len(kept.samples)}", route="support", at_ns=day * DAY_NS + place, kind="observe",
+            served="big", uniform=0.01, propensity=0.02, certificate=own, rung=rung, id=len(kept.samples) + 1,
         ), float(rng.random() < 0.25), 0.0)  # fmt: skip
         aside += 1_400_000
     if rng.random() < 0.6:
-        yield _label(f"c{day}", "feedback", day * DAY, float(rng.random() < 0.8), None, "key_1")
+        yield _label(f"c{day}", "feedback", day * DAY_NS, float(rng.random() < 0.8), None, "key_1")
     kept.spend.append(Day(
         day=day, requests=requests, drafts=drafts, aside_nanos=aside, baseline_nanos=requests * price,
         nanos=drafts * 620_000 + (requests - drafts) * price + (requests * 400_000 if cheap else 0),
@@ -158,7 +159,7 @@ def read(life: Life = Life(), document: Certificate | None = None, **changes: An
     kept = lived(life, document)
     numbered = [msgspec.structs.replace(label, id=place) for place, label in enumerate(kept.labels, 1)]
     given = Read(
-        "support", ("small", "big"), (FIRST + life.days) * DAY - 1, life.days, kept.samples, numbered, kept.trail,
+        "support", ("small", "big"), (FIRST + life.days) * DAY_NS - 1, life.days, kept.samples, numbered, kept.trail,
         kept.spend, "", "none" if document is None else "valid", None if document is None else signed(document), LEAST,
         0.05,
     )  # fmt: skip

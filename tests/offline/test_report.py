@@ -9,14 +9,15 @@ import pytest
 
 from tests.offline.reports import FIRST, LEAST, Kept, Life, certificate, lived, read, signed
 from tierwise.core.certificate import name
-from tierwise.offline.report import DAY, Read, believed, jsonable, reported
+from tierwise.core.window import DAY_NS
+from tierwise.offline.report import Read, believed, jsonable, reported
 from tierwise.proof import Day, Event, Label, Sample, Source
 from tierwise.stats import sampled
 from tierwise.stats.watched import Claim, follow, start, traced, verdict
 
 CERTIFICATE = certificate()
 OWN = name(CERTIFICATE)
-NOW = (FIRST + 10) * DAY + 5
+NOW = (FIRST + 10) * DAY_NS + 5
 
 
 def given(**changes: Any) -> Read:
@@ -114,7 +115,7 @@ def test_quality_of_a_life() -> None:
 
 def test_without_a_certificate_quality_is_of_the_period() -> None:
     """Drafts that were served uncertified, at the confidence that the route wants."""
-    rows = [sample(1, certificate="", passed=9), sample(2, certificate="", at_ns=FIRST * DAY)]
+    rows = [sample(1, certificate="", passed=9), sample(2, certificate="", at_ns=FIRST * DAY_NS)]
     labels = [label(1, "checks", 1.0), label(2, "checks", 0.0)]
     quality = reported(given(samples=rows, labels=labels, signed=None, standing="none", delta=0.1)).quality
     assert (quality.rows, quality.labelled, quality.harm.value) == (10, 1, 0.0)
@@ -142,7 +143,7 @@ def test_drafts_that_nobody_was_served() -> None:
     """Of observed requests in the period, for each cheaper model that has labels."""
     rows = [sample(number, kind="observe", served="big") for number in range(1, 5)] + [sample(5)]
     labels = [label(number, "judge", 0.5) for number in (1, 2, 3, 5)]
-    labels += [label(4, "judge", 0.0, at_ns=FIRST * DAY), label(1, "judge", 1.0, model="other")]
+    labels += [label(4, "judge", 0.0, at_ns=FIRST * DAY_NS), label(1, "judge", 1.0, model="other")]
     (found,) = reported(given(samples=rows, labels=labels)).observed
     assert (found.model, found.labelled, found.difference.value) == ("small", 3, -0.5)
 
@@ -185,7 +186,7 @@ def test_what_an_alarm_does_to_the_standing() -> None:
     assert changed.audit is not None
     assert changed.audit.judge is not None
     assert changed.audit.judge[2] == 30
-    early = [msgspec.structs.replace(one, at_ns=FIRST * DAY - 1) for one in pairs]
+    early = [msgspec.structs.replace(one, at_ns=FIRST * DAY_NS - 1) for one in pairs]
     assert reported(given(labels=early)).standing == "valid"
     assert changed.audit.judge[0] >= changed.audit.judge[1] == pytest.approx(40)
 
@@ -216,7 +217,7 @@ def test_labels_feedback_and_anchors() -> None:
         label(1, "judge", 1.0, by="j"), label(2, "judge", 0.0, by="k"), label(3, "judge", 1.0, by="j"),
         label(1, "human", 1.0, by="Ada"), label(2, "human", 1.0, by="Bo"), label(4, "human", 1.0, by="Ada"),
         label(5, "feedback", 1.0, None), label(6, "feedback", 0.5, None), label(7, "feedback", 0.2, None),
-        label(8, "judge", 1.0, by="z", at_ns=FIRST * DAY),
+        label(8, "judge", 1.0, by="z", at_ns=FIRST * DAY_NS),
     ]  # fmt: skip
     found = reported(given(labels=labels))
     assert [(row.source, row.count, row.by) for row in found.labels] == [
@@ -230,7 +231,7 @@ def test_the_trail_is_of_the_route_and_period() -> None:
     """The last digest is of the whole trail."""
     rows = [("support", FIRST), ("support", FIRST + 2), ("other", FIRST + 3)]
     events = [
-        Event(at_ns=when * DAY, route=route, what="drift", body="{}", id=place, digest=f"d{place}")
+        Event(at_ns=when * DAY_NS, route=route, what="drift", body="{}", id=place, digest=f"d{place}")
         for place, (route, when) in enumerate(rows, 1)
     ]
     found = reported(given(trail=events, broken="at line 2"))

@@ -11,7 +11,8 @@ import pytest
 from tests.offline.reports import FIRST, Life, certificate, read, signed
 from tests.offline.test_markup import Read
 from tierwise.core.certificate import Segment
-from tierwise.offline.report import DAY, Report, reported
+from tierwise.core.window import DAY_NS
+from tierwise.offline.report import Report, reported
 from tierwise.offline.report_method import METHOD, NOT_PROMISED, REFERENCES
 from tierwise.offline.report_page import page
 from tierwise.proof import Day, Event, Label
@@ -75,12 +76,12 @@ def test_every_value_is_escaped() -> None:
     whole = read(Life(days=12), document)
     bodies = (f'{{"certificate": "{EVIL[:20]}", "standing": "<b>"}}', EVIL, "{}")
     events = [
-        Event(at_ns=(FIRST + 3) * DAY, route=EVIL, what=what, body=body, id=place, digest=EVIL)
+        Event(at_ns=(FIRST + 3) * DAY_NS, route=EVIL, what=what, body=body, id=place, digest=EVIL)
         for place, (what, body) in enumerate((what, body) for body in bodies for what in ("certificate", EVIL))
     ]
     said = Label(
         request_id=EVIL, route="r", model=EVIL, source="human", by=EVIL, draft=0.0, premium=1.0, comment=EVIL,
-        at_ns=(FIRST + 3) * DAY, id=10**6,
+        at_ns=(FIRST + 3) * DAY_NS, id=10**6,
     )  # fmt: skip
     whole = whole._replace(
         route=EVIL, tiers=(EVIL, EVIL), standing=EVIL, broken=EVIL, trail=events, labels=[*whole.labels, said]
@@ -171,7 +172,7 @@ def test_long_lists_are_cut(good: Report) -> None:
     """The largest segments and the newest events, and how many more there are."""
     parts = tuple(Segment(f"part {number}", 100 + number, 0.5, 1, 0.1) for number in range(12))
     events = tuple(
-        Event(at_ns=(FIRST + number) * DAY, route="support", what="drift", body='{"kind": "score"}', id=number)
+        Event(at_ns=(FIRST + number) * DAY_NS, route="support", what="drift", body='{"kind": "score"}', id=number)
         for number in range(8)
     )
     document = msgspec.structs.replace(certificate(), segments=parts)

@@ -10,18 +10,19 @@ import pytest
 
 from tests.offline.reports import FIRST, Life, certificate, read
 from tests.offline.test_markup import Read
-from tierwise.offline.report import DAY, Money, reported
+from tierwise.core.window import DAY_NS
+from tierwise.offline.report import Money, reported
 from tierwise.offline.report_plots import BOTTOM, COLUMNS, HEIGHT, LEFT, RIGHT, TOP, WIDTH, evidence, spend
 from tierwise.offline.report_words import Dollars
 from tierwise.stats.watched import Point
 
-START = FIRST * DAY
+START = FIRST * DAY_NS
 TOLD = Dollars("$1", "$2", "$3", "$4")
 
 
 def point(day: float, wealth: float, rung: int = 0, alarm: bool = False) -> Point:
     level = 40.0 * 2**rung
-    return Point(round(START + day * DAY), 1, rung, 10, 5, wealth, level, 1 / max(wealth, 1.0), 0.01, alarm)
+    return Point(round(START + day * DAY_NS), 1, rung, 10, 5, wealth, level, 1 / max(wealth, 1.0), 0.01, alarm)
 
 
 def places(svg: str, tag: str) -> list[list[tuple[float, float]]]:
@@ -31,7 +32,7 @@ def places(svg: str, tag: str) -> list[list[tuple[float, float]]]:
 
 
 def drawn(*points: Point, days: int = 20) -> str:
-    return evidence(points, START, START + days * DAY)
+    return evidence(points, START, START + days * DAY_NS)
 
 
 def test_all_of_it_is_in_the_picture() -> None:
@@ -132,7 +133,7 @@ def test_ticks_are_round(dollars: float) -> None:
 @pytest.mark.parametrize("days", [1, 2, 10, 90, 365, 3650])
 def test_dates_are_few_and_in_the_frame(days: int) -> None:
     """From a day to ten years."""
-    svg = evidence([point(days / 2, 2.0)], START, START + days * DAY)
+    svg = evidence([point(days / 2, 2.0)], START, START + days * DAY_NS)
     dates = re.findall(r">(\d+ [A-Z][a-z]+)</text>", svg)
     assert 1 <= len(dates) <= 12
     assert dates[0] == "1 September"

@@ -21,7 +21,6 @@ from tierwise.gateway.http import new_id
 from tierwise.store.days import ASIDE
 from tierwise.types import Answer, Decision, Duty, Entry, Model, Record, Request, Reservation, Route
 
-PREFIX = ASIDE  # of the accounts that pay; no key's id begins so
 SLACK = 512  # bytes that a provider's own words around a request may take
 FRAME = 40  # ... and around a message, a part of one, a tool, or a call of one
 
@@ -40,10 +39,20 @@ class Purse(NamedTuple):
     cap: int | None
 
 
-def purse(route: Route, now_ns: int) -> Purse:
-    """A route's own for the day (UTC)."""
+def account(name: str) -> str:
+    """No key's id begins so, and no day counts what it pays for as a client's."""
+    return f"{ASIDE}{name}"
+
+
+def daily(name: str, cap: int, now_ns: int) -> Purse:
+    """For the day (UTC)."""
     day = datetime.fromtimestamp(now_ns // SECOND, UTC).date().isoformat()
-    return Purse(f"{PREFIX}{route.name}:{day}", route.aside_nanos)
+    return Purse(account(f"{name}:{day}"), cap)
+
+
+def purse(route: Route, now_ns: int) -> Purse:
+    """A route's own for the day."""
+    return daily(route.name, route.aside_nanos, now_ns)
 
 
 async def ask(

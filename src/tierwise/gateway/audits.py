@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from tierwise.core.window import DAY_NS
 from tierwise.errors import StoreError
 from tierwise.gateway.alerts import Alerts
-from tierwise.gateway.draws import DAY
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.rungs import Rung
@@ -230,7 +230,7 @@ class Auditor:
     async def _clean_up(self) -> None:
         self._cleaned_ms = self._engine.clock.monotonic_ms()
         for name, route in self._engine.snapshot.routes.items():
-            gone = await self._engine.store.proof.forget(name, self._engine.clock.now_ns() - route.keep_days * DAY)
+            gone = await self._engine.store.proof.forget(name, self._engine.clock.now_ns() - route.keep_days * DAY_NS)
             if gone:
                 _log.info("route %s: texts of %d samples are over %d days old and gone", name, gone, route.keep_days)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import uvloop
@@ -17,9 +16,9 @@ import uvloop
 from tierwise.core import price
 from tierwise.core.kept import answer_of, request_of
 from tierwise.errors import BudgetExceeded, CheckFailed, ConfigError
-from tierwise.gateway.aside import PREFIX, Purse, ask, size_of
+from tierwise.gateway.aside import ask, daily, size_of
 from tierwise.gateway.consult import Question
-from tierwise.gateway.engine import SECOND, Engine
+from tierwise.gateway.engine import Engine
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.proof import Label, Texts
@@ -52,9 +51,8 @@ class Buyer:
                 f'route {route.name}: labels are bought from its judge, and it has none: `judge = "MODEL"` in the '
                 "config names one, of another family than the cheap model"
             )
-        day = datetime.fromtimestamp(engine.clock.now_ns() // SECOND, UTC).date().isoformat()
         self.judge: Model = route.judge
-        self.purse = Purse(f"{PREFIX}buy:{route.name}:{day}", cap)
+        self.purse = daily(f"buy:{route.name}", cap, engine.clock.now_ns())
         self.labels = 0
         self.ended = ""
         self._engine = engine

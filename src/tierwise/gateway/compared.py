@@ -16,7 +16,8 @@ import uvloop
 
 from tierwise.core.kept import answer_of, request_of
 from tierwise.errors import BudgetExceeded, CheckFailed
-from tierwise.gateway.aside import PREFIX, Heard, Purse, ask
+from tierwise.gateway import aside
+from tierwise.gateway.aside import Heard, Purse, ask
 from tierwise.gateway.consult import Question, whole
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.settings import Config, Environment
@@ -82,8 +83,8 @@ class Run(NamedTuple):
 
 
 def account(route: str, candidate: str) -> str:
-    """Who pays, in the ledger. It begins as other calls that no client waits for do, so no day counts them as such."""
-    return f"{PREFIX}compare:{route}:{candidate}"
+    """Who pays, in the ledger."""
+    return aside.account(f"compare:{route}:{candidate}")
 
 
 def run(config: Config, environment: Environment, wanted: Wanted, tell: Tell = lambda done, total: None) -> Run:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tierwise.core import policy
+from tierwise.core.window import DAY_NS
 from tierwise.gateway.drifting import Drifting
-from tierwise.gateway.engine import SECOND, Engine
+from tierwise.gateway.engine import Engine
 from tierwise.gateway.run import Live
 from tierwise.proof import Kind, Sample
 from tierwise.stats.propensity import propensity, uniform
@@ -24,7 +25,6 @@ DOUBT = (
     20.0  # a draft that is expected to do net harm of 5 % is drawn twice as often as one that is expected to do none
 )
 DRIFTED = 3.0  # by how much likelier everything is drawn while traffic is not what was certified
-DAY = 86_400 * SECOND
 
 _log = logging.getLogger("tierwise.audit")
 
@@ -116,14 +116,14 @@ class Draws:
     def pause(self, route: Route) -> None:
         """Until tomorrow (UTC)."""
         if not self._is_paused(route.name):
-            self._paused[route.name] = self._engine.clock.now_ns() // DAY
+            self._paused[route.name] = self._engine.clock.now_ns() // DAY_NS
             _log.info("route %s: the day's money for evidence is spent; audits go on tomorrow (UTC)", route.name)
 
     def _is_paused(self, route: str) -> bool:
         day = self._paused.get(route)
         if day is None:
             return False
-        if day == self._engine.clock.now_ns() // DAY:
+        if day == self._engine.clock.now_ns() // DAY_NS:
             return True
         del self._paused[route]
         return False

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from tierwise.core.certificate import Certificate, Signed, name
+from tierwise.core.window import DAY_NS
 from tierwise.proof import EXACT, Day, Event, Label, Sample, Source
 from tierwise.stats import sampled, savings
 from tierwise.stats.audit import Verdict
@@ -22,7 +23,6 @@ from tierwise.stats.ladder import PREMIUM
 from tierwise.stats.watched import Claim, Point, Watched, least_of, start, traced, verdict
 from tierwise.store.signing import fingerprint
 
-DAY = 86_400_000_000_000  # nanoseconds
 VALID = "valid"
 SOURCES: Mapping[Source, str] = {
     "human": "people, who saw both answers blind",
@@ -179,10 +179,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def reported(read: Read) -> Report:
-    last = read.now_ns // DAY
+    last = read.now_ns // DAY_NS
     first = last - read.days + 1
     spend = [day for day in read.spend if first <= day.day <= last]
-    recent = [label for label in read.labels if label.at_ns // DAY >= first]
+    recent = [label for label in read.labels if label.at_ns // DAY_NS >= first]
     certificate = read.signed.certificate if read.signed else None
     own = "" if certificate is None else name(certificate)
     audit = _watched(read, certificate)
@@ -203,7 +203,7 @@ def reported(read: Read) -> Report:
         labels=tuple(_sources(recent)),
         anchors=_anchors(read.labels),
         feedback=_feedback(recent),
-        trail=tuple(event for event in read.trail if event.route == read.route and event.at_ns // DAY >= first),
+        trail=tuple(event for event in read.trail if event.route == read.route and event.at_ns // DAY_NS >= first),
         digest=read.trail[-1].digest if read.trail else "",
         broken=read.broken,
     )
@@ -287,7 +287,7 @@ def _quality(read: Read, certificate: Certificate | None, own: str, first: int) 
 
 
 def _counts(sample: Sample, certificate: Certificate | None, own: str, first: int) -> bool:
-    return sample.at_ns // DAY >= first if certificate is None else sample.certificate == own
+    return sample.at_ns // DAY_NS >= first if certificate is None else sample.certificate == own
 
 
 def _harm(row: _Row) -> float:

@@ -10,8 +10,9 @@ from itertools import groupby
 from math import ceil, floor, log10
 from typing import Literal, NamedTuple
 
+from tierwise.core.window import DAY_NS
 from tierwise.offline.markup import Markup, element
-from tierwise.offline.report import DAY, Money
+from tierwise.offline.report import Money
 from tierwise.offline.report_words import Dollars, moment, number
 from tierwise.stats.watched import Point
 
@@ -41,14 +42,14 @@ class _Scale(NamedTuple):
 
 def evidence(points: Sequence[Point], since_ns: int, until_ns: int) -> Markup:
     """E-values on a logarithmic scale, each rung's alarm line, and where a rung was left. At least one point."""
-    time = _Scale(since_ns / DAY, max(until_ns / DAY, since_ns / DAY + 1), LEFT, RIGHT)
+    time = _Scale(since_ns / DAY_NS, max(until_ns / DAY_NS, since_ns / DAY_NS + 1), LEFT, RIGHT)
     top = max(*(point.wealth for point in points), *(point.level for point in points)) * 2
     most = ceil(log10(min(top, HIGHEST)))
     least = min(floor(log10(max(min(point.wealth for point in points), 1e-3))), -1)
     height = _Scale(least, most, BOTTOM, TOP)
     parts = [*_frame(time, ((10.0**power, _power(power)) for power in range(least, most + 1)), _log(height))]
     rungs = [list(group) for _, group in groupby(points, key=lambda point: point.rung)]
-    starts = [since_ns / DAY, *(rung[-1].at_ns / DAY for rung in rungs)]
+    starts = [since_ns / DAY_NS, *(rung[-1].at_ns / DAY_NS for rung in rungs)]
     for place, rung in enumerate(rungs):
         end = starts[place + 1] if rung[-1].alarm else time.high
         parts += _rung(rung, (time, height), (starts[place], end))
@@ -65,7 +66,7 @@ def _rung(points: Sequence[Point], scales: tuple[_Scale, _Scale], span: tuple[fl
     if right - left > 70:
         yield _text(left + 3, level - 4, f"alarm at {number(points[0].level)}", RED)
     places = [(left, height.at(0.0))]
-    places += [(time.at(point.at_ns / DAY), height.at(log10(max(point.wealth, 1e-9)))) for point in points]
+    places += [(time.at(point.at_ns / DAY_NS), height.at(log10(max(point.wealth, 1e-9)))) for point in points]
     yield _path(_thinned(places), BLUE)
     if not points[-1].alarm:
         return
@@ -138,7 +139,7 @@ def _frame(time: _Scale, ticks: Iterable[tuple[float, str]], place: Callable[[fl
     for day in _dates(time.low, time.high):
         x = time.at(day)
         yield _line(x, BOTTOM, x, BOTTOM + 3, QUIET)
-        yield _text(x, BOTTOM + 14, " ".join(moment(day * DAY // 10**9).split()[:2]), QUIET, "middle")
+        yield _text(x, BOTTOM + 14, " ".join(moment(day * DAY_NS // 10**9).split()[:2]), QUIET, "middle")
     yield _line(LEFT, BOTTOM, RIGHT, BOTTOM, QUIET)
 
 

@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from tierwise.offline.report import DAY, SOURCES, Audit, Mean, Report
+from tierwise.core.window import DAY_NS
+from tierwise.offline.report import SOURCES, Audit, Mean, Report
 from tierwise.proof import Event
 
 State = Literal["good", "open", "bad"]
@@ -346,7 +347,7 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 
 def date(day: int) -> str:
-    return moment(day * DAY // 1_000_000_000)
+    return moment(day * DAY_NS // 1_000_000_000)
 
 
 def moment(seconds: int) -> str:
