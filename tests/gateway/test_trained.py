@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from tests.gateway.harness import door
@@ -25,6 +26,7 @@ from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.wiring import open_engine
 from tierwise.ports import Scorer
+from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.router import LengthRouter
 from tierwise.scorers.verifier import FreeChecks
 from tierwise.types import Answer, Checks, Estimate, Evidence, Key, Record, Request, Thresholds, Verdict
@@ -83,6 +85,7 @@ class Artefact:
     router: Scorer = field(default_factory=Hopes)
     tiers: tuple[str, ...] = ("cheap", "premium")
     opinions: tuple[str, ...] = ("other",)
+    centroids: Centroids = field(default_factory=lambda: np.zeros((0, 256), np.float16))
 
     def verifier(self, checks: Checks) -> Scorer:
         return self.stages

@@ -7,13 +7,10 @@ and tells people; it never loosens anything. Each process looks at its own reque
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from tierwise.core.certificate import Reference
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.run import Live
-from tierwise.gateway.settings import Config
-from tierwise.scorers import artefact
 from tierwise.scorers.clusters import Centroids, cluster_of
 from tierwise.stats.drift import ClusterDrift, ScoreDrift
 
@@ -63,13 +60,13 @@ class Drifting:
         return {name: found for name, looks in self._looks.items() if (found := looks.alarms)}
 
 
-def drifting(engine: Engine, config: Config) -> Drifting:
-    """Of every route with a valid certificate that says what its traffic was like. Raises ConfigError."""
+def drifting(engine: Engine) -> Drifting:
+    """Of every route with a valid certificate that says what its traffic was like."""
     looks = {}
     for name, standing in engine.certificates.items():
         reference = standing.signed.certificate.reference if standing.name and standing.signed else None
         if reference is not None:
-            looks[name] = _looks(reference, artefact.read(Path(config.routes[name].trained)).centroids)
+            looks[name] = _looks(reference, engine.centroids[name])
     return Drifting(looks)
 
 

@@ -17,6 +17,7 @@ from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.ports import Clock, Provider, Scorer, Store
+from tierwise.scorers.clusters import Centroids
 from tierwise.types import Record, Route
 
 SECOND = 1_000_000_000  # nanoseconds
@@ -33,6 +34,7 @@ class Engine:
     store: Store
     clock: Clock
     certificates: Mapping[str, Standing] = field(default_factory=dict)  # by route name
+    centroids: Mapping[str, Centroids] = field(default_factory=dict)  # by the name of a trained route
     patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
     sessions: Sessions = field(default_factory=Sessions)
     rungs: Rungs = field(default_factory=Rungs)

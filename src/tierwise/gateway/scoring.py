@@ -15,6 +15,7 @@ from tierwise.errors import ConfigError
 from tierwise.gateway.certified import Certified, Standing
 from tierwise.gateway.route_table import RouteTable
 from tierwise.ports import Scorer
+from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.columns import similarity
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.router import LengthRouter
@@ -31,6 +32,8 @@ class Trained(Protocol):
     def opinions(self) -> tuple[str, ...]: ...
     @property
     def router(self) -> Scorer: ...
+    @property
+    def centroids(self) -> Centroids: ...
     def verifier(self, checks: Checks) -> Scorer: ...
 
 
@@ -49,6 +52,7 @@ class Scoring(msgspec.Struct, frozen=True):
     verifier: Scorer
     unverified: Scorer
     standing: Standing = Standing()
+    centroids: Centroids | None = None  # None: nothing is trained
 
 
 def scoring(route: Route, table: RouteTable, opened: Open, certified: Certified) -> Scoring:
@@ -73,7 +77,7 @@ def scoring(route: Route, table: RouteTable, opened: Open, certified: Certified)
         certified_until=standing.expires,
         certificate=standing.name if standing.thresholds is not None else "",
     )
-    return Scoring(served, trained.router, trained.verifier(route.checks), unverified, standing)
+    return Scoring(served, trained.router, trained.verifier(route.checks), unverified, standing, trained.centroids)
 
 
 def _untrained(route: Route) -> FreeChecks:

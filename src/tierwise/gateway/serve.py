@@ -136,7 +136,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         keyring = Keyring(engine.store, secret, engine.clock)
         await keyring.refresh()
         alerts = Alerts(webhook(config, environment))
-        gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine, config)))
+        gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine)))
         auditor = Auditor(engine, gatherer, alerts)
         await auditor.refresh()
         app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)

@@ -51,6 +51,7 @@ async def open_engine(
         store=store,
         clock=clock,
         certificates={name: item.standing for name, item in scorings.items()},
+        centroids={name: item.centroids for name, item in scorings.items() if item.centroids is not None},
         patience={name: _patience(table) for name, table in config.models.items()},
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tierwise.errors import CheckFailed, ConfigError
 from tierwise.scorers import columns
 from tierwise.scorers.artefact import Artefact, Typical, read
+from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.encoder import Encoder, load_encoder
 from tierwise.scorers.features import PROMPTS, prompt_of, said_by
 from tierwise.scorers.grams import grams
@@ -47,6 +48,11 @@ class Trained:
     @property
     def thresholds(self) -> Thresholds | None:
         return self._artefact.thresholds
+
+    @property
+    def centroids(self) -> Centroids:
+        """Of what prompts were about, when it was trained (`clusters.py`)."""
+        return self._artefact.centroids
 
     @property
     def router(self) -> TrainedRouter:
