@@ -23,6 +23,14 @@ def test_a_reservation_holds_or_is_refused_at_the_limit_exactly(limit: int, post
         assert reserve(account, nanos) == Account(limit, posted, held + nanos)
 
 
+def test_the_limit_itself_may_be_reserved() -> None:
+    """To the last nano-dollar, and not one more."""
+    assert reserve(Account(10, 4, 5), 1) == Account(10, 4, 6)
+    with pytest.raises(BudgetExceeded):
+        reserve(Account(10, 4, 6), 1)
+    assert void(Account(10, 4, 6), 6) == Account(10, 4, 0)
+
+
 @given(amounts, amounts)
 def test_void_undoes_reserve(held: int, nanos: int) -> None:
     """What was reserved and not spent is free again."""

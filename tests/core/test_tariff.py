@@ -228,6 +228,12 @@ def test_the_dearest_hour_may_be_a_window() -> None:
     assert tariff.dearest(one).input == 6_000_000
 
 
+def test_the_most_counts_the_longest_request() -> None:
+    """A step up for a long input is part of what a request can ask at the most."""
+    long = msgspec.structs.replace(PLAIN.rates, input=9_000_000)
+    assert tariff.most(msgspec.structs.replace(PLAIN, steps=(Step(200_000, long),))).input == 9_000_000
+
+
 def test_the_most_counts_a_service_s_multiplier() -> None:
     """And the dearest hour's on top."""
     one = msgspec.structs.replace(

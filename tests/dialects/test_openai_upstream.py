@@ -284,3 +284,43 @@ def test_refusals(status: int, body: bytes, said: str) -> None:
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     """Milliseconds before seconds; what is no number is no answer."""
     assert upstream.retry_after(headers) == seconds
+
+
+def test_a_request_of_another_dialect_is_written_anew() -> None:
+    """What another dialect's client asked, field by field: nothing of it is left to a body that is not there."""
+    call = ToolCall("c1", "look", '{"x":1}')
+    picture = Image("https://example.org/a.png", detail="low")
+    request = Request(
+        id="q",
+        asked="r",
+        dialect="anthropic",
+        messages=(
+            Message("user", (Text("see"), picture, Image("data:image/png;base64,AA=="))),
+            Message("assistant", "", (call,)),
+            Message("tool", "found", tool_call_id="c1"),
+        ),
+        tools=(Tool("look", "looks", {"type": "object"}, strict=True), Tool("bare")),
+        tool_choice="look",
+        parallel_tools=False,
+        temperature=0.5,
+        stop=("end",),
+        n=2,
+        json_answer=True,
+    )
+    body = sent(request)
+    parts = body["messages"][0]["content"]
+    assert parts[0] == {"type": "text", "text": "see"}
+    assert parts[1]["image_url"] == {"url": picture.url, "detail": "low"}
+    assert parts[2]["image_url"] == {"url": "data:image/png;base64,AA=="}
+    assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"x":1}'}
+    assert body["messages"][2] == {"role": "tool", "content": "found", "tool_call_id": "c1"}
+    assert [tool["function"].get("parameters") for tool in body["tools"]] == [{"type": "object"}, None]
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "look"}}
+    assert (body["parallel_tool_calls"], body["temperature"], body["stop"], body["n"]) == (False, 0.5, ["end"], 2)
+    assert body["response_format"] == {"type": "json_object"}
+    plain = sent(msgspec.structs.replace(request, tool_choice="auto", schema={"type": "object"}))
+    assert "tools" not in sent(msgspec.structs.replace(request, tools=()))
+    assert plain["tool_choice"] == "auto"
+    assert plain["response_format"]["json_schema"]["schema"] == {"type": "object"}
+    with pytest.raises(BadRequest, match="audio"):
+        sent(msgspec.structs.replace(request, messages=(Message("user", (Foreign("audio", "anthropic"),)),)))
