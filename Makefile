@@ -40,8 +40,8 @@ prices: .venv/dev.stamp  ## rebuild the price catalogue from genai-prices
 	@$(BIN)/python -m benchmarks.prices
 
 lock: $(UV)  ## resolve the requirements files anew
-	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra local --extra learn --extra code pyproject.toml requirements/build.in -o requirements/run.txt
-	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra local --extra learn --extra code --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra local --extra learn --extra code --extra postgres pyproject.toml requirements/build.in -o requirements/run.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11 --extra local --extra learn --extra code --extra postgres --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 
 clean:  ## remove the environments and caches
 	@rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

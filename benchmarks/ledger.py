@@ -12,8 +12,9 @@ from pathlib import Path
 
 import uvloop
 
+from tierwise.money import Entry, Record, Reservation
 from tierwise.store.sqlite import SqliteStore, open_sqlite
-from tierwise.types import Decision, Entry, Evidence, Record, Reservation, Usage
+from tierwise.types import Decision, Evidence, Usage
 
 DECISION = Decision("serve", "checks_passed", 0.93, (Evidence("finish", True), Evidence("refusal", True)))
 ENTRIES = (

@@ -158,6 +158,10 @@ class StoreError(TierwiseError):
     code = "ledger_unavailable"
 
 
+class RowRefused(StoreError):
+    """The ledger will never take this row; it can be written to all the same."""
+
+
 class Stopping(TierwiseError):
     status = 503
     code = "gateway_stopping"

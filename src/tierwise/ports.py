@@ -5,11 +5,12 @@ Each port has one conformance suite in `tests/conformance/` that all its impleme
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import Protocol
 
+from tierwise.money import Amount, Correction, Key, Record, Reservation, Spend, Traffic
 from tierwise.proof import Day, Event, Label, Sample, Texts
-from tierwise.types import Answer, Chunk, Evidence, Key, Model, Record, Request, Reservation, Verdict
+from tierwise.types import Answer, Chunk, Evidence, Model, Request, Verdict
 
 Batch = tuple[Chunk, ...]
 """Chunks that arrived together: a burst costs one wake-up."""
@@ -70,17 +71,14 @@ class Store(Protocol):
     """Keys and the ledger. Raises StoreError when a write can't be made durable."""
 
     @property
-    def sound(self) -> bool:
-        """False after a write that failed, until one succeeds: then nothing should be spent before it is reserved."""
-        ...
-
+    def sound(self) -> bool: ...  # False after a write that failed, until one succeeds
     @property
     def proof(self) -> Proof: ...  # in the same database
 
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
-        """Queue a reservation at once; awaiting it waits until it is durable.
+        """Awaiting it waits until it outlives this process; then the request may be called and served.
 
-        Where the reservation has a budget, raises BudgetExceeded instead if posted + held + nanos would pass it.
+        Raises BudgetExceeded instead where one of its budgets could be passed, all other requests' bounds included.
         """
         ...
 
@@ -88,9 +86,13 @@ class Store(Protocol):
         """Queue the end of a request: all entries in one transaction, the rest of its reservation voided."""
         ...
 
+    def correct(self, correction: Correction) -> Awaitable[None]: ...  # queued at once
     async def add_key(self, key: Key) -> None: ...
     async def revoke_key(self, key_id: str, at_ns: int) -> bool: ...  # False where there is no such live key
     async def keys(self) -> Sequence[Key]: ...
     async def record(self, request_id: str) -> Record | None: ...  # None while it is not settled
-    async def spent(self, key_id: str) -> tuple[int, int]: ...  # (posted, held) nano-dollars of a key
+    async def spent(self, account: str) -> tuple[int, int]: ...  # (posted, held) nano-dollars, see `core/window.py`
+    async def used(self, accounts: Sequence[str]) -> Mapping[str, Amount]: ...  # posted and held, in both units
+    async def spend(self, since: int, until: int) -> Sequence[Spend]: ...  # of the hours in [since, until), in order
+    async def traffic(self, since: int, until: int) -> Sequence[Traffic]: ...
     async def close(self) -> None: ...  # writes what is queued first; may be called twice

@@ -1,6 +1,7 @@
 """The nouns of the house: frozen values that every other room speaks in.
 
-Knows nothing of wires, clocks, stores or the network. Money is integer nano-dollars (1e-9 USD);
+Knows nothing of wires, clocks, stores or the network; who pays, and what was spent, is in `money.py`.
+Money is integer nano-dollars (1e-9 USD);
 prices are integer pico-dollars a token (1e-12 USD), so that one millionth of a dollar per million
 tokens is still an integer; times are milliseconds, or Unix nanoseconds where a name ends in `_ns`.
 """
@@ -20,7 +21,6 @@ Hold = Literal["draft", "window", "none"]
 Mode = Literal["observe", "enforce", "premium"]
 Uncertified = Literal["observe", "checks", "agreement"]
 OpinionForm = Literal["same", "reason", "code"]
-Period = Literal["day", "week", "month", "total"]
 ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
 
 
@@ -110,17 +110,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
     dialect: str = "openai_chat"
     body: Mapping[str, msgspec.Raw] = {}
-
-
-class Tenant(Value, frozen=True):
-    """Who asks: one virtual key, and its terms. None means without that limit."""
-
-    key_id: str
-    name: str
-    budget_nanos: int | None = None
-    period: Period = "total"  # after which the budget renews (UTC); "total": never
-    rpm: int | None = None  # requests a minute
-    tpm: int | None = None  # tokens a minute
 
 
 # ------------------------------------------------------------------ what a model answers
@@ -319,64 +308,3 @@ class Decision(msgspec.Struct, frozen=True):
     rule: str  # the rule that fired; goes to the audit trail as it is
     score: float | None = None
     evidence: tuple[Evidence, ...] = ()
-
-
-class Entry(Value, frozen=True):
-    """One attempt's money and fate: a line of the ledger."""
-
-    model: str
-    provider_model: str
-    role: Duty
-    usage: Usage
-    nanos: int
-    cost_state: CostState
-    outcome: Literal["served", "rejected", "consulted", "failed", "cancelled", "recovered"]
-    rule: str  # the decision's rule, or the kind of error
-    first_ms: float | None  # to the first token; None where none came
-    total_ms: float
-
-
-class Reservation(Value, frozen=True):
-    """Written before the first call: an upper bound of what the request may cost, and who asks."""
-
-    request_id: str
-    key_id: str
-    route: str
-    nanos: int
-    started_ns: int
-    budget_nanos: int | None = None  # the key's limit, where it has one
-    period: Period = "total"  # ... and of what: with `started_ns` it says which account the money is held on
-
-
-class Record(msgspec.Struct, frozen=True):
-    """Written when a request ends, however it ends: every attempt, and what always-premium would have cost."""
-
-    request_id: str
-    key_id: str
-    route: str
-    started_ns: int
-    total_ms: float
-    status: int  # what the client was told, as an HTTP status; 499 where it left
-    decision: Decision
-    entries: tuple[Entry, ...]
-    baseline_nanos: int
-    baseline_state: CostState
-
-    @property
-    def nanos(self) -> int:
-        return sum(entry.nanos for entry in self.entries)
-
-
-class Key(Value, frozen=True):
-    """A virtual key as the store keeps it: the digest, never the key."""
-
-    id: str
-    name: str
-    digest: bytes
-    prefix: str  # the first characters, to recognise it by
-    created_ns: int
-    budget_nanos: int | None = None
-    revoked_ns: int | None = None
-    period: Period = "total"
-    rpm: int | None = None
-    tpm: int | None = None

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from tests.conformance.store import entry, record
 from tierwise.cli import app
 from tierwise.gateway.clock import SystemClock
+from tierwise.money import Budget, Reservation
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Reservation
 
 CONFIG = """
 [store]
@@ -45,8 +45,9 @@ def run(folder: Path, *words: str) -> Result:
 async def spend(folder: Path, key_id: str, began_ns: int) -> None:
     """Three dollars are spent, and two more are held when the list is made."""
     store = await open_sqlite(folder / "ledger.db", clock=SystemClock(), instance="test")
+    daily = (Budget("key", key_id, "day"),)
     for name in ("r1", "r2"):
-        await store.reserve(Reservation(f"{name}-{began_ns}", key_id, "support", 2 * 10**9, began_ns, None, "day"))
+        await store.reserve(Reservation(f"{name}-{began_ns}", key_id, "support", 2 * 10**9, began_ns, daily))
     for name in ("r1", "r2"):
         await store.post(record(f"{name}-{began_ns}", entry(1_500_000_000), key_id=key_id))
     await store.close()

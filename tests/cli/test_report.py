@@ -23,10 +23,11 @@ from tierwise.gateway.certified import binds
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
+from tierwise.money import Entry, Record
 from tierwise.proof import Event, Said, Texts, Turn
 from tierwise.store.signing import packed, sign
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Decision, Entry, Record, Usage
+from tierwise.types import Decision, Usage
 
 CONFIG = """
 [server]

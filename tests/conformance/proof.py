@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from tests.conformance.store import NOW, entry, record, reservation
 from tierwise.errors import StoreError
+from tierwise.money import Entry, Record
 from tierwise.ports import Store
 from tierwise.proof import Day, Event, Label, Offered, Said, Sample, Texts, Turn
-from tierwise.types import Entry, Record, Usage
+from tierwise.types import Usage
 
 Kept = Sample | Texts | Label
 

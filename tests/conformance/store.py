@@ -6,10 +6,11 @@ import secrets
 import msgspec
 import pytest
 
-from tierwise.core.window import accounts
+from tierwise.core.window import account
 from tierwise.errors import BudgetExceeded, StoreError
+from tierwise.money import Budget, Entry, Key, Period, Record, Reservation
 from tierwise.ports import Store
-from tierwise.types import Decision, Entry, Evidence, Key, Period, Record, Reservation, Usage
+from tierwise.types import Decision, Evidence, Usage
 
 DOLLAR = 1_000_000_000
 NOW = 1_790_000_000_000_000_000  # 2026-09-21, a Monday, 14:13:20 UTC
@@ -33,17 +34,19 @@ PREMIUM = Entry(
 
 
 def reservation(request_id: str, nanos: int = DOLLAR, *, key_id: str = "k1", budget: int | None = None) -> Reservation:
-    return Reservation(request_id, key_id, "support", nanos, NOW, budget)
+    budgets = () if budget is None else (Budget("key", key_id, nanos=budget),)
+    return Reservation(request_id, key_id, "support", nanos, NOW, budgets)
 
 
 def timed(request_id: str, nanos: int, days: float = 0, period: Period = "month", *, key_id: str = "k1") -> Reservation:
     """A dollar a period; the request begins so many days from NOW."""
-    return Reservation(request_id, key_id, "support", nanos, NOW + int(days * DAY), DOLLAR, period)
+    began = NOW + int(days * DAY)
+    return Reservation(request_id, key_id, "support", nanos, began, (Budget("key", key_id, period, DOLLAR),))
 
 
 async def window_of(store: Store, days: float = 0, period: Period = "month", key_id: str = "k1") -> tuple[int, int]:
     """(posted, held) of the window that the moment lies in."""
-    return await store.spent(accounts(key_id, period, NOW + int(days * DAY))[-1])
+    return await store.spent(account(Budget("key", key_id, period), NOW + int(days * DAY)))
 
 
 def entry(nanos: int) -> Entry:

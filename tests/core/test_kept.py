@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.core.plans import CHEAP, answer, request
 from tierwise.core.kept import answer_of, request_of, said_of, texts_of
+from tierwise.money import Entry
 from tierwise.proof import Called, Offered, Said, Texts, Turn
-from tierwise.types import Answer, Choice, Entry, Foreign, Image, Message, Request, Text, Tool, ToolCall, Usage
+from tierwise.types import Answer, Choice, Foreign, Image, Message, Request, Text, Tool, ToolCall, Usage
 
 ENTRY = Entry("cheap", "c-1", "observe", Usage(9, 3), 1_234, "computed", "consulted", "about:r", 5.0, 1_500.0)
 LONE = "\ud800"

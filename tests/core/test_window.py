@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.core.window import DAY_NS, SECOND_NS, accounts, iso, window
-from tierwise.types import Period
+from tierwise.core.window import DAY_NS, SECOND_NS, account, accounts, iso, window
+from tierwise.money import Budget, Period
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = (datetime(9999, 1, 1, tzinfo=UTC) - EPOCH).days * DAY_NS
@@ -85,15 +85,15 @@ def test_ends_that_are_easy_to_get_wrong(period: Period, moment: str, name: str,
 def test_accounts_are_named_by_when_their_window_begins() -> None:
     """So an instant that comes again after a jump of the clock comes to the same account."""
     moment = at("2026-11-30T10:00")
-    assert accounts("key_1", "month", moment) == ("key_1", "key_1:month:2026-11")
-    assert accounts("key_1", "week", moment) == ("key_1", "key_1:week:2026-11-30")
-    assert accounts("key_1", "day", moment) == ("key_1", "key_1:day:2026-11-30")
+    assert accounts("key_1", (Budget("key", "key_1", "month"),), moment) == ("key_1", "key_1:month:2026-11")
+    assert account(Budget("key", "key_1", "week"), moment) == "key_1:week:2026-11-30"
+    assert account(Budget("team", "blue", "day"), moment) == "team=blue:day:2026-11-30"
 
 
 def test_a_budget_for_good_is_on_the_key_s_own_account() -> None:
     """It has no window, so nothing renews it."""
     assert window("total", at("2026-11-30T10:00")) is None
-    assert accounts("key_1", "total", at("2026-11-30T10:00")) == ("key_1",)
+    assert accounts("key_1", (Budget("key", "key_1"),), at("2026-11-30T10:00")) == ("key_1",)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["key_a", "key_b"]), periods, instants), max_size=8))
@@ -101,5 +101,5 @@ def test_no_two_windows_share_an_account(asked: list[tuple[str, Period, int]]) -
     """Of whatever keys and periods; and one window has one account, whenever it is asked for."""
     names: dict[str, tuple[str, object]] = {}
     for key_id, period, at_ns in asked:
-        name = accounts(key_id, period, at_ns)[-1]
+        name = account(Budget("key", key_id, period), at_ns)
         assert names.setdefault(name, (key_id, window(period, at_ns))) == (key_id, window(period, at_ns))

@@ -31,8 +31,8 @@ from tierwise.gateway.first_run import new_key
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import Config, Environment, load, read_environment
+from tierwise.money import Key, Record
 from tierwise.store.sqlite import SqliteStore, open_sqlite
-from tierwise.types import Key, Record
 
 CONFIG = """
 [server]

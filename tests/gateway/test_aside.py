@@ -28,8 +28,9 @@ from tierwise.gateway.consult import Question
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
+from tierwise.money import Record
 from tierwise.providers.scripted import Rule, ScriptedProvider
-from tierwise.types import Decision, Image, Message, Record, Request, Route, Text, Tool, ToolCall
+from tierwise.types import Decision, Image, Message, Request, Route, Text, Tool, ToolCall
 
 CONFIG = """
 [store]

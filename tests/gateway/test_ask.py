@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from tests.gateway.harness import GOOD, REFUSAL
 from tierwise.cli import app
 from tierwise.gateway.clock import SystemClock
+from tierwise.money import Record
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Record
 
 CONFIG = """\
 [server]

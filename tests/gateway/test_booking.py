@@ -18,8 +18,9 @@ from tierwise.core import price
 from tierwise.core.tokens import UNTAUGHT
 from tierwise.gateway.booking import EVERY, LESSONS, MODELS, Attempt, Fate, Meter, Subject
 from tierwise.gateway.catalogue import ceiling
+from tierwise.money import Record, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Chunk, Decision, Message, Model, Record, Tenant, Usage
+from tierwise.types import Chunk, Decision, Message, Model, Usage
 
 CHEAP_PRICE = "price = { input = 1, output = 2 }"
 PREMIUM_PRICE = "price = { input = 10, output = 20 }"

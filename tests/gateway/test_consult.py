@@ -17,9 +17,9 @@ from tierwise.core import price
 from tierwise.core.cascade import Reserve
 from tierwise.gateway.catalogue import ceiling
 from tierwise.gateway.consult import FORM_BYTES, bound
+from tierwise.money import Record
 from tierwise.scorers import judge
 from tierwise.scorers.agreement import same_prompt_form
-from tierwise.types import Record
 
 SAME, APART, LONGER = "The answer is 42.", "The answer is 41.", "Six times seven is 42. The answer is 42."
 ASKED = "What is six times seven?"

@@ -13,8 +13,8 @@ from tests.store.clock import ManualClock
 from tierwise.errors import StoreError, Unauthorized
 from tierwise.gateway.keyring import PATIENCE, Keyring
 from tierwise.gateway.keys import digest
+from tierwise.money import Key
 from tierwise.ports import Store
-from tierwise.types import Key
 
 PEPPER = b"p" * 32
 

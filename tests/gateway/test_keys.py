@@ -13,8 +13,8 @@ from tierwise.core.window import iso
 from tierwise.errors import Unauthorized
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.keys import Ring, Terms, create_key, digest, list_keys, mint, revoke_key, standings
+from tierwise.money import Budget, Key, Period, Reservation, Tenant
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Key, Period, Reservation, Tenant
 
 PEPPER = b"p" * 32
 KEYS: tuple[tuple[str, int | None, Period], ...] = (("a", 90, "month"), ("b", 90, "total"), ("c", None, "month"))
@@ -82,9 +82,10 @@ async def test_standings(tmp_path: Path) -> None:
         ]
         for key in keys:
             period: Period = key.period if key.budget_nanos is not None else "total"
+            held = (Budget("key", key.id, period, key.budget_nanos),)
             for number, began in enumerate((NOW, NOW, NOW + 10 * DAY)):
                 request = f"{key.name}-{number}"
-                await store.reserve(Reservation(request, key.id, "support", 5, began, key.budget_nanos, period))
+                await store.reserve(Reservation(request, key.id, "support", 5, began, held))
             await store.post(record(f"{key.name}-0", entry(3), key_id=key.id))
         september, october, later = [await standings(store, NOW + days * DAY) for days in (0, 10, 60)]
         assert [standing.key for standing in september] == keys

@@ -12,8 +12,9 @@ import pytest
 from tests.gateway.harness import CONFIG, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.clock import SystemClock
+from tierwise.money import Record
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Record, Usage
+from tierwise.types import Usage
 
 PATIENT = CONFIG.replace("first_token = 1, idle = 1", "first_token = 20, idle = 20")
 LONG = "".join(f" parcel{number}" for number in range(500))

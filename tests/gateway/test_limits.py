@@ -15,7 +15,8 @@ from tests.store.clock import ManualClock
 from tierwise.errors import RateLimited
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.limits import SPAN, Limits, Meter, Slot, bound, used
-from tierwise.types import Foreign, Image, Message, Tenant, Text, ToolCall, Usage
+from tierwise.money import Tenant
+from tierwise.types import Foreign, Image, Message, Text, ToolCall, Usage
 
 LIMIT = 20
 

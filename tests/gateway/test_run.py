@@ -21,8 +21,9 @@ from tierwise.gateway.engine import Engine
 from tierwise.gateway.keys import digest, mint
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
+from tierwise.money import Key
 from tierwise.ports import Batch
-from tierwise.types import Answer, Chunk, Evidence, Key, Model, Request, Verdict
+from tierwise.types import Answer, Chunk, Evidence, Model, Request, Verdict
 
 LONG = "".join(f" parcel{number}" for number in range(40))
 DEGRADE = 'premium_down = "draft"'

@@ -11,7 +11,8 @@ from tests.core.plans import CHEAP, request, route
 from tests.gateway.harness import GOOD, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.sessions import Sessions, begun, conversation
-from tierwise.types import Image, Message, Request, Route, Tenant, Text
+from tierwise.money import Tenant
+from tierwise.types import Image, Message, Request, Route, Text
 
 TENANT = Tenant("key_1", "test")
 ROUTED = route(hold="none")

@@ -22,9 +22,9 @@ from tierwise.gateway.keys import digest, mint
 from tierwise.gateway.limits import used
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
+from tierwise.money import Key, Record
 from tierwise.providers.scripted import Rule, ScriptedProvider
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Key, Record
 
 CONFIG = """
 [store]

@@ -25,11 +25,12 @@ from tierwise.gateway.scoring import scoring
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.wiring import open_engine
+from tierwise.money import Key, Record
 from tierwise.ports import Scorer
 from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.router import LengthRouter
 from tierwise.scorers.verifier import FreeChecks
-from tierwise.types import Answer, Checks, Estimate, Evidence, Key, Record, Request, Thresholds, Verdict
+from tierwise.types import Answer, Checks, Estimate, Evidence, Request, Thresholds, Verdict
 
 Rules = list[dict[str, Any]]
 DRAFT, OPINION, TOP = "The answer is 42.", "The answer is 41.", "It is 42."

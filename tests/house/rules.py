@@ -9,8 +9,9 @@ from tests.house.source import Function, Source, functions, imports
 
 Rule = Callable[[Source], Iterator[str]]
 
-FLOORS = {
+FLOORS: dict[str, float] = {
     "types": 0, "proof": 0, "errors": 0,
+    "money": 0.5,
     "ports": 1,
     "core": 2, "stats": 2, "dialects": 2,
     "providers": 3, "scorers": 3, "screens": 3, "store": 3,

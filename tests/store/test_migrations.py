@@ -10,9 +10,9 @@ import pytest
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.errors import BudgetExceeded, StoreError
+from tierwise.money import Budget, Key, Reservation
 from tierwise.store.migrations import APPLICATION, MIGRATIONS
 from tierwise.store.sqlite import open_sqlite
-from tierwise.types import Key, Reservation
 
 
 async def test_a_new_file_gets_the_newest_schema(path: Path, clock: ManualClock) -> None:
@@ -130,8 +130,8 @@ async def test_budgets_of_the_third_schema_never_renew(path: Path, clock: Manual
     assert list(await store.keys()) == [Key("k", "name", b"\x00", "tw_", 1, 20)]
     assert await store.spent("k") == (17, 0)
     with pytest.raises(BudgetExceeded, match="does not renew"):
-        await store.reserve(Reservation("r2", "k", "support", 4, clock.now_ns(), 20))
-    await store.reserve(Reservation("r3", "k", "support", 4, clock.now_ns(), 20, "month"))
+        await store.reserve(Reservation("r2", "k", "support", 4, clock.now_ns(), (Budget("key", "k", nanos=20),)))
+    await store.reserve(Reservation("r3", "k", "support", 4, clock.now_ns(), (Budget("key", "k", "month", 20),)))
     assert await store.spent("k") == (17, 4)
     await store.close()
     assert_sound(path)

@@ -28,8 +28,8 @@ from tests.conformance.store import (
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.errors import BudgetExceeded, StoreError
+from tierwise.money import Budget, Period, Reservation
 from tierwise.store.sqlite import Limits, SqliteStore, open_sqlite
-from tierwise.types import Period, Reservation
 
 
 class TestSqlite(StoreConformance):
@@ -74,8 +74,9 @@ def test_the_running_sums_always_equal_the_rows(
             name, key_id = f"r{number}", f"k{number % 4}"
             if verb == "reserve" and await store.record(name) is None:
                 began = NOW + (number * 8 + nanos // 20) * DAY
-                budget = None if key_id == "k0" else 70
-                store.reserve(Reservation(name, key_id, "support", nanos, began, budget, PERIODS[number % 4]))
+                limit = None if key_id == "k0" else 70
+                budgets = (Budget("key", key_id, PERIODS[number % 4], limit),)
+                store.reserve(Reservation(name, key_id, "support", nanos, began, budgets))
             elif verb == "post":
                 store.post(record(name, entry(nanos), key_id=key_id))
         await store.spent("k1")

@@ -16,7 +16,7 @@ from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.gateway.keys import Standing
-    from tierwise.types import Key
+    from tierwise.money import Key
 
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tierwise.gateway.doctor import Finding
     from tierwise.gateway.first_run import Progress
+    from tierwise.money import Key
     from tierwise.offline.importers import Report
-    from tierwise.types import Key
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tierwise.core.window import SECOND_NS, Window, iso
 from tierwise.errors import BudgetExceeded
+from tierwise.money import Budget, Tenant
 from tierwise.types import Value
 
 NANOS = 1_000_000_000  # a dollar
@@ -67,6 +68,13 @@ def _refusal(account: Account, limit: int, nanos: int, window: Window | None, at
         f"running requests, and this request may need {usd(nanos)}. {renews}.",
         retry_after=wait,
     )
+
+
+def own(tenant: Tenant) -> tuple[Budget, ...]:
+    """What a key's own terms limit; nothing where they don't."""
+    if tenant.budget_nanos is None and tenant.budget_tokens is None:
+        return ()
+    return (Budget("key", tenant.key_id, tenant.period, tenant.budget_nanos, tenant.budget_tokens),)
 
 
 def usd(nanos: int) -> str:

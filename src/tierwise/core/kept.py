@@ -12,8 +12,9 @@ from typing import get_args
 
 import msgspec
 
+from tierwise.money import Entry
 from tierwise.proof import Called, Offered, Said, Texts, Turn
-from tierwise.types import Answer, Choice, Entry, Finish, Message, Request, Text, Tool, ToolCall
+from tierwise.types import Answer, Choice, Finish, Message, Request, Text, Tool, ToolCall
 
 _FINISHES = frozenset(get_args(Finish))
 

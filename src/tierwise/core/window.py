@@ -6,10 +6,11 @@ begins, never by when it was opened: a clock that jumps back comes to the same a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from tierwise.types import Period
+from tierwise.money import Budget, Period
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -36,14 +37,17 @@ def window(period: Period, at_ns: int) -> Window | None:
     return None if period == "total" else _window(period, at_ns // DAY_NS)
 
 
-def accounts(key_id: str, period: Period, at_ns: int) -> tuple[str, ...]:
-    """What the money of a request that began then is booked on: the key's own account, and its window's, if any.
+def account(budget: Budget, at_ns: int) -> str:
+    """What is held against a budget is held on this account: its owner's, or that of the window at that time."""
+    owner = budget.name if budget.scope in ("key", "aside") else f"{budget.scope}={budget.name}"
+    if budget.period == "total":
+        return owner
+    return f"{owner}:{budget.period}:{_window(budget.period, at_ns // DAY_NS).name}"
 
-    Only the last one is held against the budget.
-    """
-    if period == "total":
-        return (key_id,)
-    return key_id, f"{key_id}:{period}:{_window(period, at_ns // DAY_NS).name}"
+
+def accounts(key_id: str, budgets: Iterable[Budget], at_ns: int) -> tuple[str, ...]:
+    """What a request that began then is booked on, each once: the key's own account, then those of the budgets."""
+    return tuple(dict.fromkeys((key_id, *(account(budget, at_ns) for budget in budgets))))
 
 
 def iso(at_ns: int) -> str:

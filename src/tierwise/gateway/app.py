@@ -27,8 +27,9 @@ from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
+from tierwise.money import Record, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Decision, Model, Record, Route, Tenant
+from tierwise.types import Decision, Model, Route
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it

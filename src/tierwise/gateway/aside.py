@@ -18,8 +18,8 @@ from tierwise.gateway.booking import Attempt
 from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.engine import SECOND, Engine
 from tierwise.gateway.http import new_id
-from tierwise.store.days import ASIDE
-from tierwise.types import Answer, Decision, Duty, Entry, Model, Record, Request, Reservation, Route
+from tierwise.money import ASIDE, Budget, Entry, Record, Reservation
+from tierwise.types import Answer, Decision, Duty, Model, Request, Route
 
 SLACK = 512  # bytes that a provider's own words around a request may take
 FRAME = 40  # ... and around a message, a part of one, a tool, or a call of one
@@ -37,6 +37,10 @@ class Purse(NamedTuple):
 
     account: str
     cap: int | None
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        return () if self.cap is None else (Budget("aside", self.account, nanos=self.cap),)
 
 
 def account(name: str) -> str:
@@ -85,7 +89,7 @@ async def ask(
 
     nanos = sum(price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded)
     try:
-        await engine.store.reserve(Reservation(request_id, payer.account, route.name, nanos, started_ns, payer.cap))
+        await engine.store.reserve(Reservation(request_id, payer.account, route.name, nanos, started_ns, payer.budgets))
     except asyncio.CancelledError:
         book()  # or what is on its way to the ledger would be held for good, and counted as spent in the end
         raise

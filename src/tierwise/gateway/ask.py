@@ -23,8 +23,9 @@ from tierwise.gateway.http import new_id
 from tierwise.gateway.run import Live
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
+from tierwise.money import Entry, Record, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Decision, Entry, Model, Record, Tenant
+from tierwise.types import Decision, Model
 
 DRAFT_SHOWN = 200  # characters of a dropped draft
 OPERATOR = Tenant("operator", "operator")  # whose requests these are in the ledger

@@ -13,22 +13,9 @@ from tierwise.core import price
 from tierwise.core.join import join
 from tierwise.core.tokens import UNTAUGHT, Ratio
 from tierwise.dialects.anthropic_answers import begun
+from tierwise.money import Entry, Record, Tenant
 from tierwise.ports import Batch, Clock
-from tierwise.types import (
-    Answer,
-    Chunk,
-    CostState,
-    Decision,
-    Duty,
-    Entry,
-    Model,
-    Price,
-    Record,
-    Request,
-    Route,
-    Tenant,
-    Usage,
-)
+from tierwise.types import Answer, Chunk, CostState, Decision, Duty, Model, Price, Request, Route, Usage
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
 ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by

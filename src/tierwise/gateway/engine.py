@@ -16,9 +16,10 @@ from tierwise.gateway.certified import EXPIRED, Standing
 from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
+from tierwise.money import Record
 from tierwise.ports import Clock, Provider, Scorer, Store
 from tierwise.scorers.clusters import Centroids
-from tierwise.types import Record, Route
+from tierwise.types import Route
 
 SECOND = 1_000_000_000  # nanoseconds
 MODES = ("premium",)  # what a client may ask for with `x-tierwise-mode`: it can only lead upwards

@@ -12,8 +12,8 @@ import msgspec
 
 from tierwise.errors import BadRequest, NotFound
 from tierwise.gateway.http import Reply, read_body
+from tierwise.money import Record
 from tierwise.proof import Label
-from tierwise.types import Record
 
 if TYPE_CHECKING:
     from tierwise.gateway.app import App, Exchange

@@ -15,9 +15,9 @@ from tierwise.gateway.doctor import local_weights
 from tierwise.gateway.keys import UNLIMITED, Standing, Terms, create_key, revoke_key, standings
 from tierwise.gateway.settings import Config, Environment, load, pepper
 from tierwise.gateway.starter import starter, write
+from tierwise.money import Key
 from tierwise.providers.weights import fetch, find
 from tierwise.store.sqlite import SqliteStore, open_sqlite
-from tierwise.types import Key
 
 FIRST = "first"
 

@@ -20,10 +20,11 @@ from tierwise.gateway.consult import Question, whole
 from tierwise.gateway.draws import Draws
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.run import Live
+from tierwise.money import Record
 from tierwise.proof import Label, Sample
 from tierwise.scorers import judge
 from tierwise.scorers.labelling import Compared, by_judge, compared, unasked
-from tierwise.types import Answer, Model, Record, Request, Route
+from tierwise.types import Answer, Model, Request, Route
 
 WAITING = 500  # samples; one more is lost
 AT_ONCE = 16  # that are worked on

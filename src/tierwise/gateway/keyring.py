@@ -11,8 +11,8 @@ import logging
 
 from tierwise.errors import StoreError, Unauthorized
 from tierwise.gateway.keys import Ring
+from tierwise.money import Tenant
 from tierwise.ports import Clock, Store
-from tierwise.types import Tenant
 
 PERIOD = 2.0
 PATIENCE = 0.5

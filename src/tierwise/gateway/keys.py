@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tierwise.core.window import Window, accounts, window
+from tierwise.core.window import Window, account, window
 from tierwise.errors import Unauthorized
+from tierwise.money import Budget, Key, Period, Tenant
 from tierwise.ports import Store
-from tierwise.types import Key, Period, Tenant
 
 PREFIX = "tw-"
 _SHOWN = 9  # characters of a key that lists and logs may show: 36 of its 256 bits
@@ -88,7 +88,7 @@ async def standings(store: Store, now_ns: int) -> list[Standing]:
     for key in await list_keys(store):
         period = "total" if key.budget_nanos is None else key.period
         money = await store.spent(key.id)
-        of_budget = await store.spent(accounts(key.id, period, now_ns)[-1])
+        of_budget = await store.spent(account(Budget("key", key.id, period), now_ns))
         found.append(Standing(key, *money, window(period, now_ns), *of_budget))
     return found
 

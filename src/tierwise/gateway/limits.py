@@ -13,8 +13,9 @@ from collections import deque
 from tierwise.core.price import BYTES_PER_TOKEN
 from tierwise.errors import RateLimited
 from tierwise.gateway.booking import ASIDE
+from tierwise.money import Record, Tenant
 from tierwise.ports import Clock
-from tierwise.types import Record, Request, Route, Tenant, Text
+from tierwise.types import Request, Route, Text
 
 FRAME = 16  # bytes' worth of tokens around a message
 PICTURE = 3_000  # ... and of a picture or a file, whatever its size

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tierwise.core.budget import own
 from tierwise.core.cascade import (
     Call,
     Consult,
@@ -30,8 +31,9 @@ from tierwise.gateway import sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound
 from tierwise.gateway.engine import Engine
+from tierwise.money import Record, Reservation, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Answer, Decision, Duty, Model, Record, Request, Reservation, Route, Tenant
+from tierwise.types import Answer, Decision, Duty, Model, Request, Route
 
 CLIENT_LEFT = 499  # the status that proxies commonly log for a client that closed its connection
 LOOKS = 4  # how often a window is looked at while it fills: a bad beginning need not be paid for to its end
@@ -144,12 +146,11 @@ class Live:
         Not while the ledger fails: a call would be paid for and its answer could not be served.
         """
         nanos = bound(step, self.request, self.route, size, self.engine.snapshot.ceiling)
-        payer, budget = self.tenant, self.tenant.budget_nanos
-        period = "total" if budget is None else payer.period
+        payer, budgets = self.tenant, own(self.tenant)
         pending = self.engine.store.reserve(
-            Reservation(self.request.id, payer.key_id, self.route.name, nanos, self._started_ns, budget, period)
+            Reservation(self.request.id, payer.key_id, self.route.name, nanos, self._started_ns, budgets)
         )
-        if budget is None and self.engine.store.sound:
+        if not budgets and self.engine.store.sound:
             self._reserved = pending
         else:
             await pending

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import msgspec
 
 from tierwise.errors import BadRequest
-from tierwise.types import Message, Request, Route, Tenant
+from tierwise.money import Tenant
+from tierwise.types import Message, Request, Route
 
 LIMIT = 10_000  # conversations
 LONGEST = 128  # characters of a name that a client gives

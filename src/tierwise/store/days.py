@@ -8,10 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
+from tierwise.money import ASIDE
 from tierwise.proof import Day
-
-ASIDE = "aside:"
-"""How the `key_id` of a request begins that no client made: audits and observation."""
 
 Sums = tuple[int, int, int, int, int, int]
 """In the order of `Day`'s fields."""

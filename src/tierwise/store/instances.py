@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sqlite3
 
+from tierwise.money import Entry, Record, Reservation
 from tierwise.store.ledger import Ledger
-from tierwise.types import Decision, Entry, Record, Reservation, Usage, Value
+from tierwise.types import Decision, Usage, Value
 
 GROUP = 1_000  # reservations settled in one transaction
 

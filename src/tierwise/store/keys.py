@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from tierwise.types import Key
+from tierwise.money import Key
 
 _ALL = (
     "SELECT id, name, digest, prefix, created_ns, budget_nanos, revoked_ns, period, rpm, tpm"

@@ -15,10 +15,11 @@ import msgspec
 
 from tierwise.core import budget
 from tierwise.core.budget import Account
-from tierwise.core.window import accounts, window
+from tierwise.core.window import account, accounts, window
 from tierwise.errors import BudgetExceeded, StoreError, TierwiseError
+from tierwise.money import Budget, Entry, Record, Reservation
 from tierwise.store import samples
-from tierwise.types import Decision, Entry, Record, Reservation, Usage
+from tierwise.types import Decision, Usage
 
 Item = Reservation | Record | samples.Kept
 SettledBy = Literal["gateway", "recovery"]
@@ -36,11 +37,9 @@ _REPLACE = (
 )
 _ACCOUNT_OF = "SELECT posted_nanos, held_nanos FROM accounts WHERE key_id = ?"
 _ACCOUNTS_OF = "SELECT key_id, posted_nanos, held_nanos FROM accounts WHERE key_id IN (SELECT value FROM json_each(?))"
-_RESERVATION = (
-    "SELECT request_id, key_id, route, nanos, started_ns, NULL, period FROM reservations WHERE request_id = ?"
-)
+_RESERVATION = "SELECT request_id, key_id, route, nanos, started_ns, period FROM reservations WHERE request_id = ?"
 _OPEN_SINCE = (
-    "SELECT request_id, key_id, route, nanos, started_ns, NULL, period FROM reservations AS r"
+    "SELECT request_id, key_id, route, nanos, started_ns, period FROM reservations AS r"
     " WHERE id >= ? AND instance = ?"
     " AND NOT EXISTS (SELECT 1 FROM requests WHERE request_id = r.request_id) ORDER BY id"
 )
@@ -99,7 +98,7 @@ class Ledger:
 
     def open_since(self, mark: int, instance: str) -> list[Reservation]:
         """An instance's reservations from row `mark` on that nobody has settled."""
-        return [Reservation(*row) for row in self._conn.execute(_OPEN_SINCE, (mark, instance))]
+        return [_reservation(row) for row in self._conn.execute(_OPEN_SINCE, (mark, instance))]
 
     def _transaction(self, items: Sequence[Item], settled_by: SettledBy) -> list[BudgetExceeded | None]:
         with self._conn:
@@ -123,10 +122,10 @@ class Ledger:
     def _booked_on(self, item: Item) -> tuple[str, ...]:
         """As far as that is known without a look into the tables."""
         if isinstance(item, Reservation):
-            return accounts(item.key_id, item.period, item.started_ns)
+            return accounts(item.key_id, item.budgets, item.started_ns)
         if isinstance(item, Record):
             ours = self.open.get(item.request_id)
-            return (item.key_id,) if ours is None else accounts(ours.key_id, ours.period, ours.started_ns)
+            return (item.key_id,) if ours is None else accounts(ours.key_id, ours.budgets, ours.started_ns)
         return ()
 
     def _accounts(self, names: Collection[str]) -> dict[str, Account]:
@@ -143,7 +142,7 @@ class Ledger:
         if ours is not None:
             return ours
         row = self._conn.execute(_RESERVATION, (request_id,)).fetchone()
-        return None if row is None else Reservation(*row)
+        return None if row is None else _reservation(row)
 
     def _refused(self, item: Item, error: Exception) -> StoreError | None:
         if not isinstance(item, Record):
@@ -179,19 +178,20 @@ class _Group:
         return None
 
     def _reserve(self, item: Reservation) -> BudgetExceeded | None:
-        names = accounts(item.key_id, item.period, item.started_ns)
-        current = window(item.period, item.started_ns)
+        limits = {account(each, item.started_ns): each for each in item.budgets}
         held: dict[str, Account] = {}
         try:
-            for name in names:
-                account = self._account(name)
-                limited = Account(item.budget_nanos if name == names[-1] else None, account.posted, account.held)
+            for name in accounts(item.key_id, item.budgets, item.started_ns):
+                before, limit = self._account(name), limits.get(name)
+                limited = Account(None if limit is None else limit.nanos, before.posted, before.held)
+                current = None if limit is None else window(limit.period, item.started_ns)
                 held[name] = budget.reserve(limited, item.nanos, current, item.started_ns)
         except BudgetExceeded as error:
             return error
         self.accounts |= held
         self.opened[item.request_id] = item
-        row = (item.request_id, item.key_id, item.route, item.nanos, item.started_ns, item.period)
+        period = item.budgets[0].period if item.budgets else "total"
+        row = (item.request_id, item.key_id, item.route, item.nanos, item.started_ns, period)
         self.reservations.append((*row, self._ledger.instance))
         return None
 
@@ -203,7 +203,7 @@ class _Group:
             if reservation.key_id != item.key_id:
                 raise StoreError("a record names another key than its reservation")
             held = reservation.nanos
-            names = accounts(item.key_id, reservation.period, reservation.started_ns)  # however long it took
+            names = accounts(item.key_id, reservation.budgets, reservation.started_ns)  # however long it took
         for name in names:
             self.accounts[name] = budget.post(self._account(name), held, item.nanos)
         self.requests.append(
@@ -254,6 +254,11 @@ def _entry_rows(record: Record) -> Iterator[tuple[Any, ...]]:
 def _entry(row: tuple[Any, ...]) -> Entry:
     model, provider_model, role, *rest = row[6:]
     return Entry(model, provider_model, role, Usage(*row[:6]), *rest)
+
+
+def _reservation(row: tuple[Any, ...]) -> Reservation:
+    request_id, key_id, route, nanos, started_ns, period = row
+    return Reservation(request_id, key_id, route, nanos, started_ns, (Budget("key", key_id, period),))
 
 
 def insert(conn: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> None:

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tierwise.errors import StoreError
+from tierwise.money import Key, Record, Reservation
 from tierwise.ports import Clock
 from tierwise.store import instances, keys
 from tierwise.store.ledger import Ledger, failure
 from tierwise.store.migrations import migrate
 from tierwise.store.proof import SqliteProof
 from tierwise.store.writer import Writer
-from tierwise.types import Key, Record, Reservation, Value
+from tierwise.types import Value
 
 Durability = Literal["process", "power"]
 
