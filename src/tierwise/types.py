@@ -107,6 +107,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     json_answer: bool = False  # the answer must be a JSON document
     schema: dict[str, Any] | None = None  # ... and satisfy this JSON Schema
     tags: frozenset[str] = frozenset()  # risk classes and labels of the request, e.g. "legal"
+    foreign: tuple[str, ...] = ()  # what only its own dialect can say: tools of other kinds than functions
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
     dialect: str = "openai_chat"
     body: Mapping[str, msgspec.Raw] = {}

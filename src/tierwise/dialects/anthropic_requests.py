@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tierwise.dialects.anthropic_answers import NAME
 from tierwise.errors import BadRequest
 from tierwise.types import Image, Message, Model, Part, Request, Text, Tool, ToolCall
 
@@ -24,6 +25,21 @@ Json = dict[str, Any]
 
 def encode_request(request: Request, model: Model) -> bytes:
     """The body to send. Raises BadRequest, `param` naming the field, for what this wire can't express."""
+    return msgspec.json.encode(_own(request, model) if request.dialect == NAME else _written(request, model))
+
+
+def _own(request: Request, model: Model) -> Json:
+    """The client's own fields, as it spoke this dialect itself."""
+    body: Json = dict(request.body)
+    body["model"] = model.model
+    if request.stream:
+        body["stream"] = True
+    if "max_tokens" not in body:
+        body["max_tokens"] = model.max_output if request.max_output is None else request.max_output
+    return body
+
+
+def _written(request: Request, model: Model) -> Json:
     _refuse(request, model)
     system, turns = _turns(request.messages, model)
     if request.json_answer and request.schema is None:  # this wire has no JSON mode without a schema
@@ -47,7 +63,7 @@ def encode_request(request: Request, model: Model) -> bytes:
         body["tool_choice"] = _choice(request)
     if request.schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
-    return msgspec.json.encode(body)
+    return body
 
 
 def _unable(model: Model, what: str, param: str) -> BadRequest:
@@ -55,6 +71,8 @@ def _unable(model: Model, what: str, param: str) -> BadRequest:
 
 
 def _refuse(request: Request, model: Model) -> None:
+    if request.foreign:
+        raise _unable(model, f"does not take {request.foreign[0]} in this form", "tools")
     if request.n > 1:
         raise _unable(model, "gives one answer a request: `n` must be 1", "n")
     if request.logprobs_asked:

@@ -128,7 +128,7 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
         wire = _request.decode(data)
         body = _fields.decode(data)
     except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise _bad(error) from None
+        raise bad_request(error) from None
     if not wire.messages:
         raise BadRequest("messages must hold at least one message.", param="messages")
     for name, low, high in _RANGES:
@@ -154,13 +154,15 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
         parallel_tools=wire.parallel_tool_calls is not False,
         json_answer=form is not None and form.type in ("json_object", "json_schema"),
         schema=schema,
+        foreign=tuple([f"a tool of type {tool.type[:64]}" for tool in wire.tools or () if not tool.function]),
         tags=tags,
         dialect=NAME,
         body=body,
     )
 
 
-def _bad(error: UnicodeDecodeError | RecursionError | msgspec.DecodeError) -> BadRequest:
+def bad_request(error: UnicodeDecodeError | RecursionError | msgspec.DecodeError) -> BadRequest:
+    """What is wrong with a body that could not be decoded, in any dialect of JSON."""
     if isinstance(error, msgspec.ValidationError):
         reason, _, path = str(error).partition(" - at `$")
         param = path.rstrip("`").removeprefix(".") or None

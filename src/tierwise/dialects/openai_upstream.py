@@ -43,6 +43,8 @@ def _given(body: Mapping[str, Any], name: str) -> bool:
 
 
 def _written(request: Request) -> dict[str, Any]:
+    if request.foreign:
+        raise BadRequest(f"{request.foreign[0]} can't be sent to an OpenAI-compatible model.", param="tools")
     body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
     optional = {
         "temperature": request.temperature,
