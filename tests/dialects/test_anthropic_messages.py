@@ -203,7 +203,7 @@ turns = st.lists(st.tuples(words, words), min_size=1, max_size=4)
 @given(turns, words)
 def test_what_was_read_is_what_is_written(said: list[tuple[str, str]], system: str) -> None:
     """Decoding what the provider's side writes gives the same conversation again."""
-    messages = (Message("system", system),)
+    messages: tuple[Message, ...] = (Message("system", system),)
     for place, (question, reply) in enumerate(said):
         call = ToolCall(f"t{place}", "look", msgspec.json.encode({"q": question}).decode())
         messages += (
