@@ -108,6 +108,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any] | None = None  # ... and satisfy this JSON Schema
     tags: frozenset[str] = frozenset()  # risk classes and labels of the request, e.g. "legal"
     foreign: tuple[str, ...] = ()  # what only its own dialect can say: tools of other kinds than functions
+    continues: str = ""  # the answer that it goes on from, on a wire that keeps conversations
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
     dialect: str = "openai_chat"
     body: Mapping[str, msgspec.Raw] = {}
