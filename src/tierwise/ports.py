@@ -67,6 +67,14 @@ class Proof(Protocol):
     async def days(self, route: str) -> Sequence[Day]: ...  # that had requests, oldest first
 
 
+class Sums(Protocol):
+    """What is kept beside the ledger's rows: the state of accounts, and sums by the hour."""
+
+    async def used(self, accounts: Sequence[str]) -> Mapping[str, Amount]: ...  # posted and held, in both units
+    async def spend(self, since: int, until: int) -> Sequence[Spend]: ...  # of the hours in [since, until), in order
+    async def traffic(self, since: int, until: int) -> Sequence[Traffic]: ...
+
+
 class Store(Protocol):
     """Keys and the ledger. Raises StoreError when a write can't be made durable."""
 
@@ -74,6 +82,8 @@ class Store(Protocol):
     def sound(self) -> bool: ...  # False after a write that failed, until one succeeds
     @property
     def proof(self) -> Proof: ...  # in the same database
+    @property
+    def sums(self) -> Sums: ...
 
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
         """Awaiting it waits until it outlives this process; then the request may be called and served.
@@ -82,17 +92,11 @@ class Store(Protocol):
         """
         ...
 
-    def post(self, record: Record) -> Awaitable[None]:
-        """Queue the end of a request: all entries in one transaction, the rest of its reservation voided."""
-        ...
-
-    def correct(self, correction: Correction) -> Awaitable[None]: ...  # queued at once
+    def post(self, record: Record) -> Awaitable[None]: ...  # queued at once; the rest of its reservation is voided
+    def correct(self, correction: Correction) -> Awaitable[None]: ...  # so too
     async def add_key(self, key: Key) -> None: ...
     async def revoke_key(self, key_id: str, at_ns: int) -> bool: ...  # False where there is no such live key
     async def keys(self) -> Sequence[Key]: ...
     async def record(self, request_id: str) -> Record | None: ...  # None while it is not settled
     async def spent(self, account: str) -> tuple[int, int]: ...  # (posted, held) nano-dollars, see `core/window.py`
-    async def used(self, accounts: Sequence[str]) -> Mapping[str, Amount]: ...  # posted and held, in both units
-    async def spend(self, since: int, until: int) -> Sequence[Spend]: ...  # of the hours in [since, until), in order
-    async def traffic(self, since: int, until: int) -> Sequence[Traffic]: ...
     async def close(self) -> None: ...  # writes what is queued first; may be called twice

@@ -111,6 +111,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""  # the answer that it goes on from, on a wire that keeps conversations
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
     dialect: str = "openai_chat"
+    extras: tuple[tuple[str, str], ...] = ()  # headers for a provider of the same dialect
     body: Mapping[str, msgspec.Raw] = {}
 
 

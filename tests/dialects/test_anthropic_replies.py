@@ -21,7 +21,7 @@ from tierwise.dialects.anthropic_replies import (
 )
 from tierwise.dialects.openai_chat import Label
 from tierwise.dialects.sse import Events
-from tierwise.errors import BadRequest, Overloaded, RateLimited, TierwiseError, Unauthorized, WireError
+from tierwise.errors import BadRequest, Overloaded, RateLimited, TierwiseError, Torn, Unauthorized
 from tierwise.types import Answer, Choice, Chunk, Finish, Request, ToolCall, ToolDelta, Usage
 
 LABEL = Label("msg_1", 1, "claude")
@@ -96,7 +96,7 @@ def test_calls_of_tools() -> None:
     assert b'"input":{"b":1,"a":12345678901234567890}' in raw
     assert [block["type"] for block in msgspec.json.decode(raw)["content"]] == ["tool_use", "tool_use"]
     assert msgspec.json.decode(raw)["content"][1]["input"] == {}
-    with pytest.raises(WireError, match="no JSON object"):
+    with pytest.raises(Torn, match="no JSON object"):
         said(Choice("", tool_calls=(ToolCall("t", "look", '{"a":'),)))
 
 

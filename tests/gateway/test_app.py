@@ -14,8 +14,9 @@ from openai import AsyncOpenAI
 
 from tests.gateway.harness import GOOD, REFUSAL, UPSTREAM_KEY, Gateway, by_model, running
 from tests.support.shapes import Script
-from tierwise.gateway.app import ROUTES, dollars
+from tierwise.gateway.app import ROUTES
 from tierwise.gateway.first_run import end_key, new_key
+from tierwise.gateway.said import dollars
 
 
 async def test_good_draft(tmp_path: Path) -> None:
@@ -98,7 +99,10 @@ async def test_every_route_needs_a_key(tmp_path: Path) -> None:
                     async with gateway.http.request(method, base + path, headers=headers) as reply:
                         assert reply.status == 401, (method, path)
                         error = (await reply.json())["error"]
-                        assert sorted(error) == ["code", "message", "param", "type"]
+                        anthropic = path.startswith("/v1/messages")
+                        assert sorted(error) == (
+                            ["message", "type"] if anthropic else ["code", "message", "param", "type"]
+                        )
                         assert "x-request-id" in reply.headers
                         assert "wrong" not in error["message"]
 

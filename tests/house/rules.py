@@ -97,7 +97,7 @@ MAX_COMPLEXITY, MAX_PARAMETERS, MAX_METHODS = 10, 6, 12
 def floors(src: Source) -> Iterator[str]:
     """A file imports only from lower floors or its own room."""
     if src.path.name == "__init__.py" and len(src.path.parts) == 1:
-        own = -1
+        own = -1.0
     elif src.room not in FLOORS:
         yield f"{src.path}: the room {src.room!r} has no floor; add it to FLOORS and to the design"
         return

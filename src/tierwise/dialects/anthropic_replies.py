@@ -15,7 +15,7 @@ import msgspec
 from tierwise.dialects import sse
 from tierwise.dialects.anthropic_answers import NAME
 from tierwise.dialects.openai_chat import Label
-from tierwise.errors import TierwiseError, WireError
+from tierwise.errors import TierwiseError, Torn
 from tierwise.types import Answer, Choice, Chunk, Finish, Request, ToolDelta, Usage
 
 Json = dict[str, Any]
@@ -52,12 +52,12 @@ _kind = msgspec.json.Decoder(_Kind)
 
 
 def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
-    """The body of a message. Raises WireError where a call's arguments are no JSON object: this wire can't say them."""
+    """The body of a message. Raises Torn where a call's arguments are no JSON object: this wire can't say them."""
     wire = answer.chunks[0].wire if answer.chunks else None
     if wire is not None and answer.chunks[0].dialect == NAME:
         return wire
     choice = answer.choices[0] if answer.choices else Choice()
-    body = _message(label, _content(choice, request), answer.usage or Usage(), _REASON[choice.finish])
+    body = _message(label, _content(choice, request, answer.model), answer.usage or Usage(), _REASON[choice.finish])
     return msgspec.json.encode(body)
 
 
@@ -74,15 +74,17 @@ def _message(label: Label, content: list[Json], usage: Usage, reason: str | None
     }
 
 
-def _content(choice: Choice, request: Request) -> list[Json]:
+def _content(choice: Choice, request: Request, model: str) -> list[Json]:
     blocks: list[Json] = []
     if choice.reasoning and thinks(request):
         blocks.append({"type": "thinking", "thinking": choice.reasoning, "signature": ""})
     text = choice.text or choice.refusal
     if text or not choice.tool_calls:
         blocks.append({"type": "text", "text": text})
-    calls = choice.tool_calls
-    return blocks + [{"type": "tool_use", "id": c.id, "name": c.name, "input": _input(c.arguments)} for c in calls]
+    for call in choice.tool_calls:
+        arguments = _input(call.arguments, model)
+        blocks.append({"type": "tool_use", "id": call.id, "name": call.name, "input": arguments})
+    return blocks
 
 
 def thinks(request: Request) -> bool:
@@ -91,12 +93,12 @@ def thinks(request: Request) -> bool:
     return asked is not None and b'"disabled"' not in bytes(asked) and bytes(asked) != b"null"
 
 
-def _input(arguments: str) -> msgspec.Raw:
+def _input(arguments: str, model: str) -> msgspec.Raw:
     text = arguments.strip() or "{}"
     try:
         msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError):
-        raise WireError("the arguments of a tool call are no JSON object") from None
+        raise Torn(model, "the arguments of a tool call are no JSON object") from None
     return msgspec.Raw(text.encode())
 
 

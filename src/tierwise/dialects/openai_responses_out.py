@@ -67,6 +67,11 @@ class _Item:
     def part(self) -> Json:
         return _PARTS[self.kind] | {_WORDS[self.kind]: self.text}
 
+    @property
+    def place(self) -> Json:
+        place: Json = {"item_id": self.id, "output_index": self.index}
+        return place if self.kind == "call" else place | {"content_index": 0}
+
     def json(self, status: str) -> Json:
         if self.kind == "call":
             called = {"call_id": self.call_id, "name": self.name, "arguments": self.text}
@@ -131,10 +136,23 @@ def encode_usage(usage: Usage) -> Json:
     }
 
 
+class _Numbered:
+    """Writes a stream's events, each with its number."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, kind: str, fields: Json) -> bytes:
+        number, self.number = self.number, self.number + 1
+        return sse.encode(msgspec.json.encode({"type": kind, "sequence_number": number, **fields}), kind)
+
+
 class StreamEncoder:
     """Chunks to the numbered events of one stream: items in order, each begun and ended once."""
 
-    __slots__ = ("_calls", "_finish", "_items", "_label", "_number", "_open", "_request", "_usage")
+    __slots__ = ("_calls", "_event", "_finish", "_items", "_label", "_open", "_request", "_usage")
 
     def __init__(self, request: Request, label: Label) -> None:
         self._request = request
@@ -142,7 +160,7 @@ class StreamEncoder:
         self._items: list[_Item] = []
         self._open: _Item | None = None  # what grows and is no call
         self._calls: dict[int, _Item] = {}  # by a call's place; each grows until the end
-        self._number = 0
+        self._event = _Numbered()
         self._finish: Finish | None = None
         self._usage = Usage()
 
@@ -152,7 +170,7 @@ class StreamEncoder:
 
     def done(self) -> bytes:
         """The end of a stream that came to its end. A torn stream never gets it."""
-        events = self._start() + self._close()
+        events = (b"" if self._event.number else self._start()) + self._close()
         for item in self._calls.values():
             events += self._end(item)
         response = _response(self._request, self._label, self._items, self._finish or "stop", self._usage)
@@ -164,7 +182,7 @@ class StreamEncoder:
         return self._event("error", {name: told[name] for name in ("code", "message", "param")} | {"error": told})
 
     def _written(self, chunk: Chunk) -> bytes:
-        events = self._start()
+        events = b"" if self._event.number else self._start()
         said: tuple[tuple[Kind, str], ...] = (
             ("reasoning", chunk.reasoning),
             ("text", chunk.text),
@@ -182,8 +200,6 @@ class StreamEncoder:
         return events
 
     def _start(self) -> bytes:
-        if self._number:
-            return b""
         response = _response(self._request, self._label, [], None, None)
         return self._event("response.created", {"response": response}) + self._event(
             "response.in_progress", {"response": response}
@@ -194,7 +210,7 @@ class StreamEncoder:
         if self._open is None or self._open.kind != kind:
             events = self._close() + self._begin(_Item(kind, len(self._items), self._request))
             self._open = self._items[-1]
-            events += self._event("response.content_part.added", self._place(self._open) | {"part": self._open.part})
+            events += self._event("response.content_part.added", self._open.place | {"part": self._open.part})
         return events + self._delta(self._open, text)
 
     def _call(self, piece: ToolDelta) -> bytes:
@@ -211,31 +227,20 @@ class StreamEncoder:
     def _delta(self, item: _Item, text: str) -> bytes:
         item.text += text
         logprobs: Json = {"logprobs": []} if item.kind == "text" else {}
-        return self._event(f"{_EVENTS[item.kind]}.delta", self._place(item) | {"delta": text} | logprobs)
+        return self._event(f"{_EVENTS[item.kind]}.delta", item.place | {"delta": text} | logprobs)
 
     def _close(self) -> bytes:
-        if self._open is None:
-            return b""
         item, self._open = self._open, None
-        return self._end(item)
+        return b"" if item is None else self._end(item)
 
     def _end(self, item: _Item) -> bytes:
-        place = self._place(item)
+        place = item.place
         said: Json = {_WORDS[item.kind]: item.text} | ({"logprobs": []} if item.kind == "text" else {})
         events = self._event(f"{_EVENTS[item.kind]}.done", place | said)
         if item.kind != "call":
             events += self._event("response.content_part.done", place | {"part": item.part})
         whole = {"output_index": item.index, "item": item.json("completed")}
         return events + self._event("response.output_item.done", whole)
-
-    @staticmethod
-    def _place(item: _Item) -> Json:
-        place: Json = {"item_id": item.id, "output_index": item.index}
-        return place if item.kind == "call" else place | {"content_index": 0}
-
-    def _event(self, kind: str, fields: Json) -> bytes:
-        number, self._number = self._number, self._number + 1
-        return sse.encode(msgspec.json.encode({"type": kind, "sequence_number": number, **fields}), kind)
 
 
 def _told(error: TierwiseError) -> Json:

@@ -1,44 +1,40 @@
-"""The data plane: the table of routes, the door that every request goes through, and chat completions.
+"""The data plane: the table of paths, and the door that every request goes through.
 
 Default deny: the door asks for a key before it looks for a route, so an unknown path answers 401 too.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tierwise.dialects import openai_chat
-from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, TierwiseError
+from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
+from tierwise.gateway import chat, said
 from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
+from tierwise.gateway.chat import Handler, internal
+from tierwise.gateway.conversations import Conversations
+from tierwise.gateway.doors import encode_error
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.feedback import feedback
 from tierwise.gateway.gathering import Gatherer
-from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
+from tierwise.gateway.http import JSON, Reply, Watch, new_id
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
-from tierwise.gateway.run import CLIENT_LEFT, Live
-from tierwise.gateway.sessions import check_name
+from tierwise.gateway.run import Live
 from tierwise.money import Record, Tenant
-from tierwise.ports import Batch
-from tierwise.types import Decision, Model, Route
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
 _log = logging.getLogger("tierwise.gateway")
-
-TAGS_MAX = 32
-Handler = Callable[["App", "Exchange"], Awaitable[Reply | None]]
 
 
 class Exchange:
@@ -69,6 +65,7 @@ class App:
         self.keyring = keyring
         self.max_body = max_body
         self.limits = Limits(engine.clock)
+        self.conversations = Conversations()
         self._gatherer = gatherer
         self._auditor = auditor
         self.watches: set[Watch] = set()  # over the requests that run
@@ -97,12 +94,12 @@ class App:
         try:
             reply = await self._answer(exchange)
         except TierwiseError as error:
-            reply = _refusal(error)
+            reply = _refusal(exchange, error)
         except Exception as error:  # noqa: BLE001  the outer door: whatever it is, the client gets an answer
             _log.error("request %s failed: %s", exchange.id, type(error).__name__, exc_info=_frames_only(error))
-            reply = _refusal(_internal())
+            reply = _refusal(exchange, internal())
         if reply is not None:
-            headers = [("x-request-id", exchange.id), *reply.headers]
+            headers = [*said.identified(exchange.id), *reply.headers]
             if not any(name == "content-type" for name, _ in reply.headers):
                 headers.insert(0, JSON)
             proto.response_bytes(reply.status, headers, reply.body)
@@ -119,81 +116,6 @@ class App:
 
 
 # ------------------------------------------------------------------ routes
-
-
-async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/chat/completions."""
-    body = await read_body(exchange.scope, exchange.proto, app.max_body)
-    headers = exchange.scope.headers
-    request = openai_chat.decode_request(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
-    route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
-    live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
-    grant = app.limits.admit(exchange.tenant, request, route)
-    watch = Watch(exchange.proto)
-    app.watches.add(watch)
-    try:
-        if not request.stream:
-            return await _whole(app, live, watch, len(body))
-        await _streamed(app, live, watch, Stream(exchange.proto), len(body))
-    except ClientLeft:
-        watch.left = True
-    except asyncio.CancelledError:
-        if not watch.left:
-            raise
-    finally:
-        watch.end()
-        app.watches.discard(watch)
-        if live.record is None:  # a client that left and a crash of ours have cost something too
-            live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
-        if grant is not None and live.record is not None:
-            grant.settle(live.record)
-    return None
-
-
-async def _whole(app: App, live: Live, watch: Watch, size: int) -> Reply:
-    try:
-        outcome = await watch.over(live.run(size))
-    except TierwiseError as error:
-        live.book(error.status, error.code or error.kind)
-        raise
-    body = openai_chat.encode_answer(outcome.answer, live.request, _label(live, outcome.answer.model))
-    record = app.answered(live)
-    headers = [*_said(live.route, outcome.answer.model, outcome.decision), *_money(record)]
-    return Reply(200, body, tuple(headers))
-
-
-async def _streamed(app: App, live: Live, watch: Watch, stream: Stream, size: int) -> None:
-    end = openai_chat.StreamEncoder.error(_internal())  # until we know better
-    try:
-        await watch.over(live.run(size, _Events(live, stream)))
-        app.answered(live)
-        end = openai_chat.StreamEncoder.done()
-    except TierwiseError as error:
-        live.book(error.status, error.code or error.kind)
-        if not stream.opened:
-            raise
-        end = openai_chat.StreamEncoder.error(error)
-    finally:
-        if not watch.left:
-            await stream.send(end)
-        stream.close()
-
-
-class _Events:
-    """A sink that writes the client's events."""
-
-    def __init__(self, live: Live, stream: Stream) -> None:
-        self._live = live
-        self._stream = stream
-        self._encoder = openai_chat.StreamEncoder(live.request, _label(live, ""))
-
-    async def open(self, model: Model, decision: Decision) -> None:
-        self._encoder = openai_chat.StreamEncoder(self._live.request, _label(self._live, model.name))
-        headers = [("x-request-id", self._live.request.id), *_said(self._live.route, model.name, decision)]
-        self._stream.open(headers)
-
-    async def send(self, batch: Batch) -> None:
-        await self._stream.send(self._encoder.encode(batch))
 
 
 async def list_models(app: App, exchange: Exchange) -> Reply:
@@ -222,7 +144,11 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
 
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
-    "/v1/chat/completions": {"POST": chat_completions},
+    "/v1/chat/completions": {"POST": chat.chat_completions},
+    "/v1/responses": {"POST": chat.responses},
+    "/v1/responses/": {"GET": chat.show_response, "DELETE": chat.delete_response},
+    "/v1/messages": {"POST": chat.messages},
+    "/v1/messages/count_tokens": {"POST": chat.count_tokens},
     "/v1/feedback": {"POST": feedback},
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
@@ -254,51 +180,10 @@ def _created(engine: Engine) -> int:
     return engine.clock.now_ns() // 1_000_000_000
 
 
-def _label(live: Live, model: str) -> openai_chat.Label:
-    return openai_chat.Label(f"chatcmpl-{live.request.id}", _created(live.engine), model)
-
-
-def _tags(header: str | None) -> frozenset[str]:
-    if not header:
-        return frozenset()
-    tags = frozenset(tag.strip().lower() for tag in header.split(",") if tag.strip())
-    if len(tags) > TAGS_MAX or any(len(tag) > 64 for tag in tags):
-        raise BadRequest(f"x-tierwise-tags takes at most {TAGS_MAX} tags of 64 characters.", param="x-tierwise-tags")
-    return tags
-
-
-def _said(route: Route, model: str, decision: Decision) -> list[tuple[str, str]]:
-    headers = [
-        ("x-tierwise-route", route.name),
-        ("x-tierwise-model", model),
-        ("x-tierwise-decision", decision.rule),
-    ]
-    if len(route.tiers) > 1:
-        headers.append(("x-tierwise-certificate", route.certified))
-    return headers
-
-
-def _money(record: Record) -> list[tuple[str, str]]:
-    return [
-        ("x-tierwise-cost-usd", dollars(record.nanos)),
-        ("x-tierwise-baseline-usd", dollars(record.baseline_nanos)),
-    ]
-
-
-def dollars(nanos: int) -> str:
-    """Nano-dollars as a decimal, exact to the last digit."""
-    return f"{nanos // 1_000_000_000}.{nanos % 1_000_000_000:09d}"
-
-
-def _internal() -> TierwiseError:
-    return TierwiseError("An internal error; the gateway's log has more under this request id.")
-
-
-def _refusal(error: TierwiseError) -> Reply:
-    headers: list[tuple[str, str]] = []
-    if error.retry_after is not None:
-        headers.append(("retry-after", str(max(math.ceil(error.retry_after), 1))))
-    return Reply(error.status, openai_chat.encode_error(error), tuple(headers))
+def _refusal(exchange: Exchange, error: TierwiseError) -> Reply:
+    scope = exchange.scope
+    body = encode_error(scope.path, scope.headers.get("anthropic-version"), error, exchange.id)
+    return Reply(error.status, body, tuple(said.waiting(error)))
 
 
 def _frames_only(error: Exception) -> tuple[type[Exception], Exception, TracebackType | None]:

@@ -16,11 +16,11 @@ from rich.text import Text
 from tierwise.core.cascade import Outcome
 from tierwise.dialects import openai_chat
 from tierwise.errors import ConfigError, TierwiseError
-from tierwise.gateway.app import dollars
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import new_id
 from tierwise.gateway.run import Live
+from tierwise.gateway.said import dollars
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Entry, Record, Tenant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tierwise.dialects.anthropic_answers import StreamDecoder, decode_answer
+from tierwise.dialects.anthropic_answers import NAME, StreamDecoder, decode_answer
 from tierwise.dialects.anthropic_requests import encode_request
 from tierwise.dialects.sse import Events
 from tierwise.errors import WireError
@@ -21,7 +21,7 @@ def headers(api_key: str | None) -> dict[str, str]:
 
 class AnthropicProvider(WiredProvider):
     def __init__(self, upstream: Upstream) -> None:
-        super().__init__(upstream, Wire("/messages", encode_request, decode_answer, _Reader))
+        super().__init__(upstream, Wire(NAME, "/messages", encode_request, decode_answer, _Reader))
 
 
 class _Reader:

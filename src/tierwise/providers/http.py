@@ -69,8 +69,10 @@ class Upstream:
         self._live: set[Connection] = set()
         self._opening = 0
 
-    async def open(self, path: str, body: bytes) -> Reply:
+    async def open(self, path: str, body: bytes, extra: bytes = b"") -> Reply:
         """POST `body`, which is JSON, to base_url + path and wait for the head of a 2xx answer.
+
+        `extra` is more lines of the request's head, each with its line's end; whoever gives them has checked them.
 
         Raises ProviderError and nothing else. Asks again where that is safe and worth it.
         """
@@ -81,7 +83,7 @@ class Upstream:
         retries = 0
         while True:
             try:
-                return await self._answer(path, body, total_at)
+                return await self._answer(path, body, extra, total_at)
             except (Unreachable, Overloaded) as error:
                 pause = self._pause(error, retries, total_at)
                 if pause is None:
@@ -106,8 +108,8 @@ class Upstream:
             what = f"it failed too often in a row and is left alone for another {wait:.1f} s (breaker)"
             raise Overloaded(self.name, what, retry_after=wait)
 
-    async def _answer(self, path: str, body: bytes, total_at: float) -> Reply:
-        connection = await self._exchange(path, body, total_at)
+    async def _answer(self, path: str, body: bytes, extra: bytes, total_at: float) -> Reply:
+        connection = await self._exchange(path, body, extra, total_at)
         reply = Reply(self, connection)
         if 200 <= connection.status < 300:
             return reply
@@ -126,8 +128,9 @@ class Upstream:
             self.breaker.succeeded()
         raise error
 
-    async def _exchange(self, path: str, body: bytes, total_at: float) -> Connection:
-        request = (b"POST %b%b HTTP/1.1\r\n%b%d\r\n\r\n" % (self._base, path.encode(), self._fixed, len(body)), body)
+    async def _exchange(self, path: str, body: bytes, extra: bytes, total_at: float) -> Connection:
+        head = b"POST %b%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (self._base, path.encode(), self._fixed, len(body), extra)
+        request = (head, body)
         limits, loop = self.limits, asyncio.get_running_loop()
         kept = self._kept()
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierwise.dialects import openai_upstream as dialect
-from tierwise.dialects.openai_chat import DONE
+from tierwise.dialects.openai_chat import DONE, NAME
 from tierwise.dialects.sse import Events
 from tierwise.errors import WireError
 from tierwise.ports import Batch
@@ -26,7 +26,7 @@ class OpenAIProvider(WiredProvider):
         def encode(request: Request, model: Model) -> bytes:
             return dialect.encode_request(adapt(request) if adapt else request, model)
 
-        super().__init__(upstream, Wire("/chat/completions", encode, dialect.decode_answer, _Reader))
+        super().__init__(upstream, Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader))
 
 
 class _Reader:

@@ -36,6 +36,7 @@ class Reader(Protocol):
 class Wire(msgspec.Struct, frozen=True):
     """One dialect, towards a provider."""
 
+    name: str
     path: str
     encode: Callable[[Request, Model], bytes]
     decode: Callable[[bytes], Batch]
@@ -51,7 +52,8 @@ class WiredProvider:
 
     async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
         wire = self._wire
-        reply = await self._upstream.open(wire.path, wire.encode(request, model))
+        extra = _lines(request.extras) if request.extras and request.dialect == wire.name else b""
+        reply = await self._upstream.open(wire.path, wire.encode(request, model), extra)
         try:
             if not request.stream:
                 yield wire.decode(await reply.read())
@@ -72,3 +74,8 @@ class WiredProvider:
 
     async def close(self) -> None:
         await self._upstream.close()
+
+
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Of a request's head. A line break inside would smuggle in another header; the gateway's door takes none."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers if value.isprintable()]).encode("ascii")

@@ -1,0 +1,196 @@
+"""Answering a chat request that came in by any door: decode, run, encode, book.
+
+Knows the order of things; wires are `doors.py`'s, answering is `run.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tierwise.core.cascade import Outcome
+from tierwise.dialects import anthropic_messages, anthropic_replies
+from tierwise.dialects.openai_chat import Label
+from tierwise.errors import BadRequest, TierwiseError
+from tierwise.gateway import said
+from tierwise.gateway.doors import CHAT, MESSAGES, RESPONSES, Door
+from tierwise.gateway.engine import SECOND
+from tierwise.gateway.http import ClientLeft, Reply, Stream, Watch, read_body
+from tierwise.gateway.run import CLIENT_LEFT, Live
+from tierwise.gateway.sessions import check_name
+from tierwise.ports import Batch
+from tierwise.types import Decision, Model
+
+if TYPE_CHECKING:
+    from granian.rsgi import Scope
+
+    from tierwise.gateway.app import App, Exchange
+
+TAGS_MAX = 32
+Handler = Callable[["App", "Exchange"], Awaitable[Reply | None]]
+
+
+async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
+    """POST /v1/chat/completions."""
+    return await _answer(app, exchange, CHAT)
+
+
+async def responses(app: App, exchange: Exchange) -> Reply | None:
+    """POST /v1/responses."""
+    return await _answer(app, exchange, RESPONSES)
+
+
+async def messages(app: App, exchange: Exchange) -> Reply | None:
+    """POST /v1/messages."""
+    return await _answer(app, exchange, MESSAGES)
+
+
+async def count_tokens(app: App, exchange: Exchange) -> Reply:
+    """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
+    body = await read_body(exchange.scope, exchange.proto, app.max_body)
+    request = anthropic_messages.decode_countable(body, exchange.id)
+    route = app.engine.route(request.asked)
+    tokens = app.engine.meter.ratio(route.premium).input(request)
+    return Reply(200, anthropic_replies.encode_count(round(tokens)))
+
+
+async def show_response(app: App, exchange: Exchange) -> Reply:
+    """GET /v1/responses/{id}."""
+    return Reply(200, app.conversations.body(exchange.tenant.key_id, exchange.rest))
+
+
+async def delete_response(app: App, exchange: Exchange) -> Reply:
+    """DELETE /v1/responses/{id}."""
+    app.conversations.forget(exchange.tenant.key_id, exchange.rest)
+    return Reply(200, msgspec.json.encode({"id": exchange.rest, "object": "response", "deleted": True}))
+
+
+async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
+    body = await read_body(exchange.scope, exchange.proto, app.max_body)
+    headers = exchange.scope.headers
+    request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
+    if door.extras:
+        request = msgspec.structs.replace(request, extras=_extras(exchange.scope, door))
+    if request.continues:
+        request = app.conversations.resume(exchange.tenant.key_id, request)
+    route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
+    live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    grant = app.limits.admit(exchange.tenant, request, route)
+    watch = Watch(exchange.proto)
+    app.watches.add(watch)
+    try:
+        if not request.stream:
+            return await _whole(app, live, watch, len(body), door)
+        await _streamed(app, live, watch, _Events(live, Stream(exchange.proto), door), len(body))
+    except ClientLeft:
+        watch.left = True
+    except asyncio.CancelledError:
+        if not watch.left:
+            raise
+    finally:
+        watch.end()
+        app.watches.discard(watch)
+        if live.record is None:  # a client that left and a crash of ours have cost something too
+            live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
+        if grant is not None and live.record is not None:
+            grant.settle(live.record)
+    return None
+
+
+async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> Reply:
+    label = _label(live, door, "")
+    try:
+        outcome = await watch.over(live.run(size))
+        label = _label(live, door, outcome.answer.model)
+        body = door.answer(outcome.answer, live.request, label)
+    except TierwiseError as error:
+        live.book(error.status, error.code or error.kind)
+        raise
+    _keep(app, live, outcome, label, body, door)
+    record = app.answered(live)
+    headers = [*said.decided(live.route, outcome.answer.model, outcome.decision), *said.money(record)]
+    return Reply(200, body, tuple(headers))
+
+
+async def _streamed(app: App, live: Live, watch: Watch, events: _Events, size: int) -> None:
+    end: TierwiseError | None = internal()  # until we know better
+    try:
+        outcome = await watch.over(live.run(size, events))
+        events.keep(app, outcome)
+        app.answered(live)
+        end = None
+    except TierwiseError as error:
+        live.book(error.status, error.code or error.kind)
+        if not events.stream.opened:
+            raise
+        end = error
+    finally:
+        if not watch.left:
+            await events.end(end)
+        events.stream.close()
+
+
+class _Events:
+    """A sink that writes the client's events."""
+
+    def __init__(self, live: Live, stream: Stream, door: Door) -> None:
+        self.stream = stream
+        self._live = live
+        self._door = door
+        self._label = _label(live, door, "")
+        self._encoder = door.events(live.request, self._label)
+
+    async def open(self, model: Model, decision: Decision) -> None:
+        self._label = _label(self._live, self._door, model.name)
+        self._encoder = self._door.events(self._live.request, self._label)
+        identified = said.identified(self._live.request.id)
+        self.stream.open([*identified, *said.decided(self._live.route, model.name, decision)])
+
+    async def send(self, batch: Batch) -> None:
+        await self.stream.send(self._encoder.encode(batch))
+
+    async def end(self, error: TierwiseError | None) -> None:
+        """Honest: a stream that could not go on says so, and never looks whole."""
+        await self.stream.send(self._encoder.done() if error is None else self._encoder.error(error))
+
+    def keep(self, app: App, outcome: Outcome) -> None:
+        if self._door.keeps:
+            body = self._door.answer(outcome.answer, self._live.request, self._label)
+            _keep(app, self._live, outcome, self._label, body, self._door)
+
+
+def _keep(app: App, live: Live, outcome: Outcome, label: Label, body: bytes, door: Door) -> None:
+    if door.keeps:
+        app.conversations.keep(live.tenant.key_id, label.id, live.request, outcome.answer, body)
+
+
+def _label(live: Live, door: Door, model: str) -> Label:
+    return Label(f"{door.prefix}{live.request.id}", live.engine.clock.now_ns() // SECOND, model)
+
+
+def _extras(scope: Scope, door: Door) -> tuple[tuple[str, str], ...]:
+    """Headers for a provider of the client's own dialect. Raises BadRequest for what can't be one."""
+    found: list[tuple[str, str]] = []
+    for name in door.extras:
+        value = scope.headers.get(name)
+        if value is not None:
+            if len(value) > 1000 or not (value.isascii() and value.isprintable()):
+                raise BadRequest(f"{name} takes at most 1,000 printable characters of ASCII.", param=name)
+            found.append((name, value))
+    return tuple(found)
+
+
+def _tags(header: str | None) -> frozenset[str]:
+    if not header:
+        return frozenset()
+    tags = frozenset(tag.strip().lower() for tag in header.split(",") if tag.strip())
+    if len(tags) > TAGS_MAX or any(len(tag) > 64 for tag in tags):
+        raise BadRequest(f"x-tierwise-tags takes at most {TAGS_MAX} tags of 64 characters.", param="x-tierwise-tags")
+    return tags
+
+
+def internal() -> TierwiseError:
+    return TierwiseError("An internal error; the gateway's log has more under this request id.")
