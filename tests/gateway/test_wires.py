@@ -124,7 +124,7 @@ async def test_errors_are_the_sdk_s_own(tmp_path: Path, route: str) -> None:
         hello: Any = [{"role": "user", "content": "hi"}]
         with pytest.raises(anthropic.NotFoundError) as missing:
             await client.messages.create(model="nothing", max_tokens=64, messages=hello)
-        assert missing.value.body["error"]["type"] == "not_found_error"  # type: ignore[index,call-overload]
+        assert missing.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
         with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
             await client.messages.create(model=route, max_tokens=0, messages=hello)
         with pytest.raises(anthropic.AuthenticationError):

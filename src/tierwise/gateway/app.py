@@ -24,6 +24,7 @@ from tierwise.gateway.engine import Engine
 from tierwise.gateway.feedback import feedback
 from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.http import JSON, Reply, Watch, new_id
+from tierwise.gateway.idempotency import Replies
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
@@ -66,6 +67,7 @@ class App:
         self.max_body = max_body
         self.limits = Limits(engine.clock)
         self.conversations = Conversations()
+        self.replies = Replies(engine.clock)
         self._gatherer = gatherer
         self._auditor = auditor
         self.watches: set[Watch] = set()  # over the requests that run

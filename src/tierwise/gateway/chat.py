@@ -18,7 +18,8 @@ from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway import said
 from tierwise.gateway.doors import CHAT, MESSAGES, RESPONSES, Door
 from tierwise.gateway.engine import SECOND
-from tierwise.gateway.http import ClientLeft, Reply, Stream, Watch, read_body
+from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
+from tierwise.gateway.idempotency import Claim
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
@@ -70,6 +71,20 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 
 async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
     body = await read_body(exchange.scope, exchange.proto, app.max_body)
+    name = exchange.scope.headers.get("idempotency-key")
+    if name is None:
+        return await _fresh(app, exchange, door, body)
+    claim = app.replies.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
+    if isinstance(claim, Reply):
+        return msgspec.structs.replace(claim, headers=(*claim.headers, ("x-tierwise-replayed", "true")))
+    try:
+        return await _fresh(app, exchange, door, body, claim)
+    finally:
+        claim.drop()
+
+
+async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
+    """A request that is answered for the first time."""
     headers = exchange.scope.headers
     request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
     if door.extras:
@@ -81,10 +96,15 @@ async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
     grant = app.limits.admit(exchange.tenant, request, route)
     watch = Watch(exchange.proto)
     app.watches.add(watch)
+    reply: Reply | None = None
     try:
         if not request.stream:
-            return await _whole(app, live, watch, len(body), door)
-        await _streamed(app, live, watch, _Events(live, Stream(exchange.proto), door), len(body))
+            reply = await _whole(app, live, watch, len(body), door)
+        else:
+            stream = Stream(exchange.proto, kept=claim is not None)
+            reply = await _streamed(app, live, watch, _Events(live, stream, door), len(body))
+        if claim is not None and reply is not None:
+            claim.done(reply)
     except ClientLeft:
         watch.left = True
     except asyncio.CancelledError:
@@ -97,7 +117,7 @@ async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
             live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
         if grant is not None and live.record is not None:
             grant.settle(live.record)
-    return None
+    return None if request.stream else reply
 
 
 async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> Reply:
@@ -115,7 +135,8 @@ async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> R
     return Reply(200, body, tuple(headers))
 
 
-async def _streamed(app: App, live: Live, watch: Watch, events: _Events, size: int) -> None:
+async def _streamed(app: App, live: Live, watch: Watch, events: _Events, size: int) -> Reply | None:
+    """All that was sent, where it is to be kept and came to its end."""
     end: TierwiseError | None = internal()  # until we know better
     try:
         outcome = await watch.over(live.run(size, events))
@@ -131,6 +152,7 @@ async def _streamed(app: App, live: Live, watch: Watch, events: _Events, size: i
         if not watch.left:
             await events.end(end)
         events.stream.close()
+    return events.reply if end is None else None
 
 
 class _Events:
@@ -142,12 +164,19 @@ class _Events:
         self._door = door
         self._label = _label(live, door, "")
         self._encoder = door.events(live.request, self._label)
+        self._headers: said.Headers = []
+
+    @property
+    def reply(self) -> Reply | None:
+        """As one whole, for a retry; None where it was not kept."""
+        sent = self.stream.sent
+        return None if sent is None else Reply(200, b"".join(sent), (*EVENT_STREAM, *self._headers))
 
     async def open(self, model: Model, decision: Decision) -> None:
         self._label = _label(self._live, self._door, model.name)
         self._encoder = self._door.events(self._live.request, self._label)
-        identified = said.identified(self._live.request.id)
-        self.stream.open([*identified, *said.decided(self._live.route, model.name, decision)])
+        self._headers = said.decided(self._live.route, model.name, decision)
+        self.stream.open([*said.identified(self._live.request.id), *self._headers])
 
     async def send(self, batch: Batch) -> None:
         await self.stream.send(self._encoder.encode(batch))

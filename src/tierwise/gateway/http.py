@@ -135,11 +135,12 @@ class Watch:
 
 
 class Stream:
-    """A reply that flows."""
+    """A reply that flows. With `kept` all that was sent stays in `sent`."""
 
-    __slots__ = ("_proto", "_transport")
+    __slots__ = ("_proto", "_transport", "sent")
 
-    def __init__(self, proto: HTTPProtocol) -> None:
+    def __init__(self, proto: HTTPProtocol, *, kept: bool = False) -> None:
+        self.sent: list[bytes] | None = [] if kept else None
         self._proto = proto
         self._transport: Callable[[bytes], Awaitable[None]] | None = None
 
@@ -153,6 +154,8 @@ class Stream:
     async def send(self, data: bytes) -> None:
         """Raises ClientLeft."""
         if data and self._transport is not None:
+            if self.sent is not None:
+                self.sent.append(data)
             try:
                 await self._transport(data)
             except ProtocolClosed:
