@@ -95,5 +95,5 @@ def test_names_are_a_key_s_own_and_last_a_day() -> None:
     running.drop()
     claimed("runs").drop()
     clock.advance(KEPT_MS / 1000 + 1)
-    assert claimed("b").done(Reply(200, b"4")) is None
+    claimed("b").done(Reply(200, b"4"))
     assert replies.claim("k", "b", "/a", b"x") == Reply(200, b"4")

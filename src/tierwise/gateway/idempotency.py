@@ -33,10 +33,10 @@ class AnotherBody(ClientError):
     default_code = "idempotency_key_reused"
 
 
-class _Named(msgspec.Struct):
-    digest: bytes  # of the path and the body
-    reply: Reply | None = None  # None: it runs
-    until_ms: float = 0.0
+class _Kept(msgspec.Struct, frozen=True):
+    digest: bytes
+    reply: Reply
+    until_ms: float
 
 
 class Claim:
@@ -62,45 +62,41 @@ class Replies:
         self._clock = clock
         self._limit = limit
         self._size = 0
-        self._named: OrderedDict[tuple[str, str], _Named] = OrderedDict()  # by key and name
+        self._running: dict[tuple[str, str], bytes] = {}  # by key and name: the digest of path and body
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()  # in order of their ends
 
     def claim(self, key_id: str, name: str, path: str, body: bytes) -> Claim | Reply:
         """A claim for a new name, or the reply that it had. Raises BadRequest, StillRunning, AnotherBody."""
         if len(name) > LONGEST or not name.isprintable():
             raise BadRequest(f"idempotency-key takes at most {LONGEST} printable characters.", param="idempotency-key")
         self._expire()
+        mine = key_id, name
         digest = hashlib.sha256(b"%b\0%b" % (path.encode(), body)).digest()
-        known = self._named.get((key_id, name))
+        kept = self._kept.get(mine)
+        known = self._running.get(mine) if kept is None else kept.digest
         if known is None:
-            self._named[key_id, name] = _Named(digest)
-            return Claim(self, (key_id, name))
-        if known.digest != digest:
+            self._running[mine] = digest
+            return Claim(self, mine)
+        if known != digest:
             raise AnotherBody("This idempotency key came with another request; take a new key for a new request.")
-        if known.reply is None:
+        if kept is None:
             raise StillRunning("The request with this idempotency key is still running.", retry_after=1.0)
-        return known.reply
+        return kept.reply
 
     def keep(self, name: tuple[str, str], reply: Reply) -> None:
-        named = self._named.pop(name)
-        named.reply, named.until_ms = reply, self._clock.monotonic_ms() + KEPT_MS
-        self._named[name] = named  # at the end: in order of their ends
+        digest = self._running.pop(name)
+        self._kept[name] = _Kept(digest, reply, self._clock.monotonic_ms() + KEPT_MS)
         self._size += len(reply.body)
         while self._size > self._limit:
-            self._forget(next(key for key, each in self._named.items() if each.reply is not None))
+            self._forget()
 
     def drop(self, name: tuple[str, str]) -> None:
-        named = self._named.get(name)
-        if named is not None and named.reply is None:
-            del self._named[name]
+        self._running.pop(name, None)
 
     def _expire(self) -> None:
         now = self._clock.monotonic_ms()
-        while self._named:
-            name, first = next(iter(self._named.items()))
-            if first.reply is None or first.until_ms > now:
-                break
-            self._forget(name)
+        while self._kept and next(iter(self._kept.values())).until_ms <= now:
+            self._forget()
 
-    def _forget(self, name: tuple[str, str]) -> None:
-        reply = self._named.pop(name).reply
-        self._size -= len(reply.body) if reply is not None else 0
+    def _forget(self) -> None:
+        self._size -= len(self._kept.popitem(last=False)[1].reply.body)
