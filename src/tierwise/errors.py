@@ -7,7 +7,8 @@
         Unauthorized          401  no key, or not one of ours
         NotFound              404  no such path, route or model
         MethodNotAllowed      405
-        TooLarge              413  a body over the limit
+        TooLarge              413  a body over the limit, as it came or once it is unpacked
+        Unsupported           415  a body that is packed in a way that is not read here
         BudgetExceeded        429  the key's money is spent or held; `retry_after` where waiting helps
         RateLimited           429  the key's requests or tokens of a minute are used up
       ProviderError           a model could not answer; `retryable` says whether it may be asked again
@@ -88,6 +89,11 @@ class MethodNotAllowed(ClientError):
 class TooLarge(ClientError):
     status = 413
     default_code = "request_too_large"
+
+
+class Unsupported(ClientError):
+    status = 415
+    default_code = "unsupported_encoding"
 
 
 class BudgetExceeded(ClientError):

@@ -17,7 +17,8 @@ import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
 from tierwise.core.cascade import Outcome
-from tierwise.errors import BadRequest, Stopping, TooLarge
+from tierwise.errors import BadRequest, Stopping
+from tierwise.gateway.packed import oversized, unpack
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
@@ -52,7 +53,13 @@ def new_id() -> str:
 
 
 async def read_body(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
-    """The whole body. Raises TooLarge over `limit` bytes, whether they were declared or not."""
+    """The whole body, unpacked. Raises TooLarge over `limit` bytes, whether they were declared or not; Unsupported."""
+    body = await _received(scope, proto, limit)
+    packing = scope.headers.get("content-encoding")
+    return body if packing is None else unpack(body, packing, limit)
+
+
+async def _received(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
     declared = scope.headers.get("content-length")
     if declared is None:
         return await _gather(proto, limit, too_large=False)
@@ -79,12 +86,8 @@ async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
                 else:
                     pieces.append(piece)
     if too_large:
-        raise _too_large(limit)
+        raise oversized(limit)
     return b"".join(pieces)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The request body is over the limit of {limit >> 20} MiB ([server] max_body_mb).")
 
 
 class ClientLeft(Exception):
