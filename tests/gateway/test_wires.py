@@ -167,6 +167,33 @@ async def test_the_same_wire_is_faithful(tmp_path: Path) -> None:
         assert "anthropic-beta" not in gate.upstream.requests[-1].headers
 
 
+async def test_completions_sdk(tmp_path: Path) -> None:
+    """The wire before chat, over both wires of providers."""
+    async with gateway(tmp_path) as gate, responses(gate) as client:
+        for route in PROVIDERS:
+            whole = await client.completions.create(model=route, prompt="hi", max_tokens=64)
+            assert whole.choices[0].text == GOOD
+            stream = await client.completions.create(model=route, prompt="hi", max_tokens=64, stream=True)
+            assert "".join([chunk.choices[0].text async for chunk in stream if chunk.choices]) == GOOD
+
+
+async def test_embeddings_sdk(tmp_path: Path) -> None:
+    """A model's vectors, counted and paid for; a route of tiers, or a model without vectors, is refused."""
+    body = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.25,0.5]}],"model":"cheap-1",'
+    body += b'"usage":{"prompt_tokens":7,"total_tokens":7}}'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with gateway(tmp_path, Script(raw=head + body)) as gate, responses(gate) as client:
+        raw = await client.embeddings.with_raw_response.create(model="cheap", input=["hi"], encoding_format="float")
+        assert raw.parse().data[0].embedding == [0.25, 0.5]
+        assert gate.upstream.requests[-1].path == "/v1/embeddings"
+        record = await gate.record(raw.headers["x-request-id"])
+        (entry,) = record.entries
+        assert (entry.usage.input_tokens, entry.nanos, entry.cost_state) == (7, 7_000, "computed")
+        for name in ("support", "claude"):
+            with pytest.raises(openai.BadRequestError):
+                await client.embeddings.create(model=name, input="hi")
+
+
 async def test_a_header_that_is_none_is_refused(tmp_path: Path) -> None:
     """Nothing that could be another header goes on to a provider."""
     async with gateway(tmp_path) as gate:

@@ -147,6 +147,8 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat.chat_completions},
+    "/v1/completions": {"POST": chat.completions},
+    "/v1/embeddings": {"POST": chat.embeddings},
     "/v1/responses": {"POST": chat.responses},
     "/v1/responses/": {"GET": chat.show_response, "DELETE": chat.delete_response},
     "/v1/messages": {"POST": chat.messages},

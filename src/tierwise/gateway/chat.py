@@ -16,14 +16,14 @@ from tierwise.dialects import anthropic_messages, anthropic_replies
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway import said
-from tierwise.gateway.doors import CHAT, MESSAGES, RESPONSES, Door
+from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.engine import SECOND
 from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
 from tierwise.gateway.idempotency import Claim
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
-from tierwise.types import Decision, Model
+from tierwise.types import Decision, Model, Request, Route
 
 if TYPE_CHECKING:
     from granian.rsgi import Scope
@@ -42,6 +42,16 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
 async def responses(app: App, exchange: Exchange) -> Reply | None:
     """POST /v1/responses."""
     return await _answer(app, exchange, RESPONSES)
+
+
+async def completions(app: App, exchange: Exchange) -> Reply | None:
+    """POST /v1/completions."""
+    return await _answer(app, exchange, COMPLETIONS)
+
+
+async def embeddings(app: App, exchange: Exchange) -> Reply | None:
+    """POST /v1/embeddings."""
+    return await _answer(app, exchange, EMBEDDINGS)
 
 
 async def messages(app: App, exchange: Exchange) -> Reply | None:
@@ -83,15 +93,21 @@ async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
         claim.drop()
 
 
+def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
+    """With what headers and earlier responses add to it."""
+    request = door.decode(body, exchange.id, _tags(exchange.scope.headers.get("x-tierwise-tags")))
+    if door.extras:
+        request = msgspec.structs.replace(request, extras=_extras(exchange.scope, door))
+    return app.conversations.resume(exchange.tenant.key_id, request)
+
+
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
     """A request that is answered for the first time."""
     headers = exchange.scope.headers
-    request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
-    if door.extras:
-        request = msgspec.structs.replace(request, extras=_extras(exchange.scope, door))
-    if request.continues:
-        request = app.conversations.resume(exchange.tenant.key_id, request)
+    request = _decoded(app, exchange, door, body)
     route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
+    if door is EMBEDDINGS:
+        _check_vectors(route)
     live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, request, route)
     watch = Watch(exchange.proto)
@@ -118,6 +134,13 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
         if grant is not None and live.record is not None:
             grant.settle(live.record)
     return None if request.stream else reply
+
+
+def _check_vectors(route: Route) -> None:
+    if len(route.tiers) > 1:
+        raise BadRequest("Vectors of two models can't be compared: name a model, not a route of tiers.", param="model")
+    if route.premium.provider != "openai":
+        raise BadRequest(f"{route.premium.name} gives no embeddings; an OpenAI-compatible model does.", param="model")
 
 
 async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> Reply:

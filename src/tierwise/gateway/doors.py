@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from tierwise.dialects import anthropic_messages, anthropic_replies, openai_chat, openai_responses, openai_responses_out
+from tierwise.dialects import (
+    anthropic_messages,
+    anthropic_replies,
+    openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_responses,
+    openai_responses_out,
+)
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import TierwiseError
 from tierwise.types import Answer, Chunk, Request
@@ -43,6 +51,12 @@ RESPONSES = Door(
     openai_responses_out.StreamEncoder,
     "resp_",
     keeps=True,
+)
+COMPLETIONS = Door(
+    openai_completions.decode_request, openai_completions.encode_answer, openai_completions.StreamEncoder, "cmpl-"
+)
+EMBEDDINGS = Door(  # never streamed
+    openai_embeddings.decode_request, openai_embeddings.encode_answer, openai_chat.StreamEncoder, "embd-"
 )
 MESSAGES = Door(
     anthropic_messages.decode_request,

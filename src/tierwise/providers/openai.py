@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tierwise.dialects import openai_embeddings as embeddings
 from tierwise.dialects import openai_upstream as dialect
 from tierwise.dialects.openai_chat import DONE, NAME
 from tierwise.dialects.sse import Events
@@ -26,7 +27,11 @@ class OpenAIProvider(WiredProvider):
         def encode(request: Request, model: Model) -> bytes:
             return dialect.encode_request(adapt(request) if adapt else request, model)
 
-        super().__init__(upstream, Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader))
+        chat = Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader)
+        vectors = Wire(
+            embeddings.NAME, "/embeddings", embeddings.encode_request, embeddings.decode_answer, _Reader
+        )  # never streamed
+        super().__init__(upstream, chat, vectors)
 
 
 class _Reader:

@@ -46,12 +46,14 @@ class Wire(msgspec.Struct, frozen=True):
 class WiredProvider:
     """A model behind `POST {base_url}{path}`. Raises BadRequest for a request that its wire can't express."""
 
-    def __init__(self, upstream: Upstream, wire: Wire) -> None:
+    def __init__(self, upstream: Upstream, wire: Wire, *others: Wire) -> None:
+        """Everything is asked by `wire`, but requests of a dialect that one of `others` is for."""
         self._upstream = upstream
         self._wire = wire
+        self._others = {other.name: other for other in others}
 
     async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
-        wire = self._wire
+        wire = self._others.get(request.dialect, self._wire)
         extra = _lines(request.extras) if request.extras and request.dialect == wire.name else b""
         reply = await self._upstream.open(wire.path, wire.encode(request, model), extra)
         try:
