@@ -34,13 +34,17 @@ class _Inner(msgspec.Struct):
     source: _Source | None = None
 
 
+def _nothing() -> msgspec.Raw:
+    return msgspec.Raw(b"{}")
+
+
 class _Block(msgspec.Struct):
     type: str
     text: str = ""
     source: _Source | None = None
     id: str = ""
     name: str = ""
-    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input: msgspec.Raw = msgspec.field(default_factory=_nothing)
     tool_use_id: str = ""
     content: Any = None  # of a tool's result: text or blocks; other kinds have shapes of their own
 
@@ -73,7 +77,9 @@ class _Output(msgspec.Struct):
     format: _Format | None = None
 
 
-class _Request(msgspec.Struct):
+class Body(msgspec.Struct):
+    """What is read of a request; other fields travel on to providers of the same wire."""
+
     model: str
     messages: list[_Message]
     max_tokens: int
@@ -87,33 +93,39 @@ class _Request(msgspec.Struct):
     output_config: _Output | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
+class Countable(Body):
+    """What `count_tokens` takes: the same without a limit to the answer."""
+
+    max_tokens: int = 1
+
+
+_request = msgspec.json.Decoder(Body)
+_countable = msgspec.json.Decoder(Countable)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _inner = list[_Inner]
 
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:
     """One request body. `request_id` is ours, unique. Raises BadRequest that names the field that is wrong."""
+    return _decode(_request, data, request_id, tags)
+
+
+def decode_countable(data: bytes, request_id: str) -> Request:
+    """The body of `POST /v1/messages/count_tokens`. Raises BadRequest."""
+    return _decode(_countable, data, request_id, frozenset())
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], data: bytes, request_id: str, tags: frozenset[str]) -> Request:
     try:
         str(data, "utf-8")
+        wire = decoder.decode(data)
         body = _fields.decode(data)
-        wire = _request.decode(data)
     except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
         raise bad_request(error) from None
     return _neutral(wire, body, request_id, tags)
 
 
-def decode_countable(data: bytes, request_id: str) -> Request:
-    """The body of `POST /v1/messages/count_tokens`. Raises BadRequest."""
-    try:
-        body = _fields.decode(data)
-        body.setdefault("max_tokens", msgspec.Raw(b"1"))
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
-    return decode_request(msgspec.json.encode(body), request_id)
-
-
-def _neutral(wire: _Request, body: dict[str, msgspec.Raw], request_id: str, tags: frozenset[str]) -> Request:
+def _neutral(wire: Body, body: dict[str, msgspec.Raw], request_id: str, tags: frozenset[str]) -> Request:
     if not wire.messages:
         raise BadRequest("messages must hold at least one message.", param="messages")
     if wire.max_tokens < 1:
@@ -144,7 +156,7 @@ def _neutral(wire: _Request, body: dict[str, msgspec.Raw], request_id: str, tags
     )
 
 
-def _messages(wire: _Request) -> list[Message]:
+def _messages(wire: Body) -> list[Message]:
     found: list[Message] = []
     if isinstance(wire.system, str):
         found.append(Message("system", wire.system))

@@ -98,7 +98,9 @@ class _NamedTool(msgspec.Struct):
     function: _NamedFunction
 
 
-class _Request(msgspec.Struct):
+class Body(msgspec.Struct):
+    """What is read of a request; other fields travel on to providers of the same wire."""
+
     model: str
     messages: list[_Message]
     stream: bool | None = None
@@ -116,7 +118,7 @@ class _Request(msgspec.Struct):
     response_format: _ResponseFormat | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RANGES = (("n", 1, 128), ("max_completion_tokens", 1, 1 << 31), ("max_tokens", 1, 1 << 31), ("temperature", 0, 2))
 

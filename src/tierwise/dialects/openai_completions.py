@@ -25,7 +25,9 @@ class _Options(msgspec.Struct):
     include_usage: bool = False
 
 
-class _Request(msgspec.Struct):
+class Body(msgspec.Struct):
+    """What is read of a request."""
+
     model: str
     prompt: str | list[str]
     max_tokens: int | None = None
@@ -37,7 +39,7 @@ class _Request(msgspec.Struct):
     stop: str | list[str] | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

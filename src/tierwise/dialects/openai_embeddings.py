@@ -16,7 +16,9 @@ NAME = "openai_embeddings"
 MOST = 2048  # texts of one request, as OpenAI has it
 
 
-class _Request(msgspec.Struct):
+class Body(msgspec.Struct):
+    """What is read of a request; other fields travel on to providers of the same wire."""
+
     model: str
     input: str | list[str | int | list[int]]  # tokens by their numbers, too
 
@@ -30,7 +32,7 @@ class _Answer(msgspec.Struct):
     usage: _Usage | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _answer = msgspec.json.Decoder(_Answer)
 

@@ -58,7 +58,9 @@ class _TextOptions(msgspec.Struct):
     format: _Format | None = None
 
 
-class _Request(msgspec.Struct):
+class Body(msgspec.Struct):
+    """What is read of a request."""
+
     model: str
     input: str | list[_Item] = ""
     instructions: str | None = None
@@ -75,7 +77,7 @@ class _Request(msgspec.Struct):
     conversation: Any = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNABLE = {
     "background": "Responses are answered at once here: `background` can't be true.",
@@ -116,7 +118,7 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
     )
 
 
-def _check(wire: _Request) -> None:
+def _check(wire: Body) -> None:
     for name, words in _UNABLE.items():
         if getattr(wire, name):
             raise BadRequest(words, param=name)
@@ -130,7 +132,7 @@ def _check(wire: _Request) -> None:
         raise BadRequest(f"temperature must be between 0 and 2, got {wire.temperature}.", param="temperature")
 
 
-def _messages(wire: _Request) -> list[Message]:
+def _messages(wire: Body) -> list[Message]:
     found = [Message("developer", wire.instructions)] if wire.instructions else []
     if isinstance(wire.input, str):
         return [*found, Message("user", wire.input)] if wire.input else found

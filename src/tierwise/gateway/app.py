@@ -28,6 +28,7 @@ from tierwise.gateway.idempotency import Replies
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
+from tierwise.gateway.openapi import openapi
 from tierwise.gateway.run import Live
 from tierwise.money import Record, Tenant
 
@@ -157,6 +158,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
     "/metrics": {"GET": metrics},
+    "/openapi.json": {"GET": openapi},
     "/v1/models/": {"GET": show_model},  # a slash at the end: what follows it is the handler's
 }
 
