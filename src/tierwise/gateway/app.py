@@ -18,12 +18,13 @@ from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, MethodNotAllowed, NotFound, TierwiseError
 from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
+from tierwise.gateway.deadline import with_deadline
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.feedback import feedback
 from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.http import JSON, ClientLeft, Reply, Stream, Watch, new_id, read_body
 from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.limits import Limits
+from tierwise.gateway.limits import Limits, used
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
@@ -126,6 +127,7 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
     body = await read_body(exchange.scope, exchange.proto, app.max_body)
     headers = exchange.scope.headers
     request = openai_chat.decode_request(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
+    request = with_deadline(request, headers.get("x-tierwise-deadline"))
     route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
     live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, request, route)
@@ -146,7 +148,7 @@ async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
         if live.record is None:  # a client that left and a crash of ours have cost something too
             live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
         if grant is not None and live.record is not None:
-            grant.settle(live.record)
+            grant.end(used(live.record))
     return None
 
 
