@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tierwise.gateway import app, price_table, route_table, settings
+from tierwise.gateway import app, model_table, price_table, route_table, settings
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = (ROOT / "docs/start.md").read_text()
 ROUTES = (ROOT / "docs/routes.md").read_text()
-TABLES = (settings.Server, settings.AlertsTable, price_table.PricesTable, settings.ModelTable, settings.Limits)
+TABLES = (settings.Server, settings.AlertsTable, price_table.PricesTable, model_table.ModelTable, model_table.Limits)
 ROUTE_TABLES = (route_table.RouteTable, route_table.ChecksTable, route_table.VectorTable)
 LOCAL_ONLY = {"weights", "sha256", "threads", "idle_minutes", "script"}  # shown by the starter config, with its reasons
 

@@ -32,7 +32,7 @@ def lines(count: int, line: str = "x = 1") -> str:
 BAD = [
     (rules.floors, "core/a.py", "from tierwise.gateway.app import App", "floor 2 imports gateway on floor 4"),
     (rules.floors, "providers/a.py", "from tierwise import store", "floor 3 imports store on floor 3"),
-    (rules.floors, "types.py", "import tierwise.errors", "floor 0 imports errors on floor 0"),
+    (rules.floors, "errors.py", "import tierwise.proof", "floor 0 imports proof on floor 0"),
     (rules.floors, "cellar/a.py", "", "has no floor"),
     (
         rules.floors,

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tierwise.tariffs import Pricing
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 Duty = Literal["draft", "premium", "direct", "opinion", "judge", "audit", "observe"]
@@ -110,6 +112,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()  # what only its own dialect can say: tools of other kinds than functions
     continues: str = ""  # the answer that it goes on from, on a wire that keeps conversations
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
+    deadline_s: float | None = None  # the client can wait so long for the answer
     dialect: str = "openai_chat"
     extras: tuple[tuple[str, str], ...] = ()  # headers for a provider of the same dialect
     body: Mapping[str, msgspec.Raw] = {}
@@ -127,6 +130,12 @@ class Usage(Value, frozen=True):
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost_nanos: int | None = None  # where the provider itself says what it charges
+    cache_write_1h_tokens: int = 0  # of those written: for an hour instead of the shortest life
+    audio_tokens: int = 0  # of the input's fresh ones; so are images'
+    image_tokens: int = 0
+    speech_tokens: int = 0  # of the output
+    service: str = ""  # the service tier that the provider says it used, in its own word
+    region: str = ""  # ... and where, where that has a price
 
 
 class ToolDelta(Value, frozen=True):
@@ -193,7 +202,10 @@ class Price(Value, frozen=True):
 
 
 class Model(Value, frozen=True):
-    """One callable model at one provider. `price` None means that nobody has told us what it costs."""
+    """One callable model at one provider. `price` None means that nobody has told us what it costs.
+
+    With `pricing` that is what it is charged by, and `price` only the standard one at the dearest hour, for plans.
+    """
 
     name: str
     provider: ProviderName
@@ -202,6 +214,7 @@ class Model(Value, frozen=True):
     max_output: int = 4096  # tokens; the bound on an answer where the client sets none
     context: int | None = None  # tokens
     logprobs: bool = False  # ask for token log-probabilities: evidence for the verifier
+    pricing: Pricing | None = None
 
 
 class Vector(Value, frozen=True):
@@ -235,6 +248,17 @@ class Thresholds(Value, frozen=True):
     unheard: float
 
 
+class Escalations(Value, frozen=True):
+    """How much of what a key asks on a route within an hour may go to premium; None: without that limit.
+
+    `share` is of its requests, `nanos` are for premium's calls. What is over it is refused, or gets the rejected draft.
+    """
+
+    share: float | None = None
+    nanos: int | None = None
+    over: Literal["refuse", "draft"] = "refuse"
+
+
 class Route(msgspec.Struct, frozen=True):
     """A named workload. `tiers` is cheapest first; the last is the premium and the reference for quality."""
 
@@ -264,6 +288,10 @@ class Route(msgspec.Struct, frozen=True):
     rung: int = 0  # of its ladder, after so many alarms
     planned: bool = False  # a trained router says before the first call which tiers are worth trying
     nanos_per_second: int = 0  # what a second of waiting is worth
+    over_budget: Literal["refuse", "cheap"] = "refuse"  # what becomes of a request that a budget can't bear
+    escalations: Escalations | None = None
+    holdout: float = 0.0  # share of requests that premium answers by chance, to compare the others with
+    insisted: bool = False  # mode "premium" is the client's wish, not the operator's
 
     @property
     def premium(self) -> Model:

@@ -45,7 +45,7 @@ def run(folder: Path, *words: str) -> Result:
 async def spend(folder: Path, key_id: str, began_ns: int) -> None:
     """Three dollars are spent, and two more are held when the list is made."""
     store = await open_sqlite(folder / "ledger.db", clock=SystemClock(), instance="test")
-    daily = (Budget("key", key_id, "day"),)
+    daily = (Budget("key", key_id, "day", 25 * 10**9),)
     for name in ("r1", "r2"):
         await store.reserve(Reservation(f"{name}-{began_ns}", key_id, "support", 2 * 10**9, began_ns, daily))
     for name in ("r1", "r2"):
@@ -56,9 +56,10 @@ async def spend(folder: Path, key_id: str, began_ns: int) -> None:
 def test_terms_are_kept_and_shown(folder: Path) -> None:
     """As JSON for scripts, with what was there before it; the renewal is the next midnight."""
     terms = ("--budget", "25", "--period", "day", "--rpm", "60", "--tpm", "90000")
+    none = {"budget_tokens": None, "streams": None, "team": ""}
     made = json.loads(run(folder, *CREATE, "team", *terms, "--json").stdout)
     said = {"budget_nanos": 25 * 10**9, "period": "day", "rpm": 60, "tpm": 90_000}
-    assert made == {"id": made["id"], "name": "team", "key": made["key"]} | said
+    assert made == {"id": made["id"], "name": "team", "key": made["key"]} | said | none
     today = datetime.now(UTC)
     asyncio.run(spend(folder, made["id"], time.time_ns()))
     asyncio.run(spend(folder, made["id"], time.time_ns() - 3 * 86_400 * 10**9))
@@ -73,6 +74,22 @@ def test_terms_are_kept_and_shown(folder: Path) -> None:
         assert shown in table
     assert made["id"] in table
     assert row["prefix"] in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_teams_tokens_and_streams_are_kept_and_shown(folder: Path) -> None:
+    """A budget of tokens renews like one of dollars, and may stand alone."""
+    terms = ("--budget-tokens", "2000000", "--period", "week", "--team", "sales", "--streams", "8")
+    made = json.loads(run(folder, *CREATE, "ann", *terms, "--json").stdout)
+    said = {"budget_nanos": None, "budget_tokens": 2_000_000, "period": "week", "team": "sales", "streams": 8}
+    assert {name: made[name] for name in said} == said
+    (row,) = json.loads(run(folder, "keys", "list", "--json").stdout)
+    assert {name: row[name] for name in said} == said
+    assert row["period_tokens"] == 0
+    assert row["renews"] is not None
+    table = run(folder, "keys", "list").stdout
+    for shown in ("2,000,000 tokens week", "0 tokens", "8 at once", "team sales", f"renews {row['renews'][:10]}"):
+        assert shown in table
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -95,6 +112,9 @@ def test_a_key_without_terms(folder: Path) -> None:
         (("--budget", "1", "--period", "year"), "Invalid value for '--period'"),
         (("--rpm", "0"), "Invalid value for '--rpm'"),
         (("--tpm", "0"), "Invalid value for '--tpm'"),
+        (("--streams", "0"), "Invalid value for '--streams'"),
+        (("--budget-tokens", "0"), "Invalid value for '--budget-tokens'"),
+        (("--team", "a=b"), "--team 'a=b': expected 1 to 100 characters, none of them = or :"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
@@ -110,5 +130,6 @@ def test_several_workers_are_said_to_count_each(folder: Path) -> None:
     assert "workers" not in run(folder, *CREATE, "x", "--rpm", "60").stdout
     (folder / "c.toml").write_text("[server]\nworkers = 4\n" + CONFIG, encoding="utf-8")
     assert "all together up to 4 times that" in run(folder, *CREATE, "x", "--rpm", "60").stdout
+    assert "all together up to 4 times that" in run(folder, *CREATE, "x", "--streams", "5").stdout
     assert "workers" not in run(folder, *CREATE, "x", "--budget", "5").stdout
     assert "workers" not in run(folder, *CREATE, "x", "--rpm", "60", "--json").stdout

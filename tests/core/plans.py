@@ -10,6 +10,7 @@ from tierwise.core.cascade import (
     Call,
     Consult,
     Drop,
+    Escalate,
     Judge,
     Outcome,
     Plan,
@@ -57,6 +58,7 @@ class Hand:
     verdicts: Any = GOOD
     score: Any = BAD
     reserve: Any = None
+    escalate: Any = None
     opinions: Any = ()
     judged: Any = None
     steps: list[Wish] = field(default_factory=list)
@@ -93,7 +95,9 @@ class Hand:
             case Score():
                 return self.score
             case Reserve():
-                return self.reserve
+                return self._one(self.reserve)
+            case Escalate():
+                return self.escalate
             case Consult():
                 return self.opinions
             case Judge():

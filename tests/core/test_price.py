@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.plans import CHEAP, PREMIUM, answer, request
-from tierwise.core import price
+from tierwise.core import price, tariff
 from tierwise.core.tokens import UNTAUGHT
-from tierwise.types import Answer, Choice, Image, Message, Price, Text, ToolCall, Usage
+from tierwise.tariffs import ONE, Rates, Service, Tariff, Window
+from tierwise.types import Answer, Choice, Image, Message, Model, Price, Text, ToolCall, Usage
 
 CEILING = Price(10_000_000, 50_000_000, 10_000_000, 10_000_000)
 tokens = st.integers(0, 10_000_000)
@@ -39,10 +41,9 @@ def test_cost_is_the_decimal_sum(fresh: int, read: int, write: int, out: int, li
 def test_bound_bounds(size: int, out: int, listed: Price) -> None:
     """No answer within the model's limit costs more than what was reserved for it."""
     model = msgspec.structs.replace(CHEAP, price=listed, max_output=4096)
-    listed_write = max(listed.input, listed.cache_write, listed.cache_read)
-    worst = price.cost(Usage(size, out), Price(listed_write, listed.output, listed_write, listed_write))
-    if listed.cache_read <= max(listed.input, listed.cache_write):
-        assert worst <= price.bound(request(), size, (model,), CEILING)
+    dear = max(listed.input, listed.cache_write, listed.cache_read)
+    worst = price.cost(Usage(size, out), Price(dear, listed.output, dear, dear))
+    assert worst <= price.bound(request(), size, (model,), CEILING)
 
 
 def test_bound_adds_tiers_and_choices() -> None:
@@ -59,10 +60,52 @@ def test_cost_states() -> None:
     """Each way of knowing a cost says which it is."""
     unpriced = msgspec.structs.replace(CHEAP, price=None)
     own = Usage(10, 10, cost_nanos=77)
-    assert price.charge(CHEAP, Usage(10, 10), Usage(), CEILING)[1:] == (10 * 150 + 10 * 600, "computed")
-    assert price.charge(CHEAP, own, Usage(), CEILING)[1:] == (77, "provider_reported")
-    assert price.charge(CHEAP, None, Usage(10, 10), CEILING)[1:] == (7500, "estimated")
-    assert price.charge(unpriced, Usage(10, 10), Usage(), CEILING)[1:] == (600_000, "unknown")
+    assert price.charge(CHEAP, Usage(10, 10), Usage(), CEILING, 0)[1:] == (10 * 150 + 10 * 600, "computed")
+    assert price.charge(CHEAP, own, Usage(), CEILING, 0)[1:] == (77, "provider_reported")
+    assert price.charge(CHEAP, None, Usage(10, 10), CEILING, 0)[1:] == (7500, "estimated")
+    assert price.charge(unpriced, Usage(10, 10), Usage(), CEILING, 0)[1:] == (600_000, "unknown")
+
+
+RATES = Rates(2_000_000, 10_000_000, 100_000, 2_500_000, 4_000_000, 10_000_000, 2_000_000, 2_000_000, 10_000_000)
+NIGHT = Window(0, 60, frozenset(range(7)), ONE // 2)
+LISTED = Tariff(RATES, (), (NIGHT,), {"priority": Service(factor=2 * ONE)}, request_nanos=7, starts=100, source="list")
+NOON = 12 * 3600
+
+
+def listed(**changes: Any) -> Model:
+    """A model with a tariff, whose flat price is never what it is charged by."""
+    one = msgspec.structs.replace(LISTED, **changes)
+    return msgspec.structs.replace(CHEAP, pricing=tariff.pricing((one,), 0))
+
+
+def test_charged_by_tariff() -> None:
+    """What the list asks at the moment of the start, in the service that the provider says it used."""
+    model = listed()
+    assert price.charge(model, Usage(100, 10), Usage(), CEILING, NOON)[1:] == (100 * 2000 + 10 * 10_000 + 7, "computed")
+    assert price.charge(model, Usage(100, 10), Usage(), CEILING, 200)[1:] == (100 * 1000 + 10 * 5000 + 7, "computed")
+    swift = Usage(100, 10, service="priority")
+    assert price.charge(model, swift, Usage(), CEILING, NOON)[1:] == (100 * 4000 + 10 * 20_000 + 7, "computed")
+    assert price.charge(model, None, Usage(100), CEILING, NOON)[1:] == (100 * 2000 + 7, "estimated")
+
+
+def test_a_gap_in_a_list_counts_at_its_most() -> None:
+    """Before the first price, and in a service without one: unknown, the dearest of the model, and no more than the
+    bound that was reserved."""
+    model = listed()
+    most = 100 * 8000 + 10 * 20_000 + 7
+    scale = Usage(100, 10, service="scale")
+    assert price.charge(model, Usage(100, 10), Usage(), CEILING, 99)[1:] == (most, "unknown")
+    assert price.charge(model, scale, Usage(), CEILING, NOON)[1:] == (most, "unknown")
+    assert price.bound(request(max_output=10), 100, (model,), CEILING) == most
+
+
+def test_baseline_at_the_same_moment() -> None:
+    """By the same rules as the attempt: the hour, and the service where premium has it."""
+    premium = listed()
+    assert price.baseline(premium, Usage(100, 10, 50), 1, 200) == (100 * 1000 + 10 * 5000 + 7, "estimated")
+    assert price.baseline(premium, Usage(100, 10, service="priority"), 1, NOON)[0] == 100 * 4000 + 10 * 20_000 + 7
+    assert price.baseline(premium, Usage(100, 10, service="scale"), 1, NOON)[0] == 100 * 2000 + 10 * 10_000 + 7
+    assert price.baseline(premium, Usage(100, 10), 1, 99) == (1, "unknown")
 
 
 def test_estimate_counts_everything_said() -> None:
@@ -99,8 +142,8 @@ def test_a_total_that_broke_off() -> None:
 def test_baseline() -> None:
     """What premium would have cost for the same tokens; without its price nothing is claimed."""
     unpriced = msgspec.structs.replace(PREMIUM, price=None)
-    assert price.baseline(PREMIUM, Usage(100, 10), 1) == (100 * 2500 + 10 * 10_000, "estimated")
-    assert price.baseline(unpriced, Usage(100, 10), 123) == (123, "unknown")
+    assert price.baseline(PREMIUM, Usage(100, 10), 1, 0) == (100 * 2500 + 10 * 10_000, "estimated")
+    assert price.baseline(unpriced, Usage(100, 10), 123, 0) == (123, "unknown")
     assert answer(CHEAP).usage == Usage(9, 3)
 
 

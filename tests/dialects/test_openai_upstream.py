@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tierwise.core.tariff import pricing
 from tierwise.dialects import openai_upstream as upstream
 from tierwise.dialects.openai_chat import decode_request
 from tierwise.errors import BadRequest, Overloaded, Refused, WireError
+from tierwise.tariffs import Rates, Service, Tariff
 from tierwise.types import (
     Chunk,
     Foreign,
@@ -53,6 +55,34 @@ def test_streams_report_usage() -> None:
         "q",
     )
     assert sent(own)["stream_options"] == {"include_usage": True, "x": 1}
+
+
+RATES = Rates(*[1_000_000] * 9)
+FLEXIBLE = msgspec.structs.replace(MODEL, pricing=pricing((Tariff(RATES, services={"flex": Service(factor=1)}),), 0))
+
+
+@pytest.mark.parametrize(
+    ("model", "deadline", "own", "asked"),
+    [
+        (FLEXIBLE, 600.0, {}, "flex"),
+        (FLEXIBLE, 599.9, {}, ""),
+        (FLEXIBLE, None, {}, ""),
+        (MODEL, 600.0, {}, ""),
+        (msgspec.structs.replace(MODEL, pricing=pricing((Tariff(RATES),), 0)), 600.0, {}, ""),
+        (msgspec.structs.replace(FLEXIBLE, provider="deepseek"), 600.0, {}, ""),
+        (FLEXIBLE, 600.0, {"service_tier": msgspec.Raw(b'"auto"')}, "auto"),
+        (FLEXIBLE, 600.0, {"service_tier": msgspec.Raw(b"null")}, "flex"),
+        (FLEXIBLE, 600.0, {"service_tier": msgspec.Raw(b"7")}, ""),
+    ],
+)
+def test_which_service_is_asked(model: Model, deadline: float | None, own: dict[str, msgspec.Raw], asked: str) -> None:
+    """Flex where the request can wait and the model is sold so; a client's own word wins, and is not changed."""
+    request = Request(id="q", asked="r", messages=(Message("user", "hi"),), deadline_s=deadline, body=own)
+    assert upstream.service_asked(request, model) == asked
+    known = sent(request, model).get("service_tier")
+    assert known == (7 if own.get("service_tier") == msgspec.Raw(b"7") else asked or None)
+    other = msgspec.structs.replace(request, dialect="anthropic")
+    assert upstream.service_asked(other, model) == sent(other, model).get("service_tier", "")
 
 
 def test_evidence_is_asked_for() -> None:

@@ -15,11 +15,30 @@ from hypothesis import strategies as st
 from tierwise.core.join import join
 from tierwise.dialects import anthropic_answers as anthropic
 from tierwise.dialects import openai_upstream as openai
+from tierwise.dialects import openai_usage
 from tierwise.types import Chunk, Usage
 
 Json = dict[str, Any]
 
 # ------------------------------------------------------------------ OpenAI, and who speaks its language
+
+
+def test_which_service_openai_says() -> None:
+    """Beside the usage, whole and streamed; kinds of tokens that a list may price apart are counted."""
+    usage = {
+        "prompt_tokens": 50,
+        "completion_tokens": 9,
+        "prompt_tokens_details": {"audio_tokens": 20, "image_tokens": 10},
+        "completion_tokens_details": {"audio_tokens": 4},
+    }
+    meant = Usage(50, 9, audio_tokens=20, image_tokens=10, speech_tokens=4, service="flex")
+    assert whole(usage, service_tier="flex") == meant
+    head, tail = {"choices": [DELTA], "service_tier": "flex"}, {"choices": [END], "service_tier": "flex"}
+    assert streamed(head, tail, {"choices": [], "usage": usage, "service_tier": "flex"}) == meant
+    for odd in (None, 7, "", "Fl ex", "x" * 33):
+        found = whole({"prompt_tokens": 5, "completion_tokens": 1}, service_tier=odd)
+        assert found == Usage(5, 1)
+
 
 DELTA = {"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}
 END = {"index": 0, "delta": {}, "finish_reason": "stop"}
@@ -357,10 +376,10 @@ wires = st.dictionaries(
 @given(wires)
 def test_whatever_is_believed_makes_sense(wire: Json) -> None:
     """No payload of any shape gives negative, absurd or contradicting counts, or raises."""
-    usage = openai.read_usage(wire)
+    usage = openai_usage.read_usage(wire)
     if usage is not None:
-        assert 0 < usage.input_tokens <= 3 * openai.COUNT_MAX
-        assert 0 <= usage.reasoning_tokens <= usage.output_tokens <= 3 * openai.COUNT_MAX
+        assert 0 < usage.input_tokens <= 3 * openai_usage.COUNT_MAX
+        assert 0 <= usage.reasoning_tokens <= usage.output_tokens <= 3 * openai_usage.COUNT_MAX
         assert 0 <= usage.cache_read_tokens + usage.cache_write_tokens <= usage.input_tokens
         assert usage.cost_nanos is None or 0 < usage.cost_nanos <= 2 * 10**13
 
@@ -401,7 +420,7 @@ ANTHROPIC: dict[str, Pair] = {
             "service_tier": "standard",
         },
         {"output_tokens": 393},
-        Usage(188_107, 393, 0, 188_086),
+        Usage(188_107, 393, 0, 188_086, service="standard"),
     ),
     "a-cache-that-is-read": (
         {"input_tokens": 21, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 188_086, "output_tokens": 1},
@@ -421,7 +440,7 @@ ANTHROPIC: dict[str, Pair] = {
             "output_tokens": 3,
         },
         {"output_tokens": 503},
-        Usage(4404, 503, 1800, 556),
+        Usage(4404, 503, 1800, 556, cache_write_1h_tokens=100),
     ),
     "cumulative-with-everything": (
         {"input_tokens": 25, "output_tokens": 1},
@@ -460,6 +479,22 @@ ANTHROPIC: dict[str, Pair] = {
         Usage(30, 8),
     ),
 }
+
+
+def test_which_service_anthropic_says() -> None:
+    """The tier, the speed before it, and the place; a word that can't be one is none."""
+    plain = {"input_tokens": 30, "output_tokens": 8}
+    told_so = {"service_tier": "priority", "inference_geo": "us"}
+    for said, service, region in (
+        (told_so, "priority", "us"),
+        (told_so | {"speed": "fast"}, "fast", "us"),
+        ({"service_tier": "Prio rity", "inference_geo": 7, "speed": "standard"}, "", ""),
+    ):
+        assert message(plain | said) == Usage(30, 8, service=service, region=region)
+        assert join("m", told(plain | said, {"output_tokens": 8})).usage == Usage(30, 8, service=service, region=region)
+    hours = {"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 9}}
+    few = message(plain | hours | {"cache_creation_input_tokens": 20})
+    assert few == Usage(50, 8, 0, 20, cache_write_1h_tokens=9)
 
 
 @pytest.mark.parametrize(("start", "end", "meant"), ANTHROPIC.values(), ids=ANTHROPIC)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import prices
-from tierwise.core.tariff import dearest, most
+from tierwise.core.tariff import dearest, dearest_in, dearest_out, most
 from tierwise.gateway import price_lists
-from tierwise.gateway.catalogue import Catalogue, catalogue, ceiling, entry_of, find, lookup
+from tierwise.gateway.catalogue import Catalogue, catalogue, ceiling, entry_of, find, lookup, tariffs_of
 from tierwise.gateway.price_lists import Entry, Period, PriceList, pico, shipped
 from tierwise.types import Price
 
@@ -54,7 +54,7 @@ def test_dated_names_and_families(provider: str, model: str, expected: tuple[int
     price = lookup(provider, model)
     assert price is not None
     assert (price.input, price.output, price.cache_read, price.cache_write) == expected
-    assert price.source == f"{catalogue().source}, {catalogue().prices_checked}"
+    assert price.source.startswith("https://")
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,9 @@ def test_the_ceiling_is_above_every_listed_price() -> None:
         for entry in prices_of.models:
             for period in entry.periods:
                 dear = most(period.tariff())
-                assert dear.input <= top.input
-                assert max(dear.output, dear.reasoning) <= top.output
+                assert dearest_in(dear) <= min(top.input, top.cache_write)
+                assert dearest_out(dear) <= top.output
                 assert dear.cache_read <= top.cache_read
-                assert max(dear.cache_write, dear.cache_write_1h) <= top.cache_write
     assert top == Price(top.input, top.output, top.cache_read, top.cache_write, top.source)
 
 
@@ -143,16 +142,34 @@ def test_a_list_may_name_another_host() -> None:
 
 
 def test_our_lists_over_the_snapshot() -> None:
-    """One that agrees changes nothing, its source included; one that knows more, or another price, counts."""
-    agreed = lookup("openai", "gpt-6.1-sol", moment=NOVEMBER)
-    assert agreed is not None
-    assert agreed.source == f"{catalogue().source}, {catalogue().prices_checked}"
+    """Where one of ours holds it counts; where none does, what the snapshot says."""
     newer = lookup("openai", "gpt-6.2-sol", moment=NOVEMBER)
     assert newer is not None
     assert (newer.input, newer.source) == (2_000_000, "https://developers.openai.com/api/docs/models/gpt-6.2-sol")
     before = lookup("deepseek", "deepseek-v4-pro", moment=NOVEMBER - 120 * 86_400)
     assert before is not None
     assert (before.input, before.source) == (435_000, "https://api-docs.deepseek.com/quick_start/pricing")
+    old = lookup("openai", "gpt-3.5-turbo")
+    assert old is not None
+    assert old.source == f"{catalogue().source}, {catalogue().prices_checked}"
+
+
+def test_all_that_is_listed_of_a_model() -> None:
+    """In the order in which it counts: the operator's, ours, the snapshot's, which has no dates."""
+    found = tariffs_of("openai", "gpt-4o", "", [own(valid_to="2026-11-28T00:00:00Z")])
+    assert [item.source for item in found] == [
+        "contract",
+        "https://developers.openai.com/api/docs/pricing",
+        f"{catalogue().source}, {catalogue().prices_checked}",
+    ]
+    assert found[1].services["priority"].rates is not None
+    there = tariffs_of("openai", "gpt-4o", "https://models.example/v1", [own(host="models.example")])
+    assert [item.source for item in there] == ["contract"]
+    (cyber,) = tariffs_of("openai", "gpt-6-cyber")
+    tiered = find("openai", "gpt-5.4")
+    assert tiered is not None
+    assert [(step.over, step.rates.input) for step in tiered.tariff().steps] == [(272_000, 5_000_000)]
+    assert cyber.rates.cache_write_1h == cyber.rates.cache_write == 25_000_000
 
 
 def test_the_snapshot_and_our_lists_agree_now() -> None:

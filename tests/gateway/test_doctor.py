@@ -41,7 +41,7 @@ def test_all_is_well(tmp_path: Path) -> None:
     assert not failed(list(found.values()))
     assert {finding.level for finding in found.values()} <= {"ok", "warn"}
     assert found["model m"].detail == "openai gpt-4o-mini, key in OPENAI_API_KEY"
-    assert found["price of m"].detail.startswith("0.15 USD in, 0.6 USD out per million tokens (genai-prices")
+    assert found["price of m"].detail.startswith("0.15 USD in, 0.6 USD out per million tokens (https://")
     assert "sk-not-to-be-shown" not in repr(found)
     assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
 
@@ -216,3 +216,38 @@ def test_alerts(tmp_path: Path) -> None:
     found = checked(tmp_path, text, HOOK="https://chat.example/secret-path")
     assert found["alerts"] == Finding("ok", "alerts", "alarms are POSTed to the address in HOOK")
     assert "alerts" not in checked(tmp_path, HOSTED)
+
+
+# ------------------------------------------------------------------ budgets
+
+MONEY = """\
+[models.c]
+provider = "openai"
+model = "gpt-4o-mini"
+[models.p]
+provider = "openai"
+model = "gpt-4o"
+[routes.r]
+tiers = ["c", "p"]
+over_budget = "cheap"
+[budgets.month]
+usd = 12.5
+tokens = 5000000
+period = "month"
+[budgets.trial]
+tag = "trial"
+tokens = 100
+soft = 0.5
+"""
+
+
+def test_budgets_are_told(tmp_path: Path) -> None:
+    """As they were understood; and a route that is set to degrade, and can't."""
+    found = checked(tmp_path, MONEY, OPENAI_API_KEY="sk-x")
+    assert found["budget month"].detail == "$12.50 and 5,000,000 tokens a month for the whole gateway, told at 80%"
+    assert found["budget trial"].detail == "100 tokens in all for tag trial, told at 50%"
+    assert {found[name].level for name in ("budget month", "budget trial")} == {"ok"}
+    warned = found["over_budget of r"]
+    assert (warned.level, warned.remedy) == ("warn", 'mode = "enforce"')
+    enforced = checked(tmp_path, MONEY.replace("over_budget", 'mode = "enforce"\nover_budget'), OPENAI_API_KEY="sk-x")
+    assert "over_budget of r" not in enforced

@@ -126,8 +126,8 @@ def test_a_meter_remembers_no_more_than_a_minute() -> None:
 # ------------------------------------------------------------------ what counts
 
 
-def tenant(rpm: int | None = None, tpm: int | None = None, key_id: str = "key_1") -> Tenant:
-    return Tenant(key_id, "test", rpm=rpm, tpm=tpm)
+def tenant(rpm: int | None = None, tpm: int | None = None, key_id: str = "key_1", streams: int | None = None) -> Tenant:
+    return Tenant(key_id, "test", rpm=rpm, tpm=tpm, streams=streams)
 
 
 def asks(limits: Limits, who: Tenant, **changes: Any) -> Any:
@@ -145,7 +145,7 @@ def test_requests_are_counted_by_key() -> None:
     clock = ManualClock()
     limits = Limits(clock)
     for who in (tenant(2), tenant(2, key_id="key_2")):
-        assert [asks(limits, who) for _ in range(2)] == [None, None]
+        assert all(asks(limits, who) for _ in range(2))
         with pytest.raises(RateLimited, match=r"2 requests a minute, and 2 were made\. Try again in 61\.0 s\.") as told:
             asks(limits, who)
         assert (told.value.status, told.value.code, told.value.retry_after) == (429, "rate_limit_exceeded", 61)
@@ -165,9 +165,42 @@ def test_a_request_refused_for_its_tokens_is_no_request() -> None:
     grant = asks(limits, who, max_output=100)
     with pytest.raises(RateLimited, match="2 requests a minute"):
         asks(limits, who, max_output=100)
-    grant.settle(record("r1"))
+    grant.end(0)
     with pytest.raises(RateLimited, match="2 requests a minute"):
         asks(limits, who, max_output=100)
+
+
+def test_requests_at_once_are_counted_by_key() -> None:
+    """Another one is let in as soon as one has ended, and not before, however long that takes."""
+    clock = ManualClock()
+    limits = Limits(clock)
+    first, _ = [asks(limits, tenant(streams=2)) for _ in range(2)]
+    assert asks(limits, tenant(streams=2, key_id="key_2"))
+    clock.advance(3_600)
+    for _ in range(2):
+        with pytest.raises(RateLimited, match=r"2 requests at once, and 2 are running\. Try again in 1\.0 s\.") as told:
+            asks(limits, tenant(streams=2))
+        assert told.value.retry_after == 1
+    first.end(7)
+    assert asks(limits, tenant(streams=2))
+    with pytest.raises(RateLimited):
+        asks(limits, tenant(streams=2))
+
+
+def test_a_request_refused_for_a_limit_takes_of_no_other() -> None:
+    """One over its requests a minute does not run, one over those at once is no request."""
+    limits = Limits(ManualClock())
+    first = asks(limits, tenant(3, streams=1))
+    for _ in range(5):
+        with pytest.raises(RateLimited, match="at once"):
+            asks(limits, tenant(3, streams=1))
+    first.end(0)
+    for _ in range(2):
+        asks(limits, tenant(3, streams=1)).end(0)
+    for _ in range(5):
+        with pytest.raises(RateLimited, match="3 requests a minute"):
+            asks(limits, tenant(3, streams=1))
+    assert asks(limits, tenant(streams=1))
 
 
 def test_a_request_that_never_fits_is_told_so() -> None:

@@ -35,11 +35,12 @@ OF = {  # of an audit's state
     "tierwise_audit_harm": "harm",
 }
 COUNTERS = ("tierwise_samples_lost_total", "tierwise_usage_total", "tierwise_usage_reported_total")
-KINDS = dict.fromkeys(OF, "gauge") | dict.fromkeys(COUNTERS, "counter")
-SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{(?:route|provider)="([^"\\\n]*)"\})? (\S+)')
+BUDGETS = tuple(f"tierwise_budget_{what}_{unit}" for unit in ("usd", "tokens") for what in ("used", "limit"))
+KINDS = dict.fromkeys((*OF, *BUDGETS), "gauge") | dict.fromkeys(COUNTERS, "counter")
+SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{(?:route|provider|budget)="([^"\\\n]*)"\})? (\S+)')
 
 Values = dict[tuple[str, str], float]
-"""(a metric's name, a route's or provider's, or "") -> the value."""
+"""(a metric's name, a route's, provider's or budget's, or "") -> the value."""
 
 
 def parsed(text: str) -> tuple[Values, dict[str, str]]:

@@ -32,7 +32,7 @@ async def test_the_document(tmp_path: Path) -> None:
         good: dict[str, object] = {"model": "support", "messages": [{"role": "user", "content": "hi"}]}
         assert validator.is_valid(good)
         assert (await gateway.chat(model="support", text="hi"))[0] == 200
-        bads = ({"messages": []}, good | {"messages": 1}, good | {"temperature": "hot"})
+        bads: tuple[dict[str, object], ...] = ({"messages": []}, good | {"messages": 1}, good | {"temperature": "hot"})
         for bad in bads:
             assert not validator.is_valid(bad)
             async with gateway.http.post(

@@ -47,6 +47,13 @@ def test_rates() -> None:
     }
 
 
+def test_rates_of_places_and_sounds() -> None:
+    """Each by its name."""
+    said = msgspec.structs.replace(FULL, regions={"us": Decimal("1.10")}, audio=Decimal(40), speech=Decimal(80))
+    found = rates(said)
+    assert (found["in us"], found["audio"], found["speech"]) == ("x 1.1", "40", "80")
+
+
 def test_changes() -> None:
     """A rate that moved, came or went; a model that only one list has; nothing of what is the same."""
     dearer = msgspec.structs.replace(FULL, input=Decimal(3), cache_read=Decimal("0.30"), windows=(), services={})

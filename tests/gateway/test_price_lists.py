@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tierwise.core import tariff
 from tierwise.errors import ConfigError
 from tierwise.gateway.price_lists import SCHEMA, Entry, Period, PriceList, check, find, read, render, shipped
+from tierwise.tariffs import ONE
 from tierwise.types import Price, Usage
 
 FOLDER = SCHEMA.parent / "overlays"
@@ -43,7 +44,11 @@ def entry(provider: str, name: str) -> Entry:
 def asked(provider: str, name: str, when: str, usage: Usage = SHORT, service: str = "") -> Price | None:
     period = entry(provider, name).at(at(when))
     assert period is not None
-    return tariff.price(period.tariff(), at(when), usage, service)
+    found = tariff.rates(period.tariff(), at(when), msgspec.structs.replace(usage, service=service))
+    if found is None:
+        return None
+    rates = found[0].times(found[1] // ONE**2)
+    return Price(rates.input, rates.output, rates.cache_read, rates.cache_write, period.source)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.name)
@@ -174,13 +179,31 @@ def test_services_and_lengths_by_hand() -> None:
         2_500_000,
     )
     hour = entry("anthropic", "claude-opus-5-5").periods[0].tariff()
-    assert tariff.cost(hour, 0, Usage(1000, 0, 0, 1000), written_1h=1000) == 8_000_000
+    assert tariff.cost(hour, 0, Usage(1000, 0, 0, 1000, cache_write_1h_tokens=1000)) == 8_000_000
     fast = [asked("anthropic", "claude-opus-4-8", day, Usage(1, 1), "fast") for day in ("2026-11-29", "2026-11-30")]
     assert fast[0] is not None
     assert fast[0].output == 50_000_000
     assert fast[1] is None
     haiku = [asked("anthropic", "claude-haiku-5-5", "2026-11-27", Usage(size, 1)) for size in (100_000, 100_001)]
     assert [price.input if price else None for price in haiku] == [100_000, 500_000]
+
+
+def test_where_it_was_done() -> None:
+    """Anthropic asks a tenth more where its answer says "us", of Opus 4.6 and later; nothing of earlier models."""
+    for name, factor in {"claude-opus-4-5": 10, "claude-opus-4-6": 11, "claude-haiku-5-5": 11}.items():
+        one = entry("anthropic", name).periods[0].tariff()
+        here, there = tariff.cost(one, 0, Usage(1000, 10, region="us")), tariff.cost(one, 0, Usage(1000, 10))
+        assert here is not None
+        assert there is not None
+        assert here * 10 == there * factor
+
+
+def test_sound_has_its_own_price() -> None:
+    """From OpenAI's pages of the models."""
+    one = entry("openai", "gpt-4o-audio-preview-2025-06-03").periods[0].tariff()
+    assert tariff.cost(one, 0, Usage(100, 10, audio_tokens=60, speech_tokens=4)) == (
+        40 * 2500 + 60 * 40_000 + 6 * 10_000 + 4 * 80_000
+    )
 
 
 def test_what_a_list_does_not_say() -> None:
@@ -200,7 +223,12 @@ def test_what_a_list_does_not_say() -> None:
         Period,
     )
     one = period.tariff()
-    assert msgspec.structs.astuple(one.rates) == (1_000_000, 4_000_000, 1_000_000, 1_000_000, 1_000_000, 4_000_000)
+    usd = (1, 4, 1, 1, 1, 4, 1, 1, 4)
+    assert msgspec.structs.astuple(one.rates) == tuple(rate * 1_000_000 for rate in usd)
+    said = {"audio": "40", "image": "5", "speech": "80", "reasoning": "6"}
+    told = msgspec.convert(msgspec.to_builtins(period) | said, Period).tariff().rates
+    assert (told.audio, told.image, told.speech) == (40_000_000, 5_000_000, 80_000_000)
+    assert told.reasoning == 6_000_000
     assert one.steps[0].rates.cache_write_1h == 2_000_000
     assert one.request_nanos == 2_500_000
     assert one.services["fast"].steps[0].rates.input == 3_000_000

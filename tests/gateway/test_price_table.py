@@ -44,7 +44,7 @@ def test_wrong_lists_are_told_with_the_config_s_line(tmp_path: Path) -> None:
         f"tierwise.toml:12: prices.overlays: {tmp_path}/none.json: can't be read: No such file or directory",
         f'tierwise.toml:12: prices.overlays: {tmp_path}/bad.json: models.1: "name" is a required property',
         f'tierwise.toml:12: prices.overlays: {tmp_path}/bad.json: models.1: "periods" is a required property',
-        "tierwise.toml:13: prices.url: unknown key; valid: multipliers, overlays",
+        "tierwise.toml:13: prices.url: expected an http:// or https:// address without a user",
     ]
 
 

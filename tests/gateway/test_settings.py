@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.settings import BASE_URLS, Config, load, pepper, pepper_path, read_environment
+from tierwise.gateway.model_table import BASE_URLS, PriceTable
+from tierwise.gateway.settings import Config, load, pepper, pepper_path, read_environment
 from tierwise.gateway.toml_check import key_lines
 from tierwise.types import Vector
 
@@ -135,7 +136,7 @@ def test_everything_that_may_be_said(tmp_path: Path) -> None:
         "",
     )
     assert local.price is not None
-    assert msgspec.structs.astuple(local.price) == (Decimal("0.1"), Decimal(2), Decimal("0.05"), Decimal("0.2"))
+    assert local.price == PriceTable(Decimal("0.1"), Decimal(2), Decimal("0.05"), Decimal("0.2"))
     assert demo.script == str(tmp_path / "demo.json")
     assert (vllm.base_url, vllm.api_key_env, vllm.logprobs) == ("http://10.0.0.5:8000/v1", "", True)
     assert msgspec.structs.astuple(vllm.limits) == (1.0, 2.5, 3.0, 4.0)
@@ -175,7 +176,10 @@ mode = "enforced"
     assert problems(tmp_path, text) == [
         'tierwise.toml:2: server.prot: unknown key; did you mean "port"?',
         f'tierwise.toml:4: models.cheap.provider: "opanai" is not one of {PROVIDERS}; did you mean "openai"?',
-        "tierwise.toml:5: models.cheap.price.speed: unknown key; valid: cache_read, cache_write, input, output",
+        (
+            "tierwise.toml:5: models.cheap.price.speed: unknown key; valid: cache_read, cache_write, gpu_usd_per_hour, "
+            "input, input_tokens_per_second, output, tokens_per_second"
+        ),
         "tierwise.toml:6: models.other: `provider` is missing",
         "tierwise.toml:8: routes.support: `tiers` is missing",
         'tierwise.toml:9: routes.support.tier: unknown key; did you mean "tiers"?',
@@ -243,7 +247,13 @@ def test_mistakes_in_a_route(tmp_path: Path, line: str, said: str) -> None:
             'provider = "openai"\nmodel = "x"\nprice = { input = inf, output = 1 }',
             "models.m.price.input: must be from 0 to 1000000 USD per million tokens",
         ),
-        ('provider = "openai"\nmodel = "x"\nprice = { input = 1 }', "models.m.price: `output` is missing"),
+        (
+            'provider = "openai"\nmodel = "x"\nprice = { input = 1 }',
+            (
+                "models.m.price: needs `input` and `output`, in USD per million tokens,"
+                " or `gpu_usd_per_hour` and `tokens_per_second`"
+            ),
+        ),
         (
             'provider = "openai"\nmodel = "x"\nprice = { input = "a", output = 1 }',
             "models.m.price.input: expected a number, got a string",

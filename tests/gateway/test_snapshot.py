@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
-from tierwise.gateway.catalogue import ceiling, lookup
+import msgspec
+
+from tierwise.core.tariff import pricing
+from tierwise.gateway.catalogue import ceiling, lookup, tariffs_of
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import Snapshot, build
 from tierwise.types import Checks, Model, Price, Route, Vector
@@ -60,7 +64,11 @@ def snapshot(tmp_path: Path) -> Snapshot:
 def test_models(tmp_path: Path) -> None:
     """The config's price before the catalogue's; no price where neither knows one."""
     found = snapshot(tmp_path)
-    assert found.models["cheap"] == Model("cheap", "openai", "gpt-4o-mini", lookup("openai", "gpt-4o-mini"))
+    cheap = Model("cheap", "openai", "gpt-4o-mini", lookup("openai", "gpt-4o-mini"))
+    listed = pricing(tariffs_of("openai", "gpt-4o-mini"), int(time.time()))
+    assert found.models["cheap"] == msgspec.structs.replace(cheap, pricing=listed)
+    assert listed is not None
+    assert found.models["own"].pricing is None
     assert found.models["own"].price == Price(2, 2_000_000, 2, 2, "config")
     assert found.models["elsewhere"] == Model("elsewhere", "openai", "gpt-4o-mini", None, 7, 100, True)
     assert found.unpriced() == ("elsewhere", "demo")
@@ -109,3 +117,16 @@ def test_a_list_of_the_operator_s(tmp_path: Path) -> None:
     assert found["cheap"].price == Price(7_000_000, 8_000_000, 7_000_000, 7_000_000, "us")
     assert found["own"].price == Price(2, 2_000_000, 2, 2, "config")
     assert found["elsewhere"].price is None
+
+
+def test_a_machine_of_one_s_own(tmp_path: Path) -> None:
+    """By the hour and the measured speed, rounded up; without a speed of reading, reading costs what writing does."""
+    path = tmp_path / "c.toml"
+    machine = "gpu_usd_per_hour = 1.2, tokens_per_second = 900"
+    for more, read in (("", 370_371), (", input_tokens_per_second = 9000", 37_038)):
+        priced = f"price = {{ {machine}{more} }}"
+        path.write_text(TEXT.replace('price = { input = "0.0000015", output = 2 }', priced), encoding="utf-8")
+        said = "config: 1.2 USD a GPU hour at 900 tokens/s"
+        found = build(load(path, {}), read_environment({})).models["own"]
+        assert found.price == Price(read, 370_371, read, read, said)
+        assert found.pricing is None

@@ -9,7 +9,8 @@ import pytest
 
 from tierwise.errors import ConfigError
 from tierwise.gateway.catalogue import lookup
-from tierwise.gateway.settings import KEY_NAMES, Config, load, read_environment
+from tierwise.gateway.model_table import KEY_NAMES
+from tierwise.gateway.settings import Config, load, read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.starter import PAIRS, starter, write
 

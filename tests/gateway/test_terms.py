@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,10 +61,10 @@ class Desk:
     key: str
     http: aiohttp.ClientSession
 
-    async def ask(self, **extra: Any) -> tuple[int, Any, Any]:
-        """(status, JSON body or the text of a stream, headers)."""
+    async def ask(self, *, said: Mapping[str, str] | None = None, **extra: Any) -> tuple[int, Any, Any]:
+        """(status, JSON body or the text of a stream, headers); `said` are headers of the request."""
         body = {"model": "support", "messages": [{"role": "user", "content": "Where is it?"}], "max_tokens": 50} | extra
-        headers = {"authorization": f"Bearer {self.key}"}
+        headers = {"authorization": f"Bearer {self.key}", **(said or {})}
         async with self.http.post(f"{self.url}/chat/completions", json=body, headers=headers) as reply:
             whole = reply.headers["content-type"] == "application/json"
             return reply.status, await reply.json() if whole else await reply.text(), reply.headers
@@ -77,17 +77,19 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, look: Any = asyncio.sleep, **terms: Any) -> AsyncIterator[Desk]:
-    """With one key of these terms. `look` is called before each answer of a model."""
+async def desk(
+    folder: Path, look: Any = asyncio.sleep, *, more: str = "", secret: bytes = b"", **terms: Any
+) -> AsyncIterator[Desk]:
+    """With one key of these terms. `look` is called before each answer of a model; `more` is added to the config."""
     path = folder / "tierwise.toml"
-    path.write_text(CONFIG)
+    path.write_text(CONFIG + more)
     (folder / "answers.json").write_text("[]")
     environment = read_environment({"HOME": str(folder)})
     config = load(path, environment.variables)
     opened = await open_engine(config, environment)
     clock, provider, text = ManualClock(), ScriptedProvider((SAID,), look), mint()
     providers = dict.fromkeys(opened.providers, provider)
-    engine = dataclasses.replace(opened, clock=clock, providers=providers)
+    engine = dataclasses.replace(opened, clock=clock, providers=providers, secret=secret)
     key = Key("key_1", "test", digest(text, PEPPER), text[:9], 0, **terms)
     async with door(engine, key, PEPPER) as url, aiohttp.ClientSession() as http:
         yield Desk(engine, clock, provider, config.store_path, url, text, http)

@@ -11,7 +11,7 @@ from tests.offline.synthetic import bare, side
 from tierwise.core import price
 from tierwise.offline.outcomes import Pairs
 from tierwise.offline.played import Fate, Recorded, models_of, play, typical
-from tierwise.types import Estimate, Message, Mode, Request, Route, Thresholds, Verdict
+from tierwise.types import Escalations, Estimate, Message, Mode, Request, Route, Thresholds, Verdict
 
 N = 400
 LIMITS = Thresholds(0.6, 0.3, 0.8)
@@ -135,3 +135,14 @@ def test_what_is_typical() -> None:
     """Means over what is known; 0 where nothing is."""
     assert typical(side("m", [1, 1], completion_tokens=[10, math.nan], latency=[1.0, 2.0])) == (10.0, 1.5)
     assert typical(side("m", [1, 1])) == (0.0, 0.0)
+
+
+def test_a_limit_of_escalations_refuses_nobody_in_a_replay() -> None:
+    """It is about a key's last hour, of which a record knows nothing; nor does it know budgets."""
+    pairs = recorded()
+    tiers, _ = models_of(pairs)
+    limits = Escalations(0.0, 1)
+    route = Route("r", tiers, thresholds=Thresholds(0.5, 0.5, 0.5), escalations=limits, over_budget="cheap")
+    fate = play(pairs, route, Recorded(lambda row, asked: Verdict(row % 2), lambda row: Verdict(0.0)))
+    assert set(fate.rules) == {"verifier", "escalated:check:score"}
+    assert fate.kept.sum() == N // 2

@@ -28,6 +28,12 @@ def create(
     budget: Annotated[
         int | None, typer.Option(metavar="USD", parser=dollars, help="All it may spend.", show_default="no limit")
     ] = None,
+    budget_tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=10**15, help="All tokens it may take, in and out.", show_default="no limit"
+        ),
+    ] = None,
     period: Annotated[
         Literal["day", "week", "month", "total"],
         typer.Option(help="How often the budget renews, at 00:00 UTC (weeks on Mondays); total: never."),
@@ -39,24 +45,35 @@ def create(
         int | None,
         typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
     ] = None,
+    streams: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=10**6, help="Requests at once.", show_default="no limit")
+    ] = None,
+    team: Annotated[
+        str,
+        typer.Option(metavar="TEAM", help="The team it belongs to, whose budgets bear it too.", show_default="none"),
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once and kept only as a digest."""
+    from tierwise.gateway.budget_table import NAMED
     from tierwise.gateway.first_run import new_key
     from tierwise.gateway.keys import Terms
 
-    if budget is None and period != "total":
+    if budget is None and budget_tokens is None and period != "total":
         raise ConfigError(f"--period {period} says how often a budget renews, and there is none; give --budget too")
+    if team and not NAMED.fullmatch(team):
+        raise ConfigError(f"--team {team!r}: expected 1 to 100 characters, none of them = or :")
     settings, environment = load_config(config)
-    key, text = asyncio.run(new_key(settings, environment, name, budget, Terms(period, rpm, tpm)))
+    terms = Terms(period, rpm, tpm, team, streams, budget_tokens)
+    key, text = asyncio.run(new_key(settings, environment, name, budget, terms))
     if json:
         print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
         return
     console().print(f"{key.id} for {plain(key.name)}, shown only now:\n\n  [bold]{text}[/]\n", soft_wrap=True)
     workers = settings.server.workers
-    if workers > 1 and (rpm or tpm):
+    if workers > 1 and (rpm or tpm or streams):
         each = (
-            f"each of the {workers} workers grants it the whole limit a minute, all together up to {workers} times that"
+            f"each of the {workers} workers grants it the whole of its limits, all together up to {workers} times that"
         )
         console().print(f"[yellow]note:[/] {each}", soft_wrap=True)
 
@@ -87,8 +104,16 @@ def revoke(
 
 
 def _terms(key: Key) -> dict[str, object]:
-    period = None if key.budget_nanos is None else key.period
-    return {"period": period, "rpm": key.rpm, "tpm": key.tpm}
+    from tierwise.gateway.keys import budget_period
+
+    return {
+        "budget_tokens": key.budget_tokens,
+        "period": budget_period(key),
+        "rpm": key.rpm,
+        "tpm": key.tpm,
+        "streams": key.streams,
+        "team": key.team,
+    }
 
 
 def _row(standing: Standing) -> dict[str, object]:
@@ -100,6 +125,7 @@ def _row(standing: Standing) -> dict[str, object]:
         **_terms(standing.key),
         "period_spent_nanos": standing.window_posted,
         "period_held_nanos": standing.window_held,
+        "period_tokens": standing.window_tokens,
         "renews": None if window is None else iso(window.end_ns),
     }
 
@@ -115,18 +141,30 @@ def _table(found: Sequence[Standing]) -> None:
         right = title.startswith("spent")
         table.add_column(title, justify="right" if right else "left", overflow="fold", no_wrap=title == "key")
     for standing in found:
-        key, window = standing.key, standing.window
+        key = standing.key
         named = plain(key.name) + (" [red](revoked)[/]" if key.revoked_ns is not None else "")
-        spent, budget = _usd(standing.window_posted), "-"
-        if key.budget_nanos is not None:
-            budget = f"{_usd(key.budget_nanos)} {key.period}"
-        if window is not None:
-            spent += f"\n[dim]({_usd(standing.posted)})[/]"
-            budget += f"\n[dim]renews {iso(window.end_ns)[:10]}[/]"
-        limits = [f"{limit:,} {what}" for limit, what in ((key.rpm, "rpm"), (key.tpm, "tpm")) if limit is not None]
-        row = (f"{key.id}\n[dim]{key.prefix}...[/]", f"{named}\n[dim]{iso(key.created_ns)[:10]}[/]")
-        table.add_row(*row, spent, budget, "\n".join(limits) or "-")
+        made = f"\n[dim]{iso(key.created_ns)[:10]}[/]" + (f"\n[dim]team {plain(key.team)}[/]" if key.team else "")
+        told = ((key.rpm, "rpm"), (key.tpm, "tpm"), (key.streams, "at once"))
+        limits = [f"{limit:,} {what}" for limit, what in told if limit is not None]
+        row = (f"{key.id}\n[dim]{key.prefix}...[/]", named + made)
+        table.add_row(*row, *_budget(standing), "\n".join(limits) or "-")
     console().print(table if found else "No keys. `tierwise keys create --name NAME` makes one.")
+
+
+def _budget(standing: Standing) -> tuple[str, str]:
+    """What is spent of a key's budget, and the budget; each in lines that stand beside each other."""
+    from tierwise.core.window import iso
+
+    key, window = standing.key, standing.window
+    spent = [_usd(standing.window_posted)]
+    budget = ["-" if key.budget_nanos is None else f"{_usd(key.budget_nanos)} {key.period}"]
+    if key.budget_tokens is not None:
+        spent.append(f"{standing.window_tokens:,} tokens")
+        budget.append(f"{key.budget_tokens:,} tokens {key.period}")
+    if window is not None:
+        spent.append(f"[dim]({_usd(standing.posted)})[/]")
+        budget.append(f"[dim]renews {iso(window.end_ns)[:10]}[/]")
+    return "\n".join(spent), "\n".join(budget)
 
 
 def _usd(nanos: int) -> str:

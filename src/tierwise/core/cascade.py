@@ -9,6 +9,8 @@ the `yield`. Theory of operation:
   request, then with a judge's finding. What is still uncertain after that escalates.
 - With a window the call comes back while the draft is still growing (`answer.complete` is False); the plan
   then says release (`Resume` with a decision), hold on (`Resume` without), or `Drop`.
+- A request that a budget can't bear in full goes to the cheapest tier alone, where its route says so; premium that
+  was asked too often within the hour is not asked, and a rejected draft may be served instead.
 - The last tier's answer is final: its `Call` carries a decision, and its performer may let it flow out as it comes.
 - Once text is out nothing can replace it, so an error after that is the performer's to tell the client; it is
   not thrown in here.
@@ -22,22 +24,31 @@ from typing import Any
 import msgspec
 
 from tierwise.core import decide, policy
-from tierwise.errors import BadRequest, CheckFailed, ProviderError
+from tierwise.errors import BadRequest, BudgetExceeded, CheckFailed, ProviderError, RateLimited
+from tierwise.money import Arm
 from tierwise.types import Answer, Decision, Evidence, Hold, Model, Request, Route, Verdict
 
 
 class Reserve(msgspec.Struct, frozen=True):
     """Set aside what calling each of `models` once, and asking each of `judges` about one draft, may cost.
 
-    A model that may be called twice stands there twice. Result: None; or BudgetExceeded, StoreError.
+    A model that may be called twice stands there twice. With `soft` it must fit below the budgets' soft limits.
+    Result: None; or BudgetExceeded, StoreError.
     """
 
     models: tuple[Model, ...]
     judges: tuple[Model, ...] = ()
+    soft: bool = False
 
 
 class Score(msgspec.Struct, frozen=True):
     """Ask the router. Result: Verdict; or CheckFailed."""
+
+
+class Escalate(msgspec.Struct, frozen=True):
+    """Count that premium is called for a request. Result: None; or RateLimited."""
+
+    model: Model
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -102,19 +113,20 @@ class Outcome(msgspec.Struct, frozen=True):
     trail: tuple[Step, ...]
 
 
-Wish = Reserve | Score | Call | Resume | Drop | Verify | Consult | Judge | Serve
+Wish = Reserve | Score | Escalate | Call | Resume | Drop | Verify | Consult | Judge | Serve
 Plan = Generator[Wish, Any, Outcome]
 Routing = Generator[Wish, Any, tuple[tuple[Model, ...], str]]
+Final = Generator[Wish, Any, tuple[Answer, Decision]]
 SubPlan = Generator[Wish, Any, tuple[Answer | None, Decision]]
 
 
-def cascade(request: Request, route: Route) -> Plan:
+def cascade(request: Request, route: Route, arm: Arm = "") -> Plan:
     """The plan for `request` on `route`. Raises what the last tier raised where no tier could answer."""
-    tiers, rule = policy.path(request, route)
+    tiers, rule = policy.path(request, route, arm)
     hold = policy.hold(request, route)
     if len(tiers) > 1 and (hold == "none" or (route.planned and rule == "verifier")):
         tiers, rule = yield from _routed(request, route, hold, tiers, rule)
-    yield _reserve(tiers, route, rule)
+    tiers, rule = yield from _reserved(request, route, tiers, rule)
     trail: list[Step] = []
     rejected: Answer | None = None
     for model in tiers[:-1]:
@@ -126,16 +138,44 @@ def cascade(request: Request, route: Route) -> Plan:
             rejected = draft
     if trail:
         rule = f"escalated:{trail[-1].decision.rule}"
+    answer, decision = yield from _last(tiers[-1], route, rule, rejected)
+    trail.append(Step(answer.model, decision))
+    return Outcome(answer, decision, tuple(trail))
+
+
+def _last(model: Model, route: Route, rule: str, rejected: Answer | None) -> Final:
+    """The last tier's answer; where there is none to be had, a whole draft that was rejected, if the route says so."""
     decision = Decision("serve", rule)
     try:
-        answer = yield Call(tiers[-1], "none", decision)
+        if policy.escalates(route, model, rule):
+            yield Escalate(model)
+        answer: Answer = yield Call(model, "none", decision)
+    except RateLimited:
+        if rejected is None or route.escalations is None or route.escalations.over != "draft":
+            raise
+        answer, decision = rejected, Decision("serve", "degraded:escalations")
     except ProviderError:
         if rejected is None or route.premium_down != "draft":
             raise
         answer, decision = rejected, Decision("serve", "degraded:premium-down")
-        yield Serve(answer, decision)
-    trail.append(Step(answer.model, decision))
-    return Outcome(answer, decision, tuple(trail))
+    else:
+        return answer, decision
+    yield Serve(answer, decision)
+    return answer, decision
+
+
+def _reserved(request: Request, route: Route, tiers: tuple[Model, ...], rule: str) -> Routing:
+    """The money is set aside. Where a budget can't bear it all, and the route says so, for the cheapest tier alone."""
+    step, cheapest = _reserve(tiers, route, rule), route.tiers[:1]
+    if tiers == cheapest or not policy.degrades(request, route):
+        yield step
+        return tiers, rule
+    try:
+        yield Reserve(step.models, step.judges, soft=True)
+    except BudgetExceeded:
+        yield Reserve(cheapest)
+        return cheapest, "degraded:over-budget"
+    return tiers, rule
 
 
 def _reserve(tiers: tuple[Model, ...], route: Route, rule: str) -> Reserve:

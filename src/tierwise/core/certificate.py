@@ -138,7 +138,7 @@ def bindings(route: Route, verifier: str, prompts: Mapping[str, str]) -> dict[st
         "verifier": verifier,
         "judge": digest(judge),
         "prompts": digest(dict(prompts)),
-        "prices": digest([(model.name, model.price) for model in models]),
+        "prices": digest([(model.name, model.pricing.tariffs if model.pricing else model.price) for model in models]),
     }
 
 

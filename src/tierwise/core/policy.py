@@ -8,15 +8,17 @@ from __future__ import annotations
 from tierwise.core import decide, price
 from tierwise.core.budget import NANOS
 from tierwise.core.tiers import Tier, best, full_cost
+from tierwise.money import Arm
 from tierwise.types import Estimate, Hold, Model, Request, Route
 
 VERDICT = 15  # tokens of a judge's answer
 
 
-def path(request: Request, route: Route) -> tuple[tuple[Model, ...], str]:
+def path(request: Request, route: Route, arm: Arm = "") -> tuple[tuple[Model, ...], str]:
     """The tiers to try, cheapest first, and the rule that says so. The last one's answer is final.
 
-    No text of a prompt can take a request below the floor of its class: tags only ever lead upwards.
+    `arm` is what the route's experiment has drawn. No text of a prompt can take a request below the floor of its class:
+    tags only ever lead upwards.
     """
     if len(route.tiers) == 1:
         return route.tiers, "direct"
@@ -25,11 +27,35 @@ def path(request: Request, route: Route) -> tuple[tuple[Model, ...], str]:
         return (route.premium,), f"floor:{floor[0]}"
     if route.mode != "enforce":
         return (route.premium,), f"mode:{route.mode}"
+    if arm == "holdout":
+        return (route.premium,), "holdout"
     if route.thresholds is not None:
         return route.tiers, "verifier"
     if route.uncertified == "observe":
         return (route.premium,), "uncertified"
     return route.tiers, route.uncertified
+
+
+def enforced(route: Route) -> bool:
+    """Whether drafts may be served on it: what premium answers all by itself can't be compared with anything."""
+    trusted = route.thresholds is not None or route.uncertified != "observe"
+    return len(route.tiers) > 1 and route.mode == "enforce" and trusted
+
+
+def degrades(request: Request, route: Route) -> bool:
+    """Whether the cheapest tier may answer what a budget can't bear in full: never what must go to premium."""
+    allowed = route.over_budget == "cheap" and len(route.tiers) > 1
+    return allowed and route.mode == "enforce" and not request.tags & route.floor
+
+
+def escalates(route: Route, model: Model, rule: str) -> bool:
+    """Whether calling `model` counts as an escalation: premium, for what the request is, or its client wants.
+
+    What goes there because the operator wants it is none: all of a route without a certificate, or a holdout.
+    """
+    if route.escalations is None or len(route.tiers) == 1 or model.name != route.premium.name:
+        return False
+    return route.insisted or not rule.startswith(("mode:", "uncertified", "holdout"))
 
 
 def plan(

@@ -1,17 +1,19 @@
 """Usage to nano-dollars, upper bounds, and what always-premium would have cost. Integers only.
 
-Knows no catalogue: a price comes in with its model, or is None. An unknown price counts at a ceiling that the
-caller gives, because a cost that is too high is noticed and a cost of zero is not.
+Knows no catalogue: a price, or all that lists say, comes in with its model, or is None. An unknown price counts at a
+ceiling that the caller gives, because a cost that is too high is noticed and a cost of zero is not. Moments are Unix
+seconds: an attempt is charged what was asked when it started.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from tierwise.core import tariff
+from tierwise.core.tariff import PICO_PER_NANO
 from tierwise.core.tokens import UNTAUGHT, Ratio
 from tierwise.types import Answer, CostState, Model, Price, Request, Text, Usage
 
-PICO_PER_NANO = 1000
 NOTHING = Usage()
 BYTES_PER_TOKEN = 4  # the usual rule of thumb for English text; only ever used for costs marked "estimated"
 
@@ -28,17 +30,44 @@ def cost(usage: Usage, price: Price) -> int:
     return (pico + PICO_PER_NANO // 2) // PICO_PER_NANO
 
 
-def charge(model: Model, usage: Usage | None, fallback: Usage, ceiling: Price) -> tuple[Usage, int, CostState]:
-    """What an attempt cost, and how sure that is.
+def charge(
+    model: Model, usage: Usage | None, fallback: Usage, ceiling: Price, moment: int
+) -> tuple[Usage, int, CostState]:
+    """What an attempt that started at `moment` cost, and how sure that is.
 
     `usage` is the provider's own; where it is None, `fallback` (an estimate) stands in.
     """
     counted = fallback if usage is None else usage
     if counted.cost_nanos is not None:
         return counted, counted.cost_nanos, "provider_reported"
-    if model.price is None:
-        return counted, cost(counted, ceiling), "unknown"
-    return counted, cost(counted, model.price), "estimated" if usage is None else "computed"
+    nanos = asked(model, counted, moment)
+    if nanos is None:
+        return counted, _at_most(model, counted, ceiling), "unknown"
+    return counted, nanos, "estimated" if usage is None else "computed"
+
+
+def asked(model: Model, usage: Usage, moment: int) -> int | None:
+    """Nano-dollars by the price that holds at `moment`; None where that, or the service's, is not known."""
+    if model.pricing is None:
+        return None if model.price is None else cost(usage, model.price)
+    held = tariff.valid(model.pricing.tariffs, moment)
+    return None if held is None else tariff.cost(held, moment, usage)
+
+
+def _at_most(model: Model, usage: Usage, ceiling: Price) -> int:
+    """What is not known of a listed model is taken for its dearest price, so that nothing passes what was reserved."""
+    if model.pricing is None:
+        return cost(usage, ceiling)
+    return _top(model, usage.input_tokens, usage.output_tokens, ceiling)
+
+
+def _top(model: Model, size: int, output: int, ceiling: Price) -> int:
+    """Nano-dollars that so many tokens, of whichever kind, cost at the most; rounded up."""
+    listed = model.pricing
+    if listed is not None:
+        return -(-(size * listed.most_in + output * listed.most_out) // PICO_PER_NANO) + listed.most_fee
+    price = model.price or ceiling
+    return -(-(size * max(price.input, price.cache_read, price.cache_write) + output * price.output) // PICO_PER_NANO)
 
 
 def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price) -> int:
@@ -48,10 +77,7 @@ def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price
     """
     total = 0
     for model in models:
-        price = model.price or ceiling
-        output = (request.max_output or model.max_output) * request.n
-        pico = size * max(price.input, price.cache_write) + output * price.output
-        total += -(-pico // PICO_PER_NANO)
+        total += _top(model, size, (request.max_output or model.max_output) * request.n, ceiling)
     return total
 
 
@@ -81,14 +107,17 @@ def resumed(known: Usage, later: int) -> Usage:
     return msgspec.structs.replace(known, output_tokens=known.output_tokens + later, cost_nanos=None)
 
 
-def baseline(premium: Model, usage: Usage, spent: int) -> tuple[int, CostState]:
+def baseline(premium: Model, usage: Usage, spent: int, moment: int) -> tuple[int, CostState]:
     """What premium would have cost for a request that another model answered with `usage`: an estimate.
 
-    Without a price for premium nothing is claimed to be saved: the baseline is what was `spent`.
+    At the same moment, and in the same service where premium has it: a request that could wait could wait for premium
+    too. Without a price for premium nothing is claimed to be saved: the baseline is what was `spent`.
     """
-    if premium.price is None:
-        return spent, "unknown"
-    return cost(Usage(usage.input_tokens, usage.output_tokens), premium.price), "estimated"
+    same = Usage(usage.input_tokens, usage.output_tokens, service=usage.service)
+    nanos = asked(premium, same, moment)
+    if nanos is None:
+        nanos = asked(premium, Usage(usage.input_tokens, usage.output_tokens), moment)
+    return (spent, "unknown") if nanos is None else (nanos, "estimated")
 
 
 def _length(content: str | tuple[object, ...]) -> int:

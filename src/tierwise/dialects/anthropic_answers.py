@@ -12,12 +12,13 @@ from typing import Any
 
 import msgspec
 
-from tierwise.dialects.openai_upstream import count, retry_after
+from tierwise.dialects.openai_upstream import retry_after
+from tierwise.dialects.openai_usage import count, word
 from tierwise.errors import Overloaded, ProviderError, Refused, WireError
 from tierwise.types import Chunk, Finish, ToolDelta, Usage
 
 NAME = "anthropic"
-Counts = dict[str, int]
+Told = dict[str, Any]  # what a `usage` object says that makes sense: counts, and two words
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: nested too deep
 
 # pause_turn only ends turns of the provider's own server tools, which are never asked for here
@@ -121,7 +122,7 @@ class StreamDecoder:
         self.finished = False
         self._started = False
         self._finish: Finish | None = None
-        self._usage: Counts = {}
+        self._usage: Told = {}
         self._calls = 0
         self._open: dict[int, int | None] = {}  # a block -> its place among the tool calls, where it is one
         self._silent: set[int] = set()  # open tool calls that have had no arguments yet
@@ -250,30 +251,46 @@ def begun(chunk: Chunk) -> Usage | None:
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def _known(wire: object) -> Counts:
+def _known(wire: object) -> Told:
     """Of a `usage` object what makes sense. Without a total of what was written to the cache, its parts make one up."""
     if not isinstance(wire, dict):
         return {}
-    known = {name: found for name in _COUNTS if (found := count(wire.get(name))) is not None}
+    known: Told = {name: found for name in _COUNTS if (found := count(wire.get(name))) is not None}
     details = wire.get("output_tokens_details")
     if isinstance(details, dict) and (thought := count(details.get("thinking_tokens"))) is not None:
         known["thinking_tokens"] = thought
     parts = wire.get("cache_creation")
     if isinstance(parts, dict):
-        written = sum(count(parts.get(f"ephemeral_{age}_input_tokens")) or 0 for age in ("5m", "1h"))
+        long_lived = count(parts.get("ephemeral_1h_input_tokens")) or 0
+        written = (count(parts.get("ephemeral_5m_input_tokens")) or 0) + long_lived
+        known["long_lived"] = long_lived
         if written > known.get("cache_creation_input_tokens", 0):
             known["cache_creation_input_tokens"] = written
+    for name in ("service_tier", "inference_geo"):
+        if said := word(wire.get(name)):
+            known[name] = said
+    if wire.get("speed") == "fast":  # has a price of its own, as a service tier has
+        known["service_tier"] = "fast"
     return known
 
 
-def _usage(known: Counts) -> Usage | None:
+def _usage(known: Told) -> Usage | None:
     """None where input or output was not counted; an empty prompt is no prompt, and was not counted either."""
     read, written = known.get("cache_read_input_tokens", 0), known.get("cache_creation_input_tokens", 0)
     asked = known.get("input_tokens", 0) + read + written  # on this wire the three do not overlap
     if not asked or "input_tokens" not in known or "output_tokens" not in known:
         return None
     said, thought = known["output_tokens"], known.get("thinking_tokens", 0)
-    return Usage(asked, said, read, written, thought if thought <= said else 0)
+    return Usage(
+        asked,
+        said,
+        read,
+        written,
+        thought if thought <= said else 0,
+        cache_write_1h_tokens=min(known.get("long_lived", 0), written),
+        service=known.get("service_tier", ""),
+        region=known.get("inference_geo", ""),
+    )
 
 
 # ------------------------------------------------------------------ errors in

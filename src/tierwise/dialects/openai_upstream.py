@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from tierwise.dialects.openai_chat import NAME, encode_call
+from tierwise.dialects.openai_usage import read_usage, word
 from tierwise.errors import BadRequest, Overloaded, ProviderError, Refused, WireError
 from tierwise.types import Chunk, Finish, Image, Message, Model, Part, Request, Text, Tool, ToolDelta, Usage
 
 _TRUE = msgspec.Raw(b"true")
 _LIMITS = ("max_completion_tokens", "max_tokens")
+PATIENT = 600.0  # seconds from which a request can wait: OpenAI's own default for what flex may take
 _WITH_USAGE = msgspec.Raw(b'{"include_usage":true}')
 
 # ------------------------------------------------------------------ requests out
@@ -31,11 +33,34 @@ def encode_request(request: Request, model: Model) -> bytes:
         body["logprobs"] = _TRUE
     if request.max_output is not None and not any(_given(body, name) for name in _LIMITS):
         body["max_completion_tokens"] = request.max_output  # ours, where the client set none
+    if waits(request, model) and not _given(body, "service_tier"):
+        body["service_tier"] = "flex"
     if request.stream:
         body["stream"] = _TRUE
         if not request.usage_asked:
             body["stream_options"] = _WITH_USAGE
     return msgspec.json.encode(body)
+
+
+def waits(request: Request, model: Model) -> bool:
+    """Whether a model is asked in OpenAI's slower and cheaper service, unless the client names one itself."""
+    return (
+        request.deadline_s is not None
+        and request.deadline_s >= PATIENT
+        and model.provider == "openai"
+        and model.pricing is not None
+        and model.pricing.offers("flex")
+    )
+
+
+def service_asked(request: Request, model: Model) -> str:
+    """The service tier that `encode_request` asks a model of OpenAI's for; "" where it names none."""
+    if model.provider != "openai":
+        return ""
+    own = request.body.get("service_tier") if request.dialect == NAME else None
+    if own is not None and bytes(own) != b"null":
+        return word(msgspec.json.decode(own))
+    return "flex" if waits(request, model) else ""
 
 
 def _given(body: Mapping[str, Any], name: str) -> bool:
@@ -152,6 +177,7 @@ class _Body(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: Any = None  # any shape: a count that makes no sense must not cost the answer
     x_groq: Any = None
+    service_tier: Any = None
     error: _Error | str | None = None
 
 
@@ -222,29 +248,6 @@ def _tool_delta(wire: _ToolDelta, at: int) -> ToolDelta:
     return ToolDelta(index, wire.id or "", function.name or "", function.arguments or "")
 
 
-# ------------------------------------------------------------------ usage in
-
-COUNT_MAX = 10**9  # tokens of one answer: more is a broken provider
-_COST_MAX = 10_000.0  # USD of one answer, likewise
-_READ = (
-    ("prompt_tokens_details", "cached_tokens"),
-    ("", "prompt_cache_hit_tokens"),  # DeepSeek
-    ("", "cached_tokens"),  # Moonshot, Together
-    ("", "cache_read_input_tokens"),  # LiteLLM, for Anthropic's models
-)
-_WRITTEN = (
-    ("prompt_tokens_details", "cache_write_tokens"),
-    ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
-    ("", "cache_creation_input_tokens"),
-)
-_THOUGHT = (("completion_tokens_details", "reasoning_tokens"), ("", "reasoning_tokens"))
-
-
-def count(value: object) -> int | None:
-    """A count of tokens, or None for what can't be one: nothing there, fractions, text, below 0, above COUNT_MAX."""
-    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
-
-
 def _usage(body: _Body) -> Usage | None:
     """What an event counts, wherever it stands: at the top, in a choice (Moonshot), or in an extension (Groq)."""
     wire = body.usage
@@ -252,64 +255,7 @@ def _usage(body: _Body) -> Usage | None:
         wire = body.choices[-1].usage
     if wire is None and body.x_groq is not None:
         wire = body.x_groq.get("usage") if isinstance(body.x_groq, dict) else None
-    return read_usage(wire) if isinstance(wire, dict) else None
-
-
-def read_usage(wire: Mapping[str, Any]) -> Usage | None:
-    """A `usage` object; None where it counts nothing, or contradicts itself: what is not believed is estimated.
-
-    An empty prompt is no prompt: servers that send zeros until they know the counts have not told them.
-    """
-    asked, said = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
-    if not asked or said is None:
-        return None
-    read, written, thought = (_first(wire, places) for places in (_READ, _WRITTEN, _THOUGHT))
-    beside = max((count(wire.get("total_tokens")) or 0) - asked - said, 0)
-    if beside != thought and beside in (read, written, read + written):
-        asked += beside  # a cache that stands beside the prompt
-    else:  # xAI and Gemini leave reasoning out of completion_tokens, and bill it
-        said += beside
-    if thought > said:
-        said += thought  # it can't be a part of less: it was counted beside the rest, without a total
-    if read + written > asked:
-        return None
-    return Usage(asked, said, read, written, thought, _cost(wire))
-
-
-def _first(wire: Mapping[str, Any], places: tuple[tuple[str, str], ...]) -> int:
-    """The first count above zero at these places, each a name and the object that it is in; else 0."""
-    for inside, name in places:
-        held = wire.get(inside) if inside else wire
-        if isinstance(held, dict) and (found := count(held.get(name))):
-            return found
-    return 0
-
-
-def _cost(wire: Mapping[str, Any]) -> int | None:
-    """Nano-dollars, where the server says what it charges. Nothing is no charge that is believed: prices decide then.
-
-    With a key of one's own OpenRouter's `cost` is its fee alone; what the model costs stands beside it.
-    """
-    cost = wire.get("cost")
-    if isinstance(cost, dict):  # Perplexity
-        cost = cost.get("total_cost")
-    dollars = _dollars(cost) or _dollars(wire.get("estimated_cost"))  # the second is DeepInfra's
-    details = wire.get("cost_details")
-    model = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else 0.0
-    own = wire.get("is_byok")
-    if own is True and not model:
-        return None
-    if own is True or (own is None and model > dollars):
-        dollars += model
-    dollars = dollars or _dollars(wire.get("cost_in_usd_ticks"), 1e10)  # xAI's
-    return round(dollars * 1e9) or None
-
-
-def _dollars(value: object, unit: float = 1.0) -> float:
-    """USD, of which `unit` make one; 0.0 for what can't be any."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _COST_MAX * unit:
-        return 0.0
-    return value / unit
+    return read_usage(wire, word(body.service_tier)) if isinstance(wire, dict) else None
 
 
 # ------------------------------------------------------------------ errors in

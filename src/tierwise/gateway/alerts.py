@@ -34,9 +34,10 @@ class Alerts:
 
     def tell(self, event: Event, text: str) -> None:
         """At once, without waiting for anybody."""
-        _log.warning("route %s: %s", event.route, text)
+        where = f"route {event.route}" if event.route else "gateway"
+        _log.warning("%s: %s", where, text)
         if self._webhook is not None:
-            body = {"text": f"Tierwise, route {event.route}: {text}", "event": event.what, "route": event.route}
+            body = {"text": f"Tierwise, {where}: {text}", "event": event.what, "route": event.route}
             details: dict[str, Any] = msgspec.json.decode(event.body)
             task = asyncio.ensure_future(self._send(msgspec.json.encode({**body, "at_ns": event.at_ns, **details})))
             self._sending.add(task)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core import price
+from tierwise.core.bearers import most_tokens, whole
 from tierwise.gateway.booking import Attempt
 from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.engine import SECOND, Engine
@@ -72,7 +73,8 @@ async def ask(
 
     def start(model: Model, request: Request, duty: Duty) -> Attempt:
         stream = engine.providers[model.name].stream(model, request)
-        attempts.append(Attempt(model, stream, engine.clock.monotonic_ms(), duty=duty, asked=request))
+        started_ms, now_ns = engine.clock.monotonic_ms(), engine.clock.now_ns()
+        attempts.append(Attempt(model, stream, started_ms, duty=duty, asked=request, started_ns=now_ns))
         return attempts[-1]
 
     request_id, started_ns, started_ms = new_id(), engine.clock.now_ns(), engine.clock.monotonic_ms()
@@ -88,8 +90,11 @@ async def ask(
         return entries
 
     nanos = sum(price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded)
+    budgets = (*payer.budgets, *whole(engine.snapshot.bearers))
+    tokens = sum(most_tokens(item.request, size_of(item.request), (item.model,)) for item in bounded)
+    held = Reservation(request_id, payer.account, route.name, nanos, started_ns, budgets, tokens=tokens)
     try:
-        await engine.store.reserve(Reservation(request_id, payer.account, route.name, nanos, started_ns, payer.budgets))
+        await engine.store.reserve(held)
     except asyncio.CancelledError:
         book()  # or what is on its way to the ledger would be held for good, and counted as spent in the end
         raise

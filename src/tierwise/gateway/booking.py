@@ -9,17 +9,21 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from tierwise.core import price
 from tierwise.core.join import join
 from tierwise.core.tokens import UNTAUGHT, Ratio
 from tierwise.dialects.anthropic_answers import begun
-from tierwise.money import Entry, Record, Tenant
+from tierwise.dialects.openai_upstream import service_asked
+from tierwise.money import Arm, Entry, Record, Tenant
 from tierwise.ports import Batch, Clock
 from tierwise.types import Answer, Chunk, CostState, Decision, Duty, Model, Price, Request, Route, Usage
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
 ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by
 LESSONS = 64  # of a model's counted answers, the first, that teach
+SECOND = 1_000_000_000  # nanoseconds
 EVERY = 64  # of later ones one in so many: reading texts takes some tens of microseconds
 MODELS = 1024  # whose ratios are kept
 
@@ -71,6 +75,7 @@ class Attempt:
     rule: str = "cancelled"
     duty: Duty | None = None
     asked: Request | None = None
+    started_ns: int = 0  # by the wall clock: prices hold by date and hour
 
     def take(self, batch: Batch, clock: Clock) -> None:
         """What has come."""
@@ -101,7 +106,7 @@ class Attempt:
             meter.note(self.model, reported=usage is not None)
             if usage is not None:
                 meter.teach(self.model, request, self, usage)
-        counted, nanos, state = price.charge(self.model, usage, fallback, ceiling)
+        counted, nanos, state = price.charge(self.model, usage, fallback, ceiling, self.started_ns // SECOND)
         ended = self.ended_ms if self.ended_ms is not None else self.started_ms
         return Entry(
             model=self.model.name,
@@ -117,7 +122,10 @@ class Attempt:
         )
 
     def _counted(self, request: Request, ratio: Ratio) -> tuple[Usage | None, Usage]:
-        """(what the provider counted of the whole answer, or None; then an estimate of it)."""
+        """(what the provider counted of the whole answer, or None; then an estimate of it).
+
+        What the provider did not say of the service it used is taken to be what it was asked for.
+        """
         chunks = self.chunks
         if not chunks and self.fate == "failed":
             return price.NOTHING, price.NOTHING  # a call that failed before its first word is not billed
@@ -127,14 +135,19 @@ class Attempt:
             guessed = price.estimate(request, self.answer(complete=False), ratio)
             start = begun(chunks[0]) if chunks else None
             if start is None:
-                return None, guessed
+                return None, self._served(guessed, request)
             return None, price.resumed(start, max(guessed.output_tokens - start.output_tokens, 0))
+        known = self._served(known, request)
         # a running total counts what had come by then, and nothing of what came later; 0 of something is no count
         later = chunks[place + 1 :] if known.output_tokens else chunks
         if not _speaks(later) and any(chunk.finish is not None for chunk in reversed(chunks)):
             return known, price.NOTHING
         rest = price.estimate(request, join(self.model.name, later, complete=False), ratio) if _speaks(later) else None
         return None, price.resumed(known, 0 if rest is None else rest.output_tokens)
+
+    def _served(self, usage: Usage, request: Request) -> Usage:
+        service = "" if usage.service or self.model.pricing is None else service_asked(request, self.model)
+        return msgspec.structs.replace(usage, service=service) if service else usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,7 @@ class Subject:
     route: Route
     tenant: Tenant
     started_ns: int
+    arm: Arm = ""
 
     def role(self, model: Model) -> Duty:
         if len(self.route.tiers) == 1:
@@ -174,6 +188,8 @@ class Subject:
             entries=entries,
             baseline_nanos=nanos,
             baseline_state=state,
+            team=self.tenant.team,
+            arm=self.arm,
         )
 
     def _baseline(self, entries: tuple[Entry, ...]) -> tuple[int, CostState]:
@@ -184,7 +200,8 @@ class Subject:
             return 0, "computed"
         if last.role != "draft":
             return last.nanos, last.cost_state
-        return price.baseline(self.route.premium, last.usage, sum(entry.nanos for entry in entries))
+        spent = sum(entry.nanos for entry in entries)
+        return price.baseline(self.route.premium, last.usage, spent, self.started_ns // SECOND)
 
 
 def _speaks(batch: Sequence[Chunk]) -> bool:

@@ -1,9 +1,7 @@
 """What models cost by list price: an operator's lists first, then a vendored snapshot with our dated lists over it.
 
 Knows providers at their own address; the same model at another host has that host's price, so it gets none here but
-from an operator's list that names the host. Of a model whose price depends on the length of the input this gives the
-base price (the lists keep the tiers), and of one whose price depends on the hour the dearest: one price a model, so
-that a certificate, which binds prices, outlives the day.
+from an operator's list that names the host. Of a model whose hours the snapshot alone knows, the dearest counts always.
 """
 
 from __future__ import annotations
@@ -18,10 +16,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tierwise.core.tariff import dearest, most
+from tierwise.core.tariff import dearest, dearest_in, dearest_out, most, valid
 from tierwise.gateway import price_lists
+from tierwise.gateway.model_table import BASE_URLS
 from tierwise.gateway.price_lists import Entry, PriceList, pico, shipped
-from tierwise.gateway.settings import BASE_URLS
+from tierwise.tariffs import Rates as Rated
+from tierwise.tariffs import Step, Tariff
 from tierwise.types import Price
 
 _FILE = Path(__file__).parent.parent / "data" / "prices" / "genai-prices.json"
@@ -63,6 +63,15 @@ class Rates(msgspec.Struct, frozen=True):
             source=source,
         )
 
+    def rated(self) -> Rated:
+        """As tariffs have it; a cache for an hour is not listed here."""
+        price = self.price("")
+        written = price.cache_write
+        return Rated(
+            price.input, price.output, price.cache_read, written, written, price.output, price.input, price.input,
+            price.output,
+        )  # fmt: skip
+
 
 class Tier(Rates, frozen=True, kw_only=True):
     """The whole request's rates once its input is longer than `over` tokens."""
@@ -76,6 +85,14 @@ class Listing(Rates, frozen=True, kw_only=True):
     match: Rules
     off_peak: Rates | None = None
     tiers: tuple[Tier, ...] = ()
+
+    def tariff(self) -> Tariff:
+        """Without dates: the snapshot has none."""
+        return Tariff(
+            self.rated(),
+            tuple([Step(tier.over, tier.rated()) for tier in sorted(self.tiers, key=lambda tier: tier.over)]),
+            source=f"{catalogue().source}, {catalogue().prices_checked}",
+        )
 
 
 class Catalogue(msgspec.Struct, frozen=True):
@@ -97,27 +114,23 @@ def lookup(
 ) -> Price | None:
     """The list price of a provider's model at an address ("": the provider's own), or None.
 
-    `own` are an operator's lists; `moment` is Unix seconds, None is now. A list of ours that agrees with the snapshot
-    changes nothing, its source included, because certificates bind that too.
+    That of a short text at the dearest hour. `own` are an operator's lists; `moment` is Unix seconds, None is now.
     """
-    at = int(time.time()) if moment is None else moment
+    held = valid(tariffs_of(provider, model, base_url, own), int(time.time()) if moment is None else moment)
+    return None if held is None else dearest(held)
+
+
+def tariffs_of(provider: str, model: str, base_url: str = "", own: Iterable[PriceList] = ()) -> tuple[Tariff, ...]:
+    """All that is listed of a model, in the order in which it counts: of these the first that holds at a moment."""
     host = _host(provider, base_url)
     if host is None:
-        return None
-    entry = price_lists.find(own, provider, model, host)
-    period = entry.at(at) if entry else None
-    if period is not None:
-        return dearest(period.tariff())
-    if host:
-        return None
-    listing = find(provider, model)
-    price = listing.price(f"{catalogue().source}, {catalogue().prices_checked}") if listing else None
-    entry = price_lists.find(shipped(), provider, model)
-    period = entry.at(at) if entry else None
-    if period is None:
-        return price
-    dated = dearest(period.tariff())
-    return price if price and msgspec.structs.replace(dated, source=price.source) == price else dated
+        return ()
+    entries = [price_lists.find(own, provider, model, host)]
+    if not host:
+        entries.append(price_lists.find(shipped(), provider, model))
+    found = [period.tariff() for entry in entries if entry is not None for period in entry.periods]
+    listing = None if host else find(provider, model)
+    return (*found, *(() if listing is None else (listing.tariff(),)))
 
 
 def entry_of(provider: str, model: str, base_url: str = "", own: Iterable[PriceList] = ()) -> Entry | None:
@@ -156,8 +169,8 @@ def ceiling() -> Price:
     for entry in (entry for prices_of in shipped() for entry in prices_of.models):
         for period in entry.periods:
             top = most(period.tariff())
-            written = max(top.cache_write, top.cache_write_1h)
-            prices.append(Price(top.input, max(top.output, top.reasoning), top.cache_read, written))
+            dear = dearest_in(top)
+            prices.append(Price(dear, dearest_out(top), top.cache_read, dear))
     return Price(
         input=max(price.input for price in prices),
         output=max(price.output for price in prices),

@@ -71,6 +71,18 @@ def standing(route: Route, table: RouteTable, own: str | None, now: int) -> Stan
     return Standing(VALID, certificate.thresholds, certificate.expires, signed, name(certificate))
 
 
+def stand(route: Route, standing: Standing) -> Route:
+    """The trained route as its certificate lets it be served."""
+    return msgspec.structs.replace(
+        route,
+        thresholds=standing.thresholds,
+        planned=True,
+        certified=standing.said,
+        certified_until=standing.expires,
+        certificate=standing.name if standing.thresholds is not None else "",
+    )
+
+
 def binds(route: Route, trained: Path) -> dict[str, str]:
     """Hashes of all that a statement about this trained route depends on. Raises ConfigError."""
     served = msgspec.structs.replace(route, planned=True)

@@ -16,10 +16,12 @@ from tierwise.dialects import anthropic_messages, anthropic_replies
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway import said
+from tierwise.gateway.deadline import with_deadline
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.engine import SECOND
 from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
 from tierwise.gateway.idempotency import Claim
+from tierwise.gateway.limits import used
 from tierwise.gateway.run import CLIENT_LEFT, Live
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
@@ -95,7 +97,9 @@ async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
 
 def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
     """With what headers and earlier responses add to it."""
-    request = door.decode(body, exchange.id, _tags(exchange.scope.headers.get("x-tierwise-tags")))
+    headers = exchange.scope.headers
+    request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
+    request = with_deadline(request, headers.get("x-tierwise-deadline"))
     if door.extras:
         request = msgspec.structs.replace(request, extras=_extras(exchange.scope, door))
     return app.conversations.resume(exchange.tenant.key_id, request)
@@ -132,7 +136,7 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
         if live.record is None:  # a client that left and a crash of ours have cost something too
             live.book(*((CLIENT_LEFT, "client-left") if watch.left else (500, "crashed")))
         if grant is not None and live.record is not None:
-            grant.settle(live.record)
+            grant.end(used(live.record))
     return None if request.stream else reply
 
 

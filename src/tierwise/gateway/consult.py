@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core import price
+from tierwise.core.bearers import most_tokens
 from tierwise.core.cascade import Judge, Reserve
 from tierwise.errors import TierwiseError, TimedOut
 from tierwise.gateway.booking import Attempt
@@ -38,6 +39,17 @@ def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Pri
         questions = step.judges * questionnaire.MAX_QUESTIONS
         nanos += price.bound(question, questionnaire.bound(), questions, ceiling)
     return nanos
+
+
+def bound_tokens(step: Reserve, request: Request, route: Route, size: int) -> int:
+    """Tokens, in and out, that it takes at the most, so too."""
+    if route.opinion_form != "same":
+        size += FORM_BYTES
+    tokens = most_tokens(request, size, step.models)
+    if step.judges:
+        question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
+        tokens += most_tokens(question, questionnaire.bound(), step.judges * questionnaire.MAX_QUESTIONS)
+    return tokens
 
 
 class Question(NamedTuple):

@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from tierwise.core.budget import usd
 from tierwise.errors import ConfigError
 from tierwise.gateway.certified import Certified, certified_by
+from tierwise.gateway.model_table import ModelTable
 from tierwise.gateway.scoring import Open, scoring
-from tierwise.gateway.settings import Config, Environment, ModelTable, load, pepper_path, webhook
+from tierwise.gateway.settings import Config, Environment, load, pepper_path, webhook
 from tierwise.gateway.snapshot import build
 from tierwise.providers import scripted
 from tierwise.providers.weights import Weights, find
@@ -66,6 +68,7 @@ def examine(
         *_scripts(config),
         *_prices(config, environment),
         *_routes(config, environment, opened, certified),
+        *_budgets(config),
         *_alerts(config, environment),
         _port(config),
         _store(config),
@@ -212,6 +215,21 @@ def _unaudited(route: Route) -> Iterator[Finding]:
         what = "audit" if not route.audit else "evidence_usd_per_day"
         detail = "its certificate is never audited: that it stops being true would not be noticed"
         yield Finding("warn", f"audit of {route.name}", detail, f"{what} above 0")
+
+
+def _budgets(config: Config) -> Iterator[Finding]:
+    for name, table in config.budgets.items():
+        budget = table.budget()
+        whose = "the whole gateway" if budget.scope == "all" else f"{budget.scope} {budget.name}"
+        limits = [] if budget.nanos is None else [usd(budget.nanos)]
+        limits += [] if budget.tokens is None else [f"{budget.tokens:,} tokens"]
+        period = "in all" if budget.period == "total" else f"a {budget.period}"
+        detail = f"{' and '.join(limits)} {period} for {whose}, told at {table.soft:.0%}"
+        yield Finding("ok", f"budget {name}", detail)
+    for name, route in config.routes.items():
+        if route.over_budget == "cheap" and route.mode != "enforce":
+            detail = f'mode = "{route.mode}": premium answers, and what a budget can\'t bear is refused'
+            yield Finding("warn", f"over_budget of {name}", detail, 'mode = "enforce"')
 
 
 def _alerts(config: Config, environment: Environment) -> Iterator[Finding]:

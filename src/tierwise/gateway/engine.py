@@ -10,23 +10,29 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tierwise.core import policy
 from tierwise.errors import BadRequest, NotFound
 from tierwise.gateway.booking import Meter
+from tierwise.gateway.budgets import Budgets
 from tierwise.gateway.certified import EXPIRED, Standing
+from tierwise.gateway.escalations import Hours
 from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
-from tierwise.money import Record
+from tierwise.money import Arm, Record
 from tierwise.ports import Clock, Provider, Scorer, Store
 from tierwise.scorers.clusters import Centroids
+from tierwise.stats.propensity import uniform
 from tierwise.types import Route
 
 SECOND = 1_000_000_000  # nanoseconds
 MODES = ("premium",)  # what a client may ask for with `x-tierwise-mode`: it can only lead upwards
 
 
-@dataclass(frozen=True)
+@dataclass
 class Engine:
+    """`snapshot` and `certificates` are swapped whole where prices change; a request keeps the route it began with."""
+
     snapshot: Snapshot
     providers: Mapping[str, Provider]  # by configured model name
     verifiers: Mapping[str, Scorer]  # by route name
@@ -40,6 +46,9 @@ class Engine:
     sessions: Sessions = field(default_factory=Sessions)
     rungs: Rungs = field(default_factory=Rungs)
     meter: Meter = field(default_factory=Meter)
+    budgets: Budgets = field(default_factory=Budgets)
+    hours: Hours = field(default_factory=Hours)
+    secret: bytes = b""  # what experiments are drawn with, the same in every process; none: there are no experiments
 
     def route(self, asked: str, mode: str | None = None) -> Route:
         """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""
@@ -60,7 +69,13 @@ class Engine:
             return route
         if mode not in MODES:
             raise BadRequest(f"x-tierwise-mode must be one of: {', '.join(MODES)}.", param="x-tierwise-mode")
-        return msgspec.structs.replace(route, mode="premium")
+        return msgspec.structs.replace(route, mode="premium", insisted=route.mode == "enforce")
+
+    def arm(self, route: Route, request_id: str) -> Arm:
+        """Of the route's experiment, by chance: nobody can foresee or steer it."""
+        if not route.holdout or not self.secret or not policy.enforced(route):
+            return ""
+        return "holdout" if uniform(self.secret, request_id, "holdout") < route.holdout else "treated"
 
     def verifier(self, route: Route) -> Scorer:
         """Who judges drafts on a route as it is served now."""

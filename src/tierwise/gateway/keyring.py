@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Collection
 
 from tierwise.errors import StoreError, Unauthorized
 from tierwise.gateway.keys import Ring
@@ -24,7 +25,7 @@ class Keyring:
     def __init__(self, store: Store, pepper: bytes, clock: Clock) -> None:
         self._store = store
         self._pepper = pepper
-        self._clock = clock
+        self.clock = clock
         self._ring = Ring((), pepper)
         self._read_ms = -1e12
 
@@ -33,14 +34,19 @@ class Keyring:
         try:
             return self._ring.find(header_value)
         except Unauthorized as error:
-            if error.code == "missing_api_key" or self._clock.monotonic_ms() - self._read_ms < PATIENCE * 1000:
+            if error.code == "missing_api_key" or self.clock.monotonic_ms() - self._read_ms < PATIENCE * 1000:
                 raise
         await self.refresh()
         return self._ring.find(header_value)
 
+    @property
+    def tenants(self) -> Collection[Tenant]:
+        """Of the live keys, as of the last look."""
+        return self._ring.tenants
+
     async def refresh(self) -> None:
         """Read the store. Raises StoreError, and keeps the ring that it had."""
-        self._read_ms = self._clock.monotonic_ms()
+        self._read_ms = self.clock.monotonic_ms()
         self._ring = Ring(await self._store.keys(), self._pepper)
 
     async def follow(self) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from tierwise.core.window import Window, account, window
 from tierwise.errors import Unauthorized
-from tierwise.money import Budget, Key, Period, Tenant
+from tierwise.money import Amount, Budget, Key, Period, Tenant
 from tierwise.ports import Store
 
 PREFIX = "tw-"
@@ -33,11 +33,14 @@ def digest(key: str, pepper: bytes) -> bytes:
 
 
 class Terms(NamedTuple):
-    """How often a key's budget renews, and what it may ask for in a minute; None: without a limit."""
+    """How often a key's budget renews, what it may ask for in a minute, and whose it is; None: without a limit."""
 
     period: Period = "total"
     rpm: int | None = None
     tpm: int | None = None
+    team: str = ""
+    streams: int | None = None  # requests at once
+    budget_tokens: int | None = None  # beside its budget in nano-dollars
 
 
 UNLIMITED = Terms()
@@ -46,7 +49,8 @@ UNLIMITED = Terms()
 class Standing(NamedTuple):
     """What a key has spent and holds, in nano-dollars: in all, and of the budget that it has now.
 
-    `window` is None where the budget never renews, and where there is none.
+    `window` is None where the budget never renews, and where there is none. `window_tokens` are spent and held; 0 where
+    there is no budget of tokens.
     """
 
     key: Key
@@ -55,6 +59,7 @@ class Standing(NamedTuple):
     window: Window | None
     window_posted: int
     window_held: int
+    window_tokens: int = 0
 
 
 async def create_key(
@@ -72,6 +77,9 @@ async def create_key(
         period=terms.period,
         rpm=terms.rpm,
         tpm=terms.tpm,
+        team=terms.team,
+        streams=terms.streams,
+        budget_tokens=terms.budget_tokens,
     )
     await store.add_key(key)
     return key, text
@@ -86,11 +94,18 @@ async def standings(store: Store, now_ns: int) -> list[Standing]:
     """Of every key, in the order of `list_keys`."""
     found: list[Standing] = []
     for key in await list_keys(store):
-        period = "total" if key.budget_nanos is None else key.period
-        money = await store.spent(key.id)
-        of_budget = await store.spent(account(Budget("key", key.id, period), now_ns))
-        found.append(Standing(key, *money, window(period, now_ns), *of_budget))
+        period = budget_period(key) or "total"
+        current = account(Budget("key", key.id, period), now_ns)
+        money, of_budget, tokens = await store.spent(key.id), await store.spent(current), 0
+        if key.budget_tokens is not None:
+            tokens = (await store.sums.used((current,))).get(current, Amount()).tokens
+        found.append(Standing(key, *money, window(period, now_ns), *of_budget, tokens))
     return found
+
+
+def budget_period(key: Key) -> Period | None:
+    """After which its budget renews; None where it has none."""
+    return None if key.budget_nanos is None and key.budget_tokens is None else key.period
 
 
 async def revoke_key(store: Store, key_id: str, now_ns: int) -> bool:
@@ -104,13 +119,27 @@ class Ring:
     def __init__(self, keys: Iterable[Key], pepper: bytes) -> None:
         self._pepper = pepper
         self._tenants = {
-            key.digest: Tenant(key.id, key.name, key.budget_nanos, key.period, key.rpm, key.tpm)
+            key.digest: Tenant(
+                key_id=key.id,
+                name=key.name,
+                budget_nanos=key.budget_nanos,
+                period=key.period,
+                rpm=key.rpm,
+                tpm=key.tpm,
+                team=key.team,
+                streams=key.streams,
+                budget_tokens=key.budget_tokens,
+            )
             for key in keys
             if key.revoked_ns is None
         }
 
     def __len__(self) -> int:
         return len(self._tenants)
+
+    @property
+    def tenants(self) -> Collection[Tenant]:
+        return self._tenants.values()
 
     def find(self, header_value: str | None) -> Tenant:
         """Whose key this is. Takes `Bearer KEY`, and the bare key that an `x-api-key` header holds.

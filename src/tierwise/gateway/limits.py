@@ -1,14 +1,16 @@
-"""Requests and tokens a minute, by key: refused before anything is reserved, called or written.
+"""Requests and tokens a minute, and requests at once: of a key, or of a model whose provider grants no more.
 
-Kept in this process's memory: each of N workers and replicas grants a key its whole limit, all of them together N times
-that at the most. A minute is the current second and the sixty before it, so in no sixty seconds is more than the limit
-granted. A request counts in the second in which it began, with its prompt (estimated) and the longest answer that it
-may get; once it has ended, with what was used to answer it, however many other models were asked about it.
+What is over a key's limit is refused before anything is reserved, called or written. Kept in this process's memory:
+each of N workers and replicas grants the whole limit, all of them together N times that at the most. A minute is the
+current second and the sixty before it, so in no sixty seconds is more than the limit granted. A request counts in the
+second in which it began, with its prompt (estimated) and the longest answer that it may get; once it has ended, with
+what was used to answer it, however many other models were asked about it.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple, Protocol
 
 from tierwise.core.price import BYTES_PER_TOKEN
 from tierwise.errors import RateLimited
@@ -20,6 +22,18 @@ from tierwise.types import Request, Route, Text
 FRAME = 16  # bytes' worth of tokens around a message
 PICTURE = 3_000  # ... and of a picture or a file, whatever its size
 SPAN = 61  # seconds that count: any sixty, wherever they begin, lie in 61 whole ones
+SOON = 1.0  # seconds after which it is worth asking again where only running requests stand in the way
+
+
+class Quota(Protocol):
+    """Limits of a key, or of a model; None: without that one."""
+
+    @property
+    def rpm(self) -> int | None: ...  # requests a minute
+    @property
+    def tpm(self) -> int | None: ...  # tokens a minute, in and out
+    @property
+    def streams(self) -> int | None: ...  # requests at once
 
 
 class Slot:
@@ -67,18 +81,59 @@ class Meter:
             self.taken += more
 
 
+class Full(NamedTuple):
+    """Why there is no room: "60 requests a minute, and 60 were made". `wait`: seconds until there is; None: never."""
+
+    said: str
+    wait: float | None
+
+
 class Grant:
-    """A request that was let in; `settle` it when it ends."""
+    """A request that was let in; `end` it when it ends, by what it used."""
 
-    __slots__ = ("_meter", "_slot", "_tokens")
+    __slots__ = ("_taken", "_tally", "_tokens")
 
-    def __init__(self, meter: Meter, slot: Slot, tokens: int) -> None:
-        self._meter = meter
-        self._slot = slot
+    def __init__(self, tally: Tally, taken: Slot | None, tokens: int) -> None:
+        self._tally = tally
+        self._taken = taken
         self._tokens = tokens
 
-    def settle(self, record: Record) -> None:
-        self._meter.correct(self._slot, used(record) - self._tokens)
+    def end(self, tokens: int) -> None:
+        self._tally.running -= 1
+        if self._taken is not None:
+            self._tally.tokens.correct(self._taken, tokens - self._tokens)
+
+
+class Tally:
+    """What one key, or one model, has taken of its limits."""
+
+    def __init__(self) -> None:
+        self.requests = Meter()
+        self.tokens = Meter()
+        self.running = 0
+
+    def full(self, quota: Quota, tokens: int, now: float) -> Full | None:
+        """Whether a request that may take so many tokens has no room; `now` in seconds."""
+        rpm, tpm, streams = quota.rpm, quota.tpm, quota.streams
+        if streams is not None and self.running >= streams:
+            return Full(f"{streams:,} requests at once, and {self.running:,} are running", SOON)
+        if rpm is not None and (wait := self.requests.wait(1, rpm, now)):
+            return Full(f"{rpm:,} requests a minute, and {self.requests.taken:,} were made", wait)
+        if tpm is None:
+            return None
+        if tokens > tpm:
+            return Full(f"{tpm:,} tokens a minute, and this request may take {tokens:,}, prompt and answer", None)
+        if wait := self.tokens.wait(tokens, tpm, now):
+            taken = f"{self.tokens.taken:,} are taken, and this request may take {tokens:,}"
+            return Full(f"{tpm:,} tokens a minute, {taken}", wait)
+        return None
+
+    def take(self, quota: Quota, tokens: int, now: float) -> Grant:
+        """To be called after `full`, at the same time."""
+        self.running += 1
+        if quota.rpm is not None:
+            self.requests.take(1, now)
+        return Grant(self, None if quota.tpm is None else self.tokens.take(tokens, now), tokens)
 
 
 class Limits:
@@ -86,30 +141,36 @@ class Limits:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._meters: dict[str, tuple[Meter, Meter]] = {}  # of requests and of tokens, by the key's id
+        self._tallies: dict[str, Tally] = {}  # by the key's id
 
     def admit(self, tenant: Tenant, request: Request, route: Route) -> Grant | None:
-        """Count a request; a grant where there is something to correct in the end. Raises RateLimited."""
-        rpm, tpm = tenant.rpm, tenant.tpm
-        if rpm is None and tpm is None:
+        """Count a request; to be ended when it ends. None for a key without limits. Raises RateLimited."""
+        if tenant.rpm is None and tenant.tpm is None and tenant.streams is None:
             return None
         now = self._clock.monotonic_ms() / 1000
-        meters = self._meters.get(tenant.key_id)
-        if meters is None:
-            meters = self._meters[tenant.key_id] = Meter(), Meter()
-        requests, tokens = meters
-        if rpm is not None and (wait := requests.wait(1, rpm, now)):
-            raise _refusal(f"{rpm:,} requests a minute, and {requests.taken:,} were made", wait)
-        grant = None if tpm is None else _grant(tokens, bound(request, route), tpm, now)
-        if rpm is not None:
-            requests.take(1, now)
-        return grant
+        tally = self._tallies.get(tenant.key_id)
+        if tally is None:
+            tally = self._tallies[tenant.key_id] = Tally()
+        tokens = 0 if tenant.tpm is None else bound(request, route)
+        full = tally.full(tenant, tokens, now)
+        if full is None:
+            return tally.take(tenant, tokens, now)
+        if full.wait is None:
+            raise RateLimited(
+                f"The key's limit is {full.said}. Ask for a shorter answer (`max_completion_tokens`), or shorten the "
+                "prompt."
+            )
+        raise RateLimited(f"The key's limit is {full.said}. Try again in {full.wait:.1f} s.", retry_after=full.wait)
 
 
 def bound(request: Request, route: Route) -> int:
     """Tokens of a request and its answer at the most, where the prompt is as long as it is estimated to be."""
-    longest = request.max_output or max([model.max_output for model in route.tiers])
-    return _prompt(request) + longest * request.n
+    return needs(request, max([model.max_output for model in route.tiers]))
+
+
+def needs(request: Request, longest: int) -> int:
+    """... and where an answer that the client sets no limit to is so long."""
+    return _prompt(request) + (request.max_output or longest) * request.n
 
 
 def _prompt(request: Request) -> int:
@@ -141,19 +202,3 @@ def used(record: Record) -> int:
         if entry.role not in ASIDE:
             most = max(most, entry.usage.input_tokens + entry.usage.output_tokens)
     return most
-
-
-def _grant(meter: Meter, amount: int, tpm: int, now: float) -> Grant:
-    if amount > tpm:
-        raise RateLimited(
-            f"This request may take {amount:,} tokens, prompt and answer; the key's limit is {tpm:,} a minute. "
-            "Ask for a shorter answer (`max_completion_tokens`), or shorten the prompt."
-        )
-    if wait := meter.wait(amount, tpm, now):
-        said = f"{tpm:,} tokens a minute, {meter.taken:,} are taken, and this request may take {amount:,}"
-        raise _refusal(said, wait)
-    return Grant(meter, meter.take(amount, now), amount)
-
-
-def _refusal(limit: str, wait: float) -> RateLimited:
-    return RateLimited(f"The key's limit is {limit}. Try again in {wait:.1f} s.", retry_after=wait)

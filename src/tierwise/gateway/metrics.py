@@ -1,6 +1,7 @@
-"""GET /metrics: what audits have found and who counts tokens, as Prometheus reads it (text exposition format 0.0.4).
+"""GET /metrics: what audits have found, who counts tokens, what is spent of budgets.
 
-Numbers and names of routes and providers only. A key is asked for, as everywhere.
+As Prometheus reads it (text exposition format 0.0.4). Numbers, and names of routes, providers and budgets, only. A key
+is asked for, as everywhere.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tierwise.gateway.booking import Meter
+from tierwise.gateway.budgets import Used
 from tierwise.gateway.http import Reply
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ async def metrics(app: App, exchange: Exchange) -> Reply:
     lines += _lines(("tierwise_samples_lost_total", "counter", "Drawn requests that there was no room for.", ()))
     lines.append(f"tierwise_samples_lost_total {app.samples_lost}")
     lines += counted(app.engine.meter)
+    lines += budgeted(app.engine.budgets.used)
     return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,))
 
 
@@ -49,6 +52,18 @@ def counted(meter: Meter) -> Iterator[str]:
     meanings = ("Calls that are paid for.", "Of these, calls whose tokens the provider counted to the end.")
     yield from _lines(("tierwise_usage_total", "counter", meanings[0], paid), "provider")
     yield from _lines(("tierwise_usage_reported_total", "counter", meanings[1], told), "provider")
+
+
+def budgeted(found: Sequence[Used]) -> Iterator[str]:
+    """Of each budget in use, as of the last look at it: what is spent or held in its current period, and its limit."""
+    dollars = [(each.name, each.amount.nanos, each.budget.nanos) for each in found]
+    tokens = [(each.name, each.amount.tokens, each.budget.tokens) for each in found]
+    for unit, of, scale in (("usd", dollars, 1e-9), ("tokens", tokens, 1.0)):
+        limited = [(name, used * scale, limit * scale) for name, used, limit in of if limit is not None]
+        now, limits = [(name, used) for name, used, _ in limited], [(name, limit) for name, _, limit in limited]
+        said = "Spent or held of a budget."
+        yield from _lines((f"tierwise_budget_used_{unit}", "gauge", said, now), "budget")
+        yield from _lines((f"tierwise_budget_limit_{unit}", "gauge", "All that it has.", limits), "budget")
 
 
 def _lines(series: Series, label: str = "route") -> Iterator[str]:

@@ -46,6 +46,8 @@ def rates(period: Period) -> dict[str, str]:
     for window in period.windows:
         hours = "all day" if window.start == window.end == "00:00" else f"{window.start}-{window.end} UTC"
         found[f"{hours}, {' '.join(window.days) or 'every day'}"] = f"x {window.multiplier.normalize() + 0:f}"
+    for name, multiplier in sorted(period.regions.items()):
+        found[f"in {name}"] = f"x {multiplier.normalize() + 0:f}"
     if period.per_request:
         found["a request"] = f"{period.per_request.normalize() + 0:f}"
     return found

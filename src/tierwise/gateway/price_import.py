@@ -31,6 +31,9 @@ LITELLM = {
     "cache_write_5m": "cache_creation_input_token_cost",
     "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
     "reasoning": "output_cost_per_reasoning_token",
+    "audio": "input_cost_per_audio_token",
+    "image": "input_cost_per_image_token",
+    "speech": "output_cost_per_audio_token",
 }
 SERVICES = {"batches": "batch", "flex": "flex", "priority": "priority"}
 COLUMNS = (

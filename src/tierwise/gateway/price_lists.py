@@ -17,16 +17,18 @@ from typing import Any, Literal
 import msgspec
 from jsonschema_rs import Draft202012Validator
 
-from tierwise.core import tariff
-from tierwise.core.tariff import Tariff
+from tierwise import tariffs
 from tierwise.errors import ConfigError
+from tierwise.tariffs import Tariff
 
 FOLDER = Path(__file__).parent.parent / "data" / "prices"
 SCHEMA = FOLDER / "price-list.schema.json"
 LARGEST = 20_000_000  # bytes of a list
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-FIELDS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning")
+FIELDS = (
+    "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning", "audio", "image", "speech"
+)  # fmt: skip
 _DATED = re.compile(r"[-@]20\d\d-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])$")
 
 
@@ -39,23 +41,29 @@ class Band(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     cache_write_5m: Decimal | None = None
     cache_write_1h: Decimal | None = None
     reasoning: Decimal | None = None
+    audio: Decimal | None = None  # in
+    image: Decimal | None = None  # in
+    speech: Decimal | None = None  # audio out
 
     def on(self, base: Band) -> Band:
         """These rates, and those of `base` where this says nothing."""
         said = {field: getattr(self, field) for field in FIELDS}
         return Band(**{field: getattr(base, field) if value is None else value for field, value in said.items()})
 
-    def rates(self) -> tariff.Rates:
+    def rates(self) -> tariffs.Rates:
         """In pico-dollars a token. A kind that is not listed costs what the nearest one does."""
         fresh, output = self.input or Decimal(0), self.output or Decimal(0)
         write = fresh if self.cache_write_5m is None else self.cache_write_5m
-        return tariff.Rates(
+        return tariffs.Rates(
             input=pico(fresh),
             output=pico(output),
             cache_read=pico(fresh if self.cache_read is None else self.cache_read),
             cache_write=pico(write),
             cache_write_1h=pico(write if self.cache_write_1h is None else self.cache_write_1h),
             reasoning=pico(output if self.reasoning is None else self.reasoning),
+            audio=pico(fresh if self.audio is None else self.audio),
+            image=pico(fresh if self.image is None else self.image),
+            speech=pico(output if self.speech is None else self.speech),
         )
 
 
@@ -73,16 +81,16 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     days: tuple[Day, ...] = ()
     multiplier: Decimal
 
-    def windows(self) -> Iterator[tariff.Window]:
+    def windows(self) -> Iterator[tariffs.Window]:
         """As the arithmetic has them: none reaches over midnight."""
         start, end = _minute(self.start), _minute(self.end)
         days = frozenset(DAYS.index(day) for day in self.days or DAYS)
         if start < end:
-            yield tariff.Window(start, end, days, _factor(self.multiplier))
+            yield tariffs.Window(start, end, days, _factor(self.multiplier))
             return
-        yield tariff.Window(start, 24 * 60, days, _factor(self.multiplier))
+        yield tariffs.Window(start, 24 * 60, days, _factor(self.multiplier))
         if end:
-            yield tariff.Window(0, end, frozenset((day + 1) % 7 for day in days), _factor(self.multiplier))
+            yield tariffs.Window(0, end, frozenset((day + 1) % 7 for day in days), _factor(self.multiplier))
 
 
 class Service(Band, frozen=True, kw_only=True):
@@ -91,18 +99,18 @@ class Service(Band, frozen=True, kw_only=True):
     multiplier: Decimal | None = None
     long: tuple[Long, ...] = ()
 
-    def service(self, standard: Band, steps: tuple[tariff.Step, ...]) -> tariff.Service:
+    def service(self, standard: Band, steps: tuple[tariffs.Step, ...]) -> tariffs.Service:
         """Where it lists no price for long inputs and the standard does, the dearer of what is known counts."""
         if self.multiplier is not None:
-            return tariff.Service(factor=_factor(self.multiplier))
+            return tariffs.Service(factor=_factor(self.multiplier))
         own = self.on(standard)
         said = {step.over: step for step in self.long}
         found, highest = [], own.rates()
         for over in sorted({*said, *(step.over for step in steps)}):
             usual = next((step.rates for step in reversed(steps) if step.over <= over), highest)
             highest = said[over].on(own).rates() if over in said else highest.at_least(usual)
-            found.append(tariff.Step(over, highest))
-        return tariff.Service(own.rates(), tuple(found))
+            found.append(tariffs.Step(over, highest))
+        return tariffs.Service(own.rates(), tuple(found))
 
 
 class Period(Band, frozen=True, kw_only=True):
@@ -117,16 +125,18 @@ class Period(Band, frozen=True, kw_only=True):
     long: tuple[Long, ...] = ()
     windows: tuple[Window, ...] = ()
     services: dict[str, Service] = {}
+    regions: dict[str, Decimal] = {}  # what every rate is multiplied by where the provider says it worked there
 
     def tariff(self) -> Tariff:
         steps = tuple(
-            tariff.Step(step.over, step.on(self).rates()) for step in sorted(self.long, key=lambda step: step.over)
+            tariffs.Step(step.over, step.on(self).rates()) for step in sorted(self.long, key=lambda step: step.over)
         )
         return Tariff(
             rates=self.rates(),
             steps=steps,
             windows=tuple(part for window in self.windows for part in window.windows()),
             services={name: service.service(self, steps) for name, service in self.services.items()},
+            regions={name: _factor(multiplier) for name, multiplier in self.regions.items()},
             request_nanos=int(((self.per_request or Decimal(0)) * 1_000_000_000).to_integral_value(ROUND_CEILING)),
             starts=None if self.valid_from is None else int(self.valid_from.timestamp()),
             ends=None if self.valid_to is None else int(self.valid_to.timestamp()),
@@ -251,7 +261,7 @@ def _minute(text: str) -> int:
 
 def _factor(multiplier: Decimal) -> int:
     """Millionths; what is finer is rounded up."""
-    return int((multiplier * tariff.ONE).to_integral_value(ROUND_CEILING))
+    return int((multiplier * tariffs.ONE).to_integral_value(ROUND_CEILING))
 
 
 def _place(path: Iterable[object]) -> str:

@@ -1,5 +1,7 @@
 """The config's `[prices]` table: price lists of the operator's own, which count before every other, and discounts.
 
+A list from an address counts after the operator's files and before those that ship (`price_feed.py` fetches it).
+
 Knows what can be wrong with it, and nothing of what a price is (`price_lists.py`) or when one is looked up.
 """
 
@@ -8,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from tierwise.core.tariff import ONE
 from tierwise.errors import ConfigError
+from tierwise.gateway.model_table import web_address
 from tierwise.gateway.price_lists import PriceList, read
 from tierwise.gateway.route_table import Table
 from tierwise.gateway.toml_check import Problems, nearest
+from tierwise.tariffs import ONE
 
 MAX_OVERLAYS = 100
 MAX_MULTIPLIER = 10
@@ -36,11 +40,14 @@ class PricesTable(Table, frozen=True):
     overlays: tuple[str, ...] = ()  # files, from the config's folder; of two that know a model the closer name counts
     # by a model or provider, of list prices: 0.9 is a discount of 10 %, 1.1 a region's surcharge
     multipliers: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    url: str = ""  # of a price list that a gateway fetches while it runs; "": none
+    refresh_hours: Annotated[float, msgspec.Meta(ge=0.01, le=8760)] = 24.0
 
-    def terms(self, folder: Path) -> Terms:
-        """Lists are read anew. Raises ConfigError."""
+    def terms(self, folder: Path, fetched: PriceList | None = None) -> Terms:
+        """Lists are read anew, and `fetched` counts behind them. Raises ConfigError."""
+        lists = [read(folder / Path(name).expanduser()) for name in self.overlays]
         return Terms(
-            lists=tuple(read(folder / Path(name).expanduser()) for name in self.overlays),
+            lists=tuple(lists if fetched is None else [*lists, fetched]),
             multipliers={
                 name: int((value * ONE).to_integral_value(ROUND_CEILING)) for name, value in self.multipliers.items()
             },
@@ -58,6 +65,8 @@ def check_prices(table: PricesTable, folder: Path, known: Collection[str], probl
             problems.add(path, f"neither a model of this config nor a provider; {nearest(name, known)}")
         if not (value.is_finite() and 0 < value <= MAX_MULTIPLIER):
             problems.add(path, f"must be above 0 and at most {MAX_MULTIPLIER}; 0.9 is a discount of 10 %")
+    if table.url and web_address(table.url) is None:
+        problems.add(("prices", "url"), "expected an http:// or https:// address without a user")
     if len(table.overlays) > MAX_OVERLAYS:
         problems.add(("prices", "overlays"), f"at most {MAX_OVERLAYS} files")
         return

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 
 import msgspec
 
-from tierwise.core.tariff import share
 from tierwise.gateway import price_lists
 from tierwise.gateway.catalogue import Listing, catalogue, ceiling, entry_of, find
+from tierwise.gateway.model_table import BASE_URLS, ModelTable
 from tierwise.gateway.price_lists import Entry, Long, Period, PriceList, shipped
 from tierwise.gateway.price_table import Terms
-from tierwise.gateway.settings import BASE_URLS, Config, ModelTable
-from tierwise.gateway.snapshot import price_of
+from tierwise.gateway.settings import Config
+from tierwise.gateway.snapshot import price_of, tariffs_for, terms_of
 from tierwise.types import Price
 
 
@@ -35,14 +36,14 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
 
 def priced(config: Config, moment: int) -> tuple[Priced, ...]:
     """In the config's order, as a gateway that started at `moment` (Unix seconds) would have it."""
-    terms = config.prices.terms(config.folder)
+    terms = terms_of(config)
     return tuple(_priced(name, table, terms, moment) for name, table in config.models.items())
 
 
 def listed(name: str, config: Config | None) -> tuple[Entry, ...]:
     """All that lists say of a configured model, of "provider/model", or of a model of any provider; no multipliers."""
     table = config.models.get(name) if config else None
-    own = config.prices.terms(config.folder).lists if config else ()
+    own = terms_of(config).lists if config else ()
     if table is not None:
         return tuple(_of_table(table, own))
     provider, slash, model = name.partition("/")
@@ -52,31 +53,30 @@ def listed(name: str, config: Config | None) -> tuple[Entry, ...]:
 
 
 def _priced(name: str, table: ModelTable, terms: Terms, moment: int) -> Priced:
-    price = price_of(name, table, terms, moment)
+    price = price_of(table, tariffs_for(name, table, terms), moment)
     entry = None if table.price else entry_of(table.provider, table.model, table.base_url, terms.lists)
     period = entry.at(moment) if entry and price else None
-    source = price.source if price else "unknown"
     return Priced(
         name=name,
         provider=table.provider,
         model=table.model,
         price=price,
         counts_as=price or ceiling(),
-        source=f"{period.source}{share(terms.factor(name, table.provider))}" if period else source,
+        source=price.source if price else "unknown",
         checked=period.checked if period else None,
-        varies=bool(period and (period.long or period.windows or period.services)),
+        varies=bool(period and (period.long or period.windows or period.services or period.regions)),
     )
 
 
 def _of_table(table: ModelTable, own: tuple[PriceList, ...]) -> Iterator[Entry]:
     if table.price is not None:
-        said = table.price
+        said = table.price.price()
         period = Period(
-            source="config",
-            input=said.input,
-            output=said.output,
-            cache_read=said.cache_read,
-            cache_write_5m=said.cache_write,
+            source=said.source,
+            input=_usd(said.input),
+            output=_usd(said.output),
+            cache_read=_usd(said.cache_read),
+            cache_write_5m=_usd(said.cache_write),
         )
         yield Entry(provider=table.provider, name=table.model, periods=(period,))
         return
@@ -84,7 +84,7 @@ def _of_table(table: ModelTable, own: tuple[PriceList, ...]) -> Iterator[Entry]:
     listing = find(table.provider, table.model)
     if entry is not None:
         yield entry
-    elif listing is not None and price_of("", table, Terms(own)) is not None:
+    elif listing is not None and tariffs_for("", table, Terms(own)):
         yield _as_entry(listing)
 
 
@@ -98,6 +98,11 @@ def _of_name(provider: str, model: str, own: tuple[PriceList, ...]) -> Iterator[
         yield entry
     elif listing is not None:
         yield _as_entry(listing)
+
+
+def _usd(pico: int) -> Decimal:
+    """Per million tokens, of pico-dollars a token; exact."""
+    return Decimal(pico) / 1_000_000
 
 
 def _as_entry(listing: Listing) -> Entry:

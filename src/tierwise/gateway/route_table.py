@@ -66,6 +66,11 @@ class RouteTable(Table, frozen=True):
     keep_days: Annotated[int, msgspec.Meta(ge=0, le=3650)] = 30  # texts of samples; 0: none
     floor: tuple[str, ...] = ()  # tags that always get the premium
     premium_down: Literal["refuse", "draft"] = "refuse"
+    over_budget: Literal["refuse", "cheap"] = "refuse"
+    escalations_per_hour_share: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None  # of a key's requests
+    escalations_per_hour_usd: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None  # a key, for premium
+    over_escalation: Literal["refuse", "draft"] = "refuse"
+    holdout: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # share that premium answers, to compare with
     checks: ChecksTable = ChecksTable()
 
     def complete(self, folder: Path) -> RouteTable:
@@ -105,6 +110,7 @@ def check_route(name: str, route: RouteTable, models: Mapping[str, Identity], pr
         told.append(("certificate", "is about what was trained; this route has no `trained`"))
     if route.certificate_key and not _PUBLIC_KEY.fullmatch(route.certificate_key):
         told.append(("certificate_key", "is an Ed25519 public key: 64 hexadecimal digits"))
+    told += _alone(route)
     if route.judge:
         told += [("judge", text) for text in _judge(route, models)]
     for key, text in told:
@@ -126,6 +132,15 @@ def _listed(names: tuple[str, ...], models: Mapping[str, Identity]) -> Iterator[
             yield f'no model "{name}"; {nearest(name, models)}'
         elif name in names[:place]:
             yield f'"{name}" stands twice'
+
+
+def _alone(route: RouteTable) -> Iterator[tuple[str, str]]:
+    """What makes no sense where there is one tier."""
+    if len(route.tiers) != 1:
+        return
+    for key in ("over_budget", "escalations_per_hour_share", "escalations_per_hour_usd", "holdout"):
+        if getattr(route, key) not in (None, "refuse", 0.0):
+            yield key, "needs a second model in `tiers`: this route has only one, which answers everything"
 
 
 def _opinions(route: RouteTable) -> Iterator[str]:

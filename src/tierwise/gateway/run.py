@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from tierwise.core.budget import own
+from tierwise.core.bearers import bearing
 from tierwise.core.cascade import (
     Call,
     Consult,
     Drop,
+    Escalate,
     Judge,
     Outcome,
     Reserve,
@@ -26,14 +27,14 @@ from tierwise.core.cascade import (
     cascade,
 )
 from tierwise.core.join import tokens
-from tierwise.errors import TierwiseError
+from tierwise.errors import BudgetExceeded, TierwiseError
 from tierwise.gateway import sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
-from tierwise.gateway.consult import Panel, bound
+from tierwise.gateway.consult import Panel, bound, bound_tokens
 from tierwise.gateway.engine import Engine
 from tierwise.money import Record, Reservation, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Answer, Decision, Duty, Model, Request, Route
+from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 
 CLIENT_LEFT = 499  # the status that proxies commonly log for a client that closed its connection
 LOOKS = 4  # how often a window is looked at while it fills: a bad beginning need not be paid for to its end
@@ -63,6 +64,7 @@ class Live:
         self.request = request
         self.route = route
         self.tenant = tenant
+        self.arm = engine.arm(route, request.id)
         self.attempts: list[Attempt] = []
         self.outcome: Outcome | None = None
         self.record: Record | None = None  # once it is booked
@@ -70,6 +72,7 @@ class Live:
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._sink: Sink | None = None
         self._reserved: Awaitable[None] | None = None
+        self._limited = tenant.tpm is not None  # or by a budget
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
 
@@ -79,7 +82,7 @@ class Live:
         Without a sink nothing flows and the outcome holds the answer. Raises what the client must be told.
         """
         self._sink = sink
-        plan = cascade(self.request, self.route)
+        plan = cascade(self.request, self.route, self.arm)
         try:
             step = next(plan)
             while True:
@@ -106,11 +109,13 @@ class Live:
     def book(self, status: int, rule: str) -> Record:
         """Queue the record for the ledger. `rule` is what stands there where no decision was reached."""
         decision = self.outcome.decision if self.outcome else Decision("refuse", rule)
-        subject = Subject(self.request, self.route, self.tenant, self._started_ns)
-        total_ms = self.engine.clock.monotonic_ms() - self._started_ms
+        subject = Subject(self.request, self.route, self.tenant, self._started_ns, self.arm)
+        now_ms = self.engine.clock.monotonic_ms()
+        total_ms = now_ms - self._started_ms
         ceiling, meter = self.engine.snapshot.ceiling, self.engine.meter
         record = subject.record(self.attempts, status, decision, total_ms, ceiling, meter)
         self.engine.post(record)
+        self.engine.hours.settle(record, self.route, now_ms)
         self.record = record
         return record
 
@@ -131,29 +136,51 @@ class Live:
                 return await self._current.close(self.engine.clock.monotonic_ms())
             case Score():
                 return self.engine.routers[self.route.name].score(self.request, None)
-            case Consult(models):
-                return await self._panel.consult(self.request, self.route, models, self._current.model.name)
-            case Judge():
-                return await self._panel.judge(self.request, step)
+            case Consult() | Judge():
+                return await self._others(step)
+            case Escalate(model):
+                most = bound(Reserve((model,)), self.request, self.route, size, self.engine.snapshot.ceiling)
+                now_ms = self.engine.clock.monotonic_ms()
+                return self.engine.hours.escalate(self.tenant.key_id, self.route, self.request.id, most, now_ms)
 
-    @property
-    def _panel(self) -> Panel:
-        return Panel(self._start, self.engine.clock, self.engine.patience)
+    async def _others(self, step: Consult | Judge) -> tuple[Answer, ...] | Evidence:
+        panel = Panel(self._start, self.engine.clock, self.engine.patience)
+        if isinstance(step, Judge):
+            return await panel.judge(self.request, step)
+        return await panel.consult(self.request, self.route, step.models, self._current.model.name)
 
     async def _reserve(self, step: Reserve, size: int) -> None:
         """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns.
 
         Not while the ledger fails: a call would be paid for and its answer could not be served.
         """
-        nanos = bound(step, self.request, self.route, size, self.engine.snapshot.ceiling)
-        payer, budgets = self.tenant, own(self.tenant)
-        pending = self.engine.store.reserve(
-            Reservation(self.request.id, payer.key_id, self.route.name, nanos, self._started_ns, budgets)
+        engine, request, route, payer = self.engine, self.request, self.route, self.tenant
+        budgets = bearing(engine.snapshot.bearers, payer, route.name, request.tags)
+        self._limited = payer.tpm is not None or bool(budgets)
+        nanos = bound(step, request, route, size, engine.snapshot.ceiling)
+        tokens = bound_tokens(step, request, route, size)
+        held = Reservation(
+            request.id,
+            payer.key_id,
+            route.name,
+            nanos,
+            self._started_ns,
+            budgets,
+            tokens=tokens,
+            team=payer.team,
+            soft=step.soft,
         )
-        if not budgets and self.engine.store.sound:
+        pending = engine.store.reserve(held)
+        if not budgets and engine.store.sound:
             self._reserved = pending
-        else:
+            return
+        engine.budgets.keys.add(payer.key_id)
+        try:
             await pending
+        except BudgetExceeded:
+            if not step.soft:
+                engine.budgets.refuse(budgets)
+            raise
 
     async def _call(self, step: Call) -> Answer:
         attempt = self._current = self._start(step.model, self.request)
@@ -161,12 +188,12 @@ class Live:
         return await self._drain(attempt, _next_look(attempt, self.route) if step.hold == "window" else None)
 
     def _start(self, model: Model, request: Request, duty: Duty | None = None) -> Attempt:
-        limited = self.tenant.budget_nanos is not None or self.tenant.tpm is not None
-        if limited and request.max_output is None:
+        if self._limited and request.max_output is None:
             # a limit only holds where every answer ends by what was reserved for it
             request = msgspec.structs.replace(request, max_output=model.max_output)
         stream = self.engine.providers[model.name].stream(model, request)
-        attempt = Attempt(model, stream, self.engine.clock.monotonic_ms(), duty=duty, asked=request if duty else None)
+        clock, asked = self.engine.clock, request if duty else None
+        attempt = Attempt(model, stream, clock.monotonic_ms(), duty=duty, asked=asked, started_ns=clock.now_ns())
         self.attempts.append(attempt)
         return attempt
 

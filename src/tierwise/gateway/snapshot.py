@@ -1,67 +1,111 @@
 """The config as the core sees it: models with their prices, routes with their models. One value, swapped whole.
 
-Knows nothing of files, keys or connections.
+Knows nothing of keys or connections.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
+from tierwise.core import bearers
 from tierwise.core.budget import NANOS
-from tierwise.core.tariff import times
-from tierwise.gateway.catalogue import Rates, ceiling, lookup
+from tierwise.core.tariff import dearest, pricing, times, valid
+from tierwise.errors import ConfigError
+from tierwise.gateway.catalogue import ceiling, tariffs_of
+from tierwise.gateway.model_table import ModelTable
+from tierwise.gateway.price_lists import read
 from tierwise.gateway.price_table import Terms
 from tierwise.gateway.route_table import RouteTable
-from tierwise.gateway.settings import Config, Environment, ModelTable
-from tierwise.types import Checks, Model, Price, Route
+from tierwise.gateway.settings import Config, Environment, pepper_path
+from tierwise.money import Budget
+from tierwise.tariffs import Tariff
+from tierwise.types import Checks, Escalations, Model, Price, Route
+
+_log = logging.getLogger("tierwise.prices")
 
 
 class Snapshot(msgspec.Struct, frozen=True):
     models: Mapping[str, Model]
     routes: Mapping[str, Route]
     ceiling: Price  # what a model without a price counts as
+    budgets: Mapping[str, Budget] = {}  # by their names in the config
+    bearers: bearers.Table = {}  # the same, by whom they limit
 
     def unpriced(self) -> tuple[str, ...]:
         """The models whose cost is unknown, by name."""
         return tuple(name for name, model in self.models.items() if model.price is None)
 
 
-def build(config: Config, environment: Environment) -> Snapshot:
-    """A checked config always has a snapshot; nothing of `environment` gets into it but what the config names."""
-    terms = config.prices.terms(config.folder)
-    models = {name: _model(name, table, terms) for name, table in config.models.items()}
+def build(config: Config, environment: Environment, moment: int | None = None, terms: Terms | None = None) -> Snapshot:
+    """A checked config always has a snapshot; nothing of `environment` gets into it but what the config names.
+
+    `moment` is Unix seconds, None is now; without `terms` those of `terms_of`.
+    """
+    at = int(time.time()) if moment is None else moment
+    terms = terms_of(config) if terms is None else terms
+    models = {name: _model(name, table, terms, at) for name, table in config.models.items()}
+    budgets = {name: table.budget() for name, table in config.budgets.items()}
     return Snapshot(
         models=models,
         routes={name: _route(name, table, models) for name, table in config.routes.items()},
         ceiling=ceiling(),
+        budgets=budgets,
+        bearers=bearers.table(budgets.values()),
     )
 
 
-def _model(name: str, table: ModelTable, terms: Terms) -> Model:
+def fetched_path(config: Config) -> Path:
+    """Where the list from the address under [prices] is kept: next to what else a gateway keeps for itself."""
+    return pepper_path(config).with_name("tierwise.prices.json")
+
+
+def terms_of(config: Config) -> Terms:
+    """What the operator has agreed, with the list that was fetched last where the config names an address for one.
+
+    A gateway starts without a fetched list that is damaged: nobody wrote it who could mend it. Raises ConfigError.
+    """
+    path, fetched = fetched_path(config), None
+    if config.prices.url and path.exists():
+        try:
+            fetched = read(path)
+        except ConfigError as error:
+            _log.warning("the price list that was fetched last is left out: %s", error.problems[0])
+    return config.prices.terms(config.folder, fetched)
+
+
+def _model(name: str, table: ModelTable, terms: Terms, moment: int) -> Model:
+    listed = tariffs_for(name, table, terms)
     return Model(
         name=name,
         provider=table.provider,
         model=table.model,
-        price=price_of(name, table, terms),
+        price=price_of(table, listed, moment),
         max_output=table.max_output,
         context=table.context,
         logprobs=bool(table.logprobs),
+        pricing=pricing(listed, moment),
     )
 
 
-def price_of(name: str, table: ModelTable, terms: Terms, moment: int | None = None) -> Price | None:
-    """The config's own price before its lists', and those before the catalogue's; `moment` in Unix seconds, or now."""
-    if table.price is None:
-        price = lookup(table.provider, table.model, table.base_url, terms.lists, moment)
-        return price and times(price, terms.factor(name, table.provider))
-    return Rates(
-        input=table.price.input,
-        output=table.price.output,
-        cache_read=table.price.cache_read,
-        cache_write=table.price.cache_write,
-    ).price("config")
+def tariffs_for(name: str, table: ModelTable, terms: Terms) -> tuple[Tariff, ...]:
+    """A configured model's, as it was agreed with its provider; none where the config itself says what it costs."""
+    if table.price is not None:
+        return ()
+    factor = terms.factor(name, table.provider)
+    return tuple([times(item, factor) for item in tariffs_of(table.provider, table.model, table.base_url, terms.lists)])
+
+
+def price_of(table: ModelTable, listed: Iterable[Tariff], moment: int) -> Price | None:
+    """The config's own price before its lists', and those before the catalogue's; None where none holds then."""
+    if table.price is not None:
+        return table.price.price()
+    held = valid(listed, moment)
+    return None if held is None else dearest(held)
 
 
 def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
@@ -90,4 +134,14 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         opinion_form=table.opinion_form,
         judge=models[table.judge] if table.judge else None,
         nanos_per_second=round(table.usd_per_second * NANOS),
+        over_budget=table.over_budget,
+        escalations=_escalations(table),
+        holdout=table.holdout,
     )
+
+
+def _escalations(table: RouteTable) -> Escalations | None:
+    share, usd = table.escalations_per_hour_share, table.escalations_per_hour_usd
+    if share is None and usd is None:
+        return None
+    return Escalations(share, None if usd is None else round(usd * NANOS), table.over_escalation)

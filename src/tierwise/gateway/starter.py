@@ -9,33 +9,24 @@ from pathlib import Path
 
 from tierwise.errors import ConfigError
 from tierwise.gateway.catalogue import find
-from tierwise.gateway.settings import KEY_NAMES, Environment
+from tierwise.gateway.model_table import KEY_NAMES
+from tierwise.gateway.settings import Environment
 from tierwise.types import Value
 
 
 class Pair(Value, frozen=True):
-    """A provider's cheap model and its premium one. `note` is a comment on the premium's table."""
+    """A provider's cheap model and its premium one."""
 
     provider: str
     cheap: str
     premium: str
-    note: str = ""
 
 
 # In order of preference for the premium, where several providers' keys are there.
 PAIRS = (
     Pair("anthropic", "claude-haiku-5-5", "claude-sonnet-5-5"),
     Pair("openai", "gpt-6-luna", "gpt-6.1-sol"),
-    Pair(
-        "deepseek",
-        "deepseek-flash",
-        "deepseek-v4-pro",
-        note="""\
-# DeepSeek says (September 2026) that V4.1 Flash answers for this name, at Flash's price, until V4.1 Pro is out.
-# Until then this route saves nothing; a key of a second provider, or a model of your own, gives a better premium.
-price = { input = 0.30, output = 1.20, cache_read = 0.006 }
-""",
-    ),
+    Pair("deepseek", "deepseek-flash", "deepseek-v4-pro"),
 )
 
 _HEAD = """\
@@ -91,7 +82,7 @@ _HOSTED = """
 provider = "{provider}"
 model = "{model}"
 api_key_env = "{key}"  # the variable that holds the key
-{note}"""
+"""
 
 _ROUTES = """
 # A client names a route as its `model`. The first tier drafts; the last is the premium, and the measure of quality.
@@ -120,7 +111,7 @@ def starter(environment: Environment) -> str:
         return _HEAD + _LOCAL + _ROUTES.format(cheap="small", premium="large")
     cheapest = min(pairs, key=_cost)
     best = pairs[0]
-    models = _hosted("cheap", cheapest, cheapest.cheap) + _hosted("premium", best, best.premium, best.note)
+    models = _hosted("cheap", cheapest, cheapest.cheap) + _hosted("premium", best, best.premium)
     return (
         _HEAD
         + "\n# Prices come from the catalogue; `price = {...}` here overrides it.\n"
@@ -129,8 +120,8 @@ def starter(environment: Environment) -> str:
     )
 
 
-def _hosted(name: str, pair: Pair, model: str, note: str = "") -> str:
-    return _HOSTED.format(name=name, provider=pair.provider, model=model, key=KEY_NAMES[pair.provider], note=note)
+def _hosted(name: str, pair: Pair, model: str) -> str:
+    return _HOSTED.format(name=name, provider=pair.provider, model=model, key=KEY_NAMES[pair.provider])
 
 
 def _cost(pair: Pair) -> float:

@@ -15,8 +15,10 @@ from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.model_table import ModelTable
+from tierwise.gateway.quotas import rationed
 from tierwise.gateway.scoring import Open, scoring
-from tierwise.gateway.settings import Config, Environment, ModelTable
+from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
 from tierwise.ports import Provider
 from tierwise.providers import anthropic, deepseek, openai, scripted
@@ -40,11 +42,11 @@ async def open_engine(
     allowed = certified or certified_by(config, environment)
     scorings = {name: scoring(route, config.routes[name], opened, allowed) for name, route in snapshot.routes.items()}
     clock = SystemClock()
-    providers = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
+    built = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
     store = await open_sqlite(config.store_path, clock=clock, instance=secrets.token_hex(8))
     return Engine(
         snapshot=msgspec.structs.replace(snapshot, routes={name: item.route for name, item in scorings.items()}),
-        providers=providers,
+        providers=rationed(built, config.models, clock),
         verifiers={name: item.verifier for name, item in scorings.items()},
         unverified={name: item.unverified for name, item in scorings.items()},
         routers={name: item.router for name, item in scorings.items()},

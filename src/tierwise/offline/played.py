@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.core.cascade import Call, Consult, Drop, Outcome, Plan, Reserve, Score, Serve, Verify, Wish, cascade
+from tierwise.core.cascade import (
+    Call,
+    Consult,
+    Drop,
+    Escalate,
+    Outcome,
+    Plan,
+    Reserve,
+    Score,
+    Serve,
+    Verify,
+    Wish,
+    cascade,
+)
 from tierwise.offline.outcomes import Pairs, Side
 from tierwise.scorers.artefact import Typical
 from tierwise.types import Answer, Choice, Message, Model, Price, Request, Route, Verdict
@@ -78,7 +91,7 @@ class _Stage:
 
     def _performed(self, step: Wish, row: int, calls: list[str]) -> Any:
         match step:
-            case Reserve() | Serve() | Drop():
+            case Reserve() | Escalate() | Serve() | Drop():
                 return None
             case Score():
                 return self._scorers.router(row)

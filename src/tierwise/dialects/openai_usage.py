@@ -1,0 +1,106 @@
+"""What OpenAI-compatible servers say that they have counted, each in its own places; and the names of service tiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tierwise.types import Usage
+
+COUNT_MAX = 10**9  # tokens of one answer: more is a broken provider
+_COST_MAX = 10_000.0  # USD of one answer, likewise
+_READ = (
+    ("prompt_tokens_details", "cached_tokens"),
+    ("", "prompt_cache_hit_tokens"),  # DeepSeek
+    ("", "cached_tokens"),  # Moonshot, Together
+    ("", "cache_read_input_tokens"),  # LiteLLM, for Anthropic's models
+)
+_WRITTEN = (
+    ("prompt_tokens_details", "cache_write_tokens"),
+    ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
+    ("", "cache_creation_input_tokens"),
+)
+_HEARD = (("prompt_tokens_details", "audio_tokens"),)
+_SEEN = (("prompt_tokens_details", "image_tokens"),)
+_SPOKEN = (("completion_tokens_details", "audio_tokens"),)
+_WORD = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+_THOUGHT = (("completion_tokens_details", "reasoning_tokens"), ("", "reasoning_tokens"))
+
+
+def count(value: object) -> int | None:
+    """A count of tokens, or None for what can't be one: nothing there, fractions, text, below 0, above COUNT_MAX."""
+    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
+
+
+def word(value: object) -> str:
+    """A service tier or a place by its name; "" for what can't be one."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
+
+
+def read_usage(wire: Mapping[str, Any], service: str = "") -> Usage | None:
+    """A `usage` object; None where it counts nothing, or contradicts itself: what is not believed is estimated.
+
+    An empty prompt is no prompt: servers that send zeros until they know the counts have not told them.
+    """
+    asked, said = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
+    if not asked or said is None:
+        return None
+    read, written, thought = (_first(wire, places) for places in (_READ, _WRITTEN, _THOUGHT))
+    beside = max((count(wire.get("total_tokens")) or 0) - asked - said, 0)
+    if beside != thought and beside in (read, written, read + written):
+        asked += beside  # a cache that stands beside the prompt
+    else:  # xAI and Gemini leave reasoning out of completion_tokens, and bill it
+        said += beside
+    if thought > said:
+        said += thought  # it can't be a part of less: it was counted beside the rest, without a total
+    if read + written > asked:
+        return None
+    return Usage(
+        asked,
+        said,
+        read,
+        written,
+        thought,
+        _cost(wire),
+        audio_tokens=_first(wire, _HEARD),
+        image_tokens=_first(wire, _SEEN),
+        speech_tokens=_first(wire, _SPOKEN),
+        service=service,
+    )
+
+
+def _first(wire: Mapping[str, Any], places: tuple[tuple[str, str], ...]) -> int:
+    """The first count above zero at these places, each a name and the object that it is in; else 0."""
+    for inside, name in places:
+        held = wire.get(inside) if inside else wire
+        if isinstance(held, dict) and (found := count(held.get(name))):
+            return found
+    return 0
+
+
+def _cost(wire: Mapping[str, Any]) -> int | None:
+    """Nano-dollars, where the server says what it charges. Nothing is no charge that is believed: prices decide then.
+
+    With a key of one's own OpenRouter's `cost` is its fee alone; what the model costs stands beside it.
+    """
+    cost = wire.get("cost")
+    if isinstance(cost, dict):  # Perplexity
+        cost = cost.get("total_cost")
+    dollars = _dollars(cost) or _dollars(wire.get("estimated_cost"))  # the second is DeepInfra's
+    details = wire.get("cost_details")
+    model = _dollars(details.get("upstream_inference_cost")) if isinstance(details, dict) else 0.0
+    own = wire.get("is_byok")
+    if own is True and not model:
+        return None
+    if own is True or (own is None and model > dollars):
+        dollars += model
+    dollars = dollars or _dollars(wire.get("cost_in_usd_ticks"), 1e10)  # xAI's
+    return round(dollars * 1e9) or None
+
+
+def _dollars(value: object, unit: float = 1.0) -> float:
+    """USD, of which `unit` make one; 0.0 for what can't be any."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= _COST_MAX * unit:
+        return 0.0
+    return value / unit
