@@ -10,15 +10,24 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tierwise.gateway import app, model_table, price_table, route_table, settings
+from tierwise.gateway import app, budget_table, model_table, price_table, route_table, settings
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = (ROOT / "docs/start.md").read_text()
+MONEY = (ROOT / "docs/money.md").read_text()
 ROUTES = (ROOT / "docs/routes.md").read_text()
-TABLES = (settings.Server, settings.AlertsTable, price_table.PricesTable, model_table.ModelTable, model_table.Limits)
+TABLES = (
+    settings.Server,
+    settings.AlertsTable,
+    price_table.PricesTable,
+    budget_table.BudgetTable,
+    model_table.ModelTable,
+    model_table.PriceTable,
+    model_table.Limits,
+)
 ROUTE_TABLES = (route_table.RouteTable, route_table.ChecksTable, route_table.VectorTable)
 LOCAL_ONLY = {"weights", "sha256", "threads", "idle_minutes", "script"}  # shown by the starter config, with its reasons
 
@@ -40,7 +49,7 @@ def test_the_documented_config_loads(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
 def test_every_key_is_documented(table: type[msgspec.Struct]) -> None:
     """No config key exists without a place in the docs."""
-    missing = {name for name in table.__struct_fields__ if not re.search(rf"\b{name}\b", START)}
+    missing = {name for name in table.__struct_fields__ if not re.search(rf"\b{name}\b", START + MONEY)}
     assert missing - LOCAL_ONLY == set()
 
 
