@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.scorers.build import CHECKS, answer, request
 from tierwise.scorers.arithmetic import arithmetic, counted
-from tierwise.scorers.equations import EQUATIONS, HEAD, equations
+from tierwise.scorers.equations import EQUATIONS, HEAD, LINKS, equations
 
 RIGHT = [
     "3 + 4 = 7.",
@@ -246,3 +246,17 @@ def test_hostile_texts_take_bounded_time(name: str) -> None:
             counted(text)
             best = min(best, time.thread_time() - start)
         assert best < 0.02
+
+
+def test_of_a_dense_text_less_is_read() -> None:
+    """Half as many equations, and nothing of its middle; of a text of words the middle counts."""
+    assert counted("7 + 5 = 12. " * 200).checked == EQUATIONS
+    assert counted("7 + 5 = 12. " * 900).checked == EQUATIONS // 2
+    for filler, checked in (("!", 0), ("a", 1)):
+        assert counted(f"{filler * 5_000}. So 1 + 1 = 3. {filler * 2_500}").checked == checked
+
+
+def test_so_many_sides_of_a_chain_are_read() -> None:
+    """What stands behind LINKS equals signs is not."""
+    assert counted("1=" * (LINKS - 1) + "1+1.").checked == 1
+    assert counted("1=" * LINKS + "1+1.").checked == 0

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.scorers.derivation import NAMES, derivation
+from tierwise.scorers.derivation import NAMES, TERMS, derivation
+from tierwise.scorers.reading import DENSE, MARKS
 
 MAX_SECONDS = 0.02  # of CPU for texts of any length; ten times what is promised
 ALWAYS = {"sums", "given"}
@@ -137,3 +138,24 @@ def test_any_length_takes_bounded_time(unit: str, size: int) -> None:
         derivation(f"{turn}{text}", f"{text} {turn}")
         spent.append(thread_time() - began)
     assert min(spent) <= MAX_SECONDS
+
+
+# ------------------------------------------------------------------ how far an answer is read
+
+
+def test_so_many_numbers_of_a_sum_are_read() -> None:
+    """The first ones; nobody adds up more."""
+    terms = [str(number) for number in range(1_001, 1_003 + TERMS)]
+    told = named("?", f"{' + '.join(terms)} = 7")
+    assert told["sums_underived"] == 1.0
+    assert named(" ".join(terms[:TERMS]), f"{' + '.join(terms)} = 7")["sums_underived"] == 0.0
+    assert named(" ".join(terms[: TERMS - 1]), f"{' + '.join(terms)} = 7")["sums_underived"] == 1 / TERMS
+
+
+def test_of_a_dense_answer_the_end_is_read() -> None:
+    """Its numbers are those of the last DENSE characters; of plain text all count."""
+    numbers = "77, " * (MARKS // 2)
+    assert named("88", f"88, {numbers}")["given_missing"] == 1.0
+    assert named("77", f"88, {numbers}")["given_missing"] == 0.0
+    assert named("88", f"88, {numbers[: DENSE // 2]}")["given_missing"] == 0.0
+    assert named("88", f"88, {'seven words ' * MARKS}"[: 2 * DENSE])["given_missing"] == 0.0

@@ -14,13 +14,10 @@ from hypothesis import strategies as st
 from tests.conformance import scorer as conformance
 from tierwise.scorers.features import (
     ANSWER_NAMES,
-    HEAD,
     REQUEST_NAMES,
-    TAIL,
     TEXT_NAMES,
     answer_features,
     canonical,
-    clipped,
     prompt_of,
     prompt_words,
     request_features,
@@ -28,6 +25,7 @@ from tierwise.scorers.features import (
     text_features,
     words_of,
 )
+from tierwise.scorers.reading import HEAD, TAIL, clipped
 from tierwise.types import Answer, Choice, Image, Message, Request, Text, Tool, ToolCall
 
 MAX_SECONDS = 0.02  # of CPU for a text of any length; ten times what is promised

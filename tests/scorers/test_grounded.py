@@ -13,15 +13,16 @@ from tests.scorers.build import CHECKS, answer
 from tierwise.scorers.checks import Check
 from tierwise.scorers.grounded import (
     CONTEXT,
+    HELD,
+    MOST_NUMBERS,
     arguments_grounded,
-    canonical,
     entities_grounded,
-    numbers,
     numbers_grounded,
     numbers_used,
     quotes_grounded,
     said,
 )
+from tierwise.scorers.numerals import canonical, numbers
 from tierwise.types import Answer, Choice, Image, Message, Request, Text, Tool, ToolCall
 
 ALL: tuple[Check, ...] = (numbers_grounded, quotes_grounded, entities_grounded, arguments_grounded, numbers_used)
@@ -248,3 +249,21 @@ def test_what_is_repeated_is_grounded(values: list[int]) -> None:
     grouped = " or ".join(f"{value:,}" for value in values)
     assert numbers_grounded(asked(plain), answer(grouped), CHECKS).value == 1.0
     assert numbers_used(asked(grouped), answer(plain), CHECKS).value == 1.0
+
+
+# ------------------------------------------------------------------ how far an answer is read
+
+
+def test_so_many_numbers_are_looked_up() -> None:
+    """Of the different ones in an answer the first."""
+    many = [str(number) for number in range(100, 101 + MOST_NUMBERS)]
+    found = numbers_grounded(asked(" ".join(many[:-1])), answer(" and ".join(many)), CHECKS)
+    assert (found.value, found.detail) == (1.0, f"{MOST_NUMBERS} of {MOST_NUMBERS}")
+    assert numbers_grounded(asked(" ".join(many[1:])), answer(" and ".join(many)), CHECKS).value < 1.0  # type: ignore[operator]
+
+
+def test_a_questions_numbers_are_looked_for_among_so_many() -> None:
+    """The first ones of an answer."""
+    many = " ".join(["77"] * (HELD - 1))
+    assert numbers_used(asked("88?"), answer(f"{many} 88"), CHECKS).value == 1.0
+    assert numbers_used(asked("88?"), answer(f"{many} 77 88"), CHECKS).value == 0.0

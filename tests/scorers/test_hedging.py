@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scorers.build import CHECKS, answer, request
-from tierwise.scorers.hedging import LEAST, hedging
+from tierwise.scorers.hedging import LEAST, MOST, hedging
 from tierwise.types import Answer
 
 
@@ -87,3 +87,9 @@ def test_any_text_has_a_density(text: str) -> None:
     found = hedging(request(), answer(text), CHECKS)
     assert found.value is None or found.value >= 0
     assert found.passed is not False
+
+
+def test_so_many_places_are_looked_at() -> None:
+    """The first MOST of a text that does nothing but hedge."""
+    found = hedging(request(), answer("maybe " * (MOST + 9)), CHECKS)
+    assert found.detail == f"{MOST} in {MOST + 9} words"

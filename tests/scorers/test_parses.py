@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.scorers.build import CHECKS, answer, request, shown
 from tierwise.scorers.parses import load, parses
+from tierwise.scorers.reading import MARKS
 from tierwise.types import Evidence, Message, Request, Text
 
 CODE = Request(id="r", asked="support", messages=(Message("user", "Write a function that doubles a number."),))
@@ -302,3 +303,11 @@ def test_many_fences_take_bounded_time() -> None:
     found("```python\nx\n```\n" * 1_000)
     found("```" * 5_333)
     assert time.thread_time() - start < 0.05
+
+
+def test_of_a_dense_text_half_as_much_code_is_parsed() -> None:
+    """What comes beside the code takes its time too."""
+    code = block("python", "x = [1, 2, 3]\n" * 130)
+    assert found(code).value == 1.0
+    assert found(code + "some words " * 500).value == 1.0
+    assert found(code + "." * MARKS).value is None

@@ -90,3 +90,9 @@ def test_time_is_bounded_on_any_periodic_text(unit: str, times: int) -> None:
     began = thread_time()
     repeated(request(), answer(unit * times), CHECKS)
     assert thread_time() - began < 0.05
+
+
+def test_a_long_loop_needs_as_many_rounds() -> None:
+    """The longest of which more than `max_repeats` fit into the words that are looked at is found."""
+    words = " ".join(f"{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(127))
+    assert repeated(request(), answer(f"{words} " * 8), CHECKS).passed is False

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.scorers.wordpiece import LIMIT, WordPiece, split
+from tierwise.scorers.reading import DENSE, MARKS
+from tierwise.scorers.wordpiece import ALPHABET, CUT, IDEOGRAPHS, LIMIT, WORDS, WordPiece, split
 
 VOCABULARY = (
     *("[PAD]", "[UNK]", "[CLS]", "where", "is", "my", "card", "##s", "un", "##aff", "##able", "'", ".", ","),
@@ -148,10 +149,51 @@ def test_what_is_remembered_is_bounded() -> None:
 
     def grown(rounds: int) -> int:
         tracemalloc.start()
-        for start in range(0, rounds * 1000, 1000):
-            assert len(pieces.array(" ".join(f"a{number}" for number in range(start, start + 1000)))) == 1000
+        for start in range(0, rounds * 1000, 100):
+            assert len(pieces.array(" ".join(f"a{number}" for number in range(start, start + 100)))) == 100
         size, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return size
 
     assert grown(40) < 1_500_000
+
+
+# ------------------------------------------------------------------ how far a text is read
+
+
+def test_a_text_is_read_for_so_many_words() -> None:
+    """Marks are words too; what comes after them does not count."""
+    assert pieces("a " * (WORDS - 1) + "is my") == ["a"] * (WORDS - 1) + ["is"]
+
+
+def test_a_text_is_read_until_so_much_was_cut() -> None:
+    """Each different word that has no row costs its characters once; words that have one cost nothing."""
+    words = ["a" * size for size in range(2, 99)]
+    read = pieces(" ".join(["card", *words, "is"]))
+    assert CUT < len(read) < 3 * CUT
+    assert "is" not in read
+    assert pieces("aaa " * 900 + "is")[-1] == "is"
+    assert pieces("card where " * 900 + "is")[-1] == "is"
+
+
+def test_of_a_dense_text_less_is_read() -> None:
+    """Where there are more than MARKS digits and marks, the first characters count."""
+    assert len(pieces("5." * (MARKS // 2))) == MARKS
+    assert len(pieces("5 5 " * MARKS)) == DENSE // 2
+
+
+def test_a_text_without_an_alphabet_is_read_for_so_many_characters() -> None:
+    """No text has so many different characters, Chinese and Korean ones aside, of which there may be more."""
+    odd = "".join(map(chr, range(0xA000, 0xA000 + 2 * ALPHABET)))
+    assert split(odd) == [odd[:ALPHABET]]
+    chinese = "".join(map(chr, range(0x4E00, 0x4E00 + 2 * IDEOGRAPHS)))
+    assert split(chinese) == list(chinese[:IDEOGRAPHS])
+    assert split(chinese[:IDEOGRAPHS] * 2) == list(chinese[:IDEOGRAPHS] * 2)
+
+
+@given(st.text(st.sampled_from("aé\u0130ßЖй中\uf900한\u201c\u00ad\ud800\u2003 .\tA\u0301\u0660"), max_size=60))
+@settings(max_examples=200, deadline=None)
+def test_few_or_many_odd_characters_make_no_difference(text: str) -> None:
+    """However characters are replaced, which depends on how many different ones there are, words are the same."""
+    many = "".join(map(chr, range(0x391, 0x3A0))) + "".join(map(chr, range(0x410, 0x42F)))
+    assert split(f"{text} {many}") == split(text) + split(many)

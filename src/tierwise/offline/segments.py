@@ -15,8 +15,9 @@ from tierwise.offline.fit import Rows, graded
 from tierwise.offline.learn import Floats
 from tierwise.offline.outcomes import Pairs
 from tierwise.offline.recorded import request_of
-from tierwise.scorers.features import clipped, prompt_of
+from tierwise.scorers.features import prompt_of
 from tierwise.scorers.language import language_of
+from tierwise.scorers.reading import clipped
 from tierwise.stats.certify import bound
 
 PART = 50  # rows of which a segment gets a bound of its own

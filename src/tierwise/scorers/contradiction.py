@@ -15,10 +15,12 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from tierwise.scorers.features import clipped, words_of
-from tierwise.scorers.grounded import canonical, numbers
+from tierwise.scorers.features import words_of
+from tierwise.scorers.numerals import canonical, numbers
+from tierwise.scorers.reading import clipped
 from tierwise.types import Answer, Checks, Evidence, Request, Text
 
+MANY = 2_000  # characters of a long text
 MOST = 12  # announcements of one kind that are read, from the end
 REASONING = 40  # characters of text beside the result from which on it can be held against it
 OPENING = 8  # characters within which a repeated question is not yet another one
@@ -62,7 +64,9 @@ _TAKEN_BACK: dict[str, tuple[str, ...]] = {
         "更正", "我算错", "不对", "訂正", "間違え", "잠깐", "정정",
     )},
 }  # fmt: skip
-_PLAIN_PARTS = [part for part in _TAKEN_BACK if part.isascii()]
+# Of each part the letters that are looked for first, in the text's different words: they are much shorter than it.
+_CORES = [(max(re.findall(r"[^\W\d_]+", part), key=len, default=""), part) for part in _TAKEN_BACK]
+_PLAIN_CORES = [(core, part) for core, part in _CORES if part.isascii()]
 # The same where all of the phrases have a word with spaces or marks on both sides: what words a text has is known.
 _TAKEN_BACK_WITH: dict[str, dict[str, tuple[str, ...]]] = {
     "wait": {"wait": (" wait,", "\nwait,", " wait.", " wait -", " wait\u2014")},
@@ -103,7 +107,7 @@ def contradiction(request: Request, answer: Answer, checks: Checks) -> Evidence:
             continue
         low, finals = _announcing(choice.text)
         others = _others(finals, low)
-        taken_back = _taken_back(low, words_of(clipped(choice.text)).lower)
+        taken_back = _taken_back(low, words_of(clipped(choice.text)).lower, _line(choice.text, low))
         if others + taken_back > worst:
             worst, detail = others + taken_back, f"{others} other results, {taken_back} corrections"
     if worst < 0:
@@ -143,7 +147,12 @@ def unsupported(request: Request, answer: Answer, checks: Checks) -> Evidence:
 def _announcing(text: str) -> tuple[str, list[_Final]]:
     """The text in lower case, and its announced results; remembered for as long as both checks look at it."""
     low = _lower(text)
-    return low, _finals(low)
+    return low, _finals(low, _line(text, low))
+
+
+def _line(text: str, low: str) -> str:
+    """Where words are looked for first: the different ones of a long text, which are far fewer."""
+    return " ".join(words_of(clipped(text)).lower) if len(low) > MANY else low
 
 
 def _lower(text: str) -> str:
@@ -151,12 +160,12 @@ def _lower(text: str) -> str:
     return f" {low}"  # so that a first word has a space too
 
 
-def _finals(low: str) -> list[_Final]:
-    """The announced results of a text in lower case, in their order, at most MOST of a kind."""
+def _finals(low: str, line: str) -> list[_Final]:
+    """The announced results of a text in lower case, in order, at most MOST of a kind; `line` holds all its words."""
     found: dict[int, _Final] = {}
     end = _own_end(low)
     marks = [mark for mark in _MARKS if mark[0] in low]
-    for cue in [*marks, *[cue for cue in (_PLAIN_CUES if low.isascii() else _CUES) if cue in low]]:
+    for cue in [*marks, *[cue for cue in (_PLAIN_CUES if low.isascii() else _CUES) if cue in line]]:
         at = low.rfind(cue, 0, end)
         for _ in range(MOST):
             if at < 0:
@@ -209,10 +218,10 @@ def _stands_alone(low: str, end: int, matched: str) -> bool:
     return low[end : end + 1] in {"", "\n", ")", ".", ",", ":", '"', "*", "}", "]"} and "\\" not in matched
 
 
-def _taken_back(low: str, words: frozenset[str]) -> int:
-    """How often a text in lower case takes something back."""
-    parts = _PLAIN_PARTS if low.isascii() else _TAKEN_BACK
-    phrases = [phrase for part in parts if part in low for phrase in _TAKEN_BACK[part]]
+def _taken_back(low: str, words: frozenset[str], line: str) -> int:
+    """How often a text in lower case takes something back. `words` are its different words; `line` holds them all."""
+    cores = _PLAIN_CORES if low.isascii() else _CORES
+    phrases = [phrase for core, part in cores if core in line and part in low for phrase in _TAKEN_BACK[part]]
     for word in _WORDS & words:
         for part, behind in _TAKEN_BACK_WITH[word].items():
             if part in low:

@@ -10,13 +10,16 @@ Knows how numbers are written in text, in English also as words; nothing of what
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import log
 
 from tierwise.scorers.equations import Side, found
-from tierwise.scorers.features import prompt_words, words_of
+from tierwise.scorers.features import PROMPTS, prompt_words, words_of
 from tierwise.scorers.formula import WORDS
+from tierwise.scorers.reading import DENSE, dense
 
 LIMIT = 16_000  # characters of each text
+TERMS = 24  # numbers of one side of an equation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
 NAMES = (
     "sums",
@@ -60,15 +63,13 @@ _COMMON = frozenset(map(float, (0, 1, 2, 3, 4, 7, 10, 12, 24, 30, 52, 60, 100, 3
 
 def derivation(prompt: str, answer: str) -> list[float]:
     """One number for each of NAMES; shares lie in [0, 1], sizes are natural logarithms, NaN where there is nothing."""
-    words = prompt_words(prompt) if len(prompt) <= LIMIT else words_of(prompt[:LIMIT]).lower
-    prompt, answer = prompt[:LIMIT], answer[-LIMIT:]
-    given = set(_numbers(prompt))
-    known = given | _implied(prompt, words) | _COMMON
+    given, known = _given(prompt)
+    answer = answer[-LIMIT:]
     flow = _Flow(known)
     if "=" in answer or "equals" in answer:
         for equation in found(answer):
             flow.add(equation.left, equation.right)
-    said = _numbers(answer)
+    said = _numbers(answer[-DENSE // 2 :] if dense(answer) else answer)
     mentioned = set(said)
     telling = {number for number in mentioned if number >= SMALL or not number.is_integer()}
     end = said[-1] if said else None
@@ -92,10 +93,18 @@ def derivation(prompt: str, answer: str) -> list[float]:
     ]
 
 
+@lru_cache(maxsize=PROMPTS)
+def _given(prompt: str) -> tuple[frozenset[float], frozenset[float]]:
+    """A prompt's numbers, and all that are known beside it: remembered from one draft to the next."""
+    words = prompt_words(prompt) if len(prompt) <= LIMIT else words_of(prompt[:LIMIT]).lower
+    given = frozenset(_numbers(prompt[:LIMIT]))
+    return given, given | _implied(prompt[:LIMIT], words) | _COMMON
+
+
 class _Flow:
     """The numbers as the sums go along."""
 
-    def __init__(self, known: set[float]) -> None:
+    def __init__(self, known: frozenset[float]) -> None:
         self.known = set(known)
         self.used: set[float] = set()
         self.results: list[float] = []
@@ -115,7 +124,7 @@ class _Flow:
 
 
 def _of_side(side: Side) -> list[float]:
-    return [float(text.replace(",", "")) for kind, text in side.tokens if kind == "n"]
+    return [float(text.replace(",", "")) for kind, text in side.tokens[: 2 * TERMS] if kind == "n"]
 
 
 def _numbers(text: str) -> list[float]:

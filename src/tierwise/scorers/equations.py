@@ -12,10 +12,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tierwise.scorers.reading import DENSE, dense
+
 HEAD, TAIL = 6_000, 2_000  # characters that are looked at, of a longer text
 PIECE = 1_000  # a longer piece of a sentence is not read
-TOKENS = 1_200  # in one text
-EQUATIONS = 32  # in one text
+TOKENS = 900  # in one text; a third of it in a dense one
+EQUATIONS = 32  # in one text; half as many in a dense one
+LINKS = 48  # sides of one chain
 DIGITS = 30  # of one number
 
 _NUMBER = rf"(?>(?>\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,{DIGITS}}})(?:\.\d{{1,{DIGITS}}})?|\.\d{{1,{DIGITS}}})"
@@ -155,19 +158,21 @@ def found(text: str) -> tuple[Equation, ...]:
 
 
 def _equates(text: str) -> bool:
-    return "=" in text or "equals" in text or not (text.isascii() or _EQUALS.isdisjoint(text))
+    return "=" in text or "equals" in text or (not text.isascii() and any(map(text.__contains__, _EQUALS)))
 
 
 def equations(text: str) -> Iterator[Equation]:
-    """The equations of a text, at most EQUATIONS, in order; a chain `a = b = c` gives two."""
-    if len(text) > HEAD + TAIL:
+    """The equations of a text, at most EQUATIONS (or half of them), in order; a chain `a = b = c` gives two."""
+    packed = dense(text)
+    head, tail = (DENSE - DENSE // 4, DENSE // 4) if packed else (HEAD, TAIL)
+    if len(text) > head + tail:
         # A sum that the cut goes through is not read: it ends as a question does, or begins with a variable.
-        text = f"{text[:HEAD]} ?\nx{text[-TAIL:]}"
+        text = f"{text[:head]} ?\nx{text[-tail:]}"
     text = _rewritten(text)
     asks = _ASKS.search(text, 1) if "Q" in text else None
     if asks is not None:
         text = text[: asks.start()]
-    equations_left, tokens_left = EQUATIONS, TOKENS
+    equations_left, tokens_left = (EQUATIONS // 2, TOKENS // 3) if packed else (EQUATIONS, TOKENS)
     for start, end in _pieces(text):
         found = list(_LEX.finditer(text, _start(text, start), end))
         kinds = "".join([match.lastgroup or _kind(match[0]) for match in found])
@@ -252,7 +257,7 @@ def _divided(text: str) -> str:
 
 def _links(kinds: str, tokens: list[Token], after: str) -> Iterator[Equation]:
     """A chain's equations, neighbour by neighbour; two plain numbers say nothing."""
-    parts = kinds.replace("a", "e").split("e")
+    parts = kinds.replace("a", "e").split("e")[:LINKS]
     left: Side | None = None
     start = 0
     for at, part in enumerate(parts):

@@ -2,7 +2,7 @@
 
 Every function gives one number for each of its NAMES, NaN where there is nothing to measure (the model has an
 indicator for that). Task-neutral: counts of things that any text may have. Linear time; of a long text the head and
-the tail are read. Knows no benchmark, no label, and not what any number is worth.
+the tail are read (`reading.py`). Knows no benchmark, no label, and not what any number is worth.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from functools import lru_cache
 from math import log1p, nan
 from typing import NamedTuple
 
+from tierwise.scorers.reading import clipped
 from tierwise.types import Answer, Choice, Image, Request
-
-HEAD, TAIL = 12_000, 4_000  # characters that are read, of a longer text
 
 TEXT_NAMES = (
     "chars", "words", "lines", "sentences", "word_length", "sentence_length", "distinct_words", "digits", "numbers",
@@ -32,7 +31,6 @@ ANSWER_NAMES = (
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 # Patterns that begin with a set, or a mark of their own, are searched several times as fast.
 _SENTENCE = re.compile(r"[.!?。！？\n](?:(?<=[.!?])[\s\"')\]]|(?<=[。！？\n])\s*)")  # noqa: RUF001 - full-width marks are meant
@@ -49,6 +47,7 @@ _BEYOND = re.compile(r"[^\x00-\x7f]+")
 _ODD_SPACES = "\t\r\v\f\x1c\x1d\x1e\x1f"
 # Letters that an IGNORECASE pattern and lower() read differently, or lower() itself by what stands around them.
 _ODD_CASES = frozenset("ſıİΣ")
+_ALIKE = str.maketrans("ſıİ", "sii")  # what IGNORECASE takes them for
 # Tables and deletions for texts as ASCII bytes.
 _ASCII = bytes(range(128))
 _LETTERS = bytes(byte for byte in _ASCII if chr(byte).isalpha())
@@ -56,11 +55,12 @@ _LOWERS = bytes(byte for byte in _LETTERS if chr(byte).islower())
 _DIGITS, _UPPERS = b"0123456789", bytes(byte for byte in _LETTERS if chr(byte).isupper())
 _BY_LETTERS = bytes(byte if byte in _LETTERS else 32 for byte in range(256))
 _BY_WORDS = bytes(ord(chr(byte).lower()) if byte in _LETTERS + _DIGITS + b"_" else 32 for byte in range(256))
-_BY_NUMBERS = bytes(byte if byte in _DIGITS + b".," else 32 for byte in range(256))
+_BY_NUMBERS = bytes(ord("0" if byte in _DIGITS else "." if byte in b".," else " ") for byte in range(256))
 _BY_ENDS = bytes(
     ord("." if chr(byte) in ".!?" else " " if chr(byte).isspace() or chr(byte) in "\"')]" else "x") for byte in _ASCII
 ).ljust(256, b"x")
 
+MARKS = 96  # different characters of a text that are no letters, up to which they are taken out one by one
 PROMPTS = 128  # whose features are remembered: a router's request is its verifier's a moment later
 
 
@@ -159,14 +159,15 @@ def text_features(text: str) -> list[float]:
     raw, beyond = text.encode("ascii", "replace"), words.beyond
     sentences = _sentences(text, raw) + 1
     marks = raw.translate(None, _LOWERS + b" ")  # few bytes, in which all that is counted below is soon found
-    foreign_digits = sum(map(str.isdecimal, beyond))
+    different = set(beyond)
+    foreign_digits = sum([beyond.count(char) for char in different if char.isdecimal()])
     digits = _marks(marks, _DIGITS) + foreign_digits
-    operators = _marks(marks, _OPERATORS) + sum([sign in _SIGNS for sign in beyond])
+    operators = _marks(marks, _OPERATORS) + sum(map(beyond.count, different & _SIGNS))
     numbers = 0
     if foreign_digits:
         numbers = len(_NUMBERS.findall(text))
     elif digits:
-        numbers = len(_NUMBER.findall(b" ".join(raw.translate(_BY_NUMBERS).split())))
+        numbers = _numbers(raw.translate(_BY_NUMBERS))
     return [
         log1p(chars),
         log1p(count),
@@ -203,6 +204,12 @@ def _sentences(text: str, raw: bytes) -> int:
     return ended + len(_LINE_END.findall(text)) if "\n" in text else ended
 
 
+def _numbers(kinds: bytes) -> int:
+    """How many numbers there are, of digits that one point or comma may join; `kinds` is `0` for a digit, `.`, ` `."""
+    runs = (b" " + kinds.replace(b".", b" ")).count(b" 0")
+    return runs - kinds.replace(b"0", b"00").count(b"0.0")  # twice, so that two joints share no digit
+
+
 class Words(NamedTuple):
     """The runs of letters in a text, counted. `lower`: the different ones; `beyond`: what is no ASCII."""
 
@@ -234,13 +241,24 @@ def words_of(text: str) -> Words:
 
 def _foreign_words(text: str, beyond: str) -> Words:
     """The words of a text of which not all letters and digits are ASCII."""
-    found = _WORD.findall(text)
+    found = _letter_runs(text)
     different = frozenset(found)
     odd = not _ODD_CASES.isdisjoint(beyond)
-    lower = frozenset(_WORD.findall(text.lower()) if odd else map(str.lower, different))
-    may_deny = odd or "'t" in text or "'T" in text or not _NEGATIONS.isdisjoint(lower)
+    lower = frozenset(_letter_runs(text.lower()) if odd else map(str.lower, different))
+    alike = frozenset([word.translate(_ALIKE).lower() for word in different]) if odd else lower
+    may_deny = "'t" in text or "'T" in text or not _NEGATIONS.isdisjoint(alike)
     negations = len(_NEGATION.findall(text)) if may_deny else 0
     return Words(len(found), sum(map(len, found)), len(different), negations, lower, beyond, False)
+
+
+def _letter_runs(text: str) -> list[str]:
+    """What _WORD finds; where few characters are no letters, a pattern would take several times as long."""
+    others = [char for char in set(text) if not char.isalnum() or char.isdecimal()]
+    if len(others) > MARKS:
+        return _WORD.findall(text)
+    for char in others:
+        text = text.replace(char, " ")
+    return text.split()
 
 
 def _negations(raw: bytes, words: frozenset[str]) -> int:
@@ -271,11 +289,6 @@ def said_by(answer: Answer) -> str:
         return ""
     calls = [f"{call.name}({call.arguments})" for call in answer.choices[0].tool_calls]
     return "\n".join([answer.text, *calls]) if calls else answer.text
-
-
-def clipped(text: str) -> str:
-    """The head and the tail of a text longer than HEAD + TAIL characters."""
-    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
 
 
 def _overlap(prompt: str, text: str) -> float:

@@ -23,21 +23,21 @@ from typing import Any
 import msgspec
 
 from tierwise.scorers.language import language_of
+from tierwise.scorers.numerals import canonical, numbers
+from tierwise.scorers.reading import HEAD, TAIL, clipped
 from tierwise.types import Answer, Checks, Choice, Evidence, Message, Request, Text, Tool, ToolCall
 
-HEAD, TAIL = 12_000, 4_000  # characters of one choice that are read
+HELD = 300  # numbers of an answer, in which those of the question are looked for: about the first ones
 CONTEXT = 48_000  # characters of the request; in a longer one, what is not found may stand where nobody looked
-MOST = 128  # different things of one kind that are looked up, of one choice
+MOST = 128  # different things of one kind that are looked up, of one choice ...
+MOST_NUMBERS = 64  # ... and of numbers
 QUOTE_WORDS = 3  # a shorter quote is a term, not a quotation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
-SEQUENCES = 1024  # of capitalised words that are looked at, most of them at the beginning of a sentence
+SEQUENCES = 400  # of capitalised words that are looked at, most of them at the beginning of a sentence
 LONG = 40  # characters; what is longer is data, not a number
-SHORT = 100  # characters of a text that is searched as it is
 LEAVES = 256  # values of tool arguments
 
-_NUMBER = re.compile(r"[0-9]+(?:[.,'\u2019\u00a0\u202f][0-9]+)*")
 _DIGITS = re.compile("[0-9]+")
-_BETWEEN_DIGITS = re.compile(r"\D")
 _QUOTE = re.compile(
     r'(?<!\w)"(?=\S)([^"\n]{8,300})"|\u201c([^\u201c\u201d\n]{8,300})\u201d|\u00ab([^\u00ab\u00bb\n]{8,300})\u00bb'
     r"|\u201e([^\u201e\u201c\u201d\n]{8,300})[\u201c\u201d]"
@@ -53,7 +53,6 @@ _ADDRESS = re.compile(r"https?://[^\s<>()\[\]\"'`]{4,200}")
 _SNAKE = re.compile(r"[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+")
 _WORD = re.compile(r"[^\W_]+")
 _APART = bytes(code if chr(code).isalnum() else 32 for code in range(128)) + bytes(128)  # for texts in ASCII
-_NUMERIC = bytes(code if chr(code) in "0123456789.,'" else 32 for code in range(128)) + bytes(range(128, 256))
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 # Small numbers that prompts spell out; the position is the number.
 _SPELLED = (
@@ -107,7 +106,7 @@ def numbers_used(request: Request, answer: Answer, checks: Checks) -> Evidence:
     held = []
     for choice in answer.choices:
         calls = [call.arguments[: HEAD + TAIL] for call in choice.tool_calls[:MOST]]
-        context = _Context("\n".join([_read(choice), *calls]), ())
+        context = _Context("\n".join([_read(choice), *calls]), (), HELD)
         held.append(sum([context.holds(number) or context.spells(number) for number in asked]))
     least = min(held)
     passed = True if least == len(asked) else None
@@ -122,39 +121,13 @@ def said(message: Message) -> str:
     return "\n".join([*texts, *(call.arguments for call in message.tool_calls)])
 
 
-@lru_cache(maxsize=1024)
-def canonical(number: str) -> tuple[str, ...]:
-    """The forms of a number as it is written: "1,234.50" -> ("1234.5",); "1.234" may be either of two."""
-    if number.isdigit():
-        return (number.lstrip("0") or "0",)
-    pieces = _BETWEEN_DIGITS.split(number)
-    whole, last = "".join(pieces[:-1]).lstrip("0") or "0", pieces[-1]
-    fraction = last.rstrip("0")
-    broken = f"{whole}.{fraction}" if fraction else whole
-    separators = set(number).difference(digits) if len(last) == 3 else ()
-    if not separators:
-        return (broken,)
-    joined = (whole + last).lstrip("0") or "0"
-    if len(pieces) > 2 and len(separators) == 1:
-        return (joined,)
-    return (broken,) if pieces[0] == "0" or len(separators) > 1 else (joined, broken)
-
-
-def numbers(text: str) -> list[str]:
-    """The numbers in a text, as they are written."""
-    if len(text) < SHORT:
-        return _NUMBER.findall(text)
-    # What is between them is one space, in place of the letters that a pattern would look at one by one.
-    raw = text.encode("utf-8", "replace").translate(_NUMERIC)
-    return _NUMBER.findall(b" ".join(raw.split()).decode())
-
-
 class _Context:
     """What a text holds, read only as far as a check asks."""
 
-    def __init__(self, text: str, tools: tuple[Tool, ...]) -> None:
+    def __init__(self, text: str, tools: tuple[Tool, ...], most: int | None = None) -> None:
         self.text = text
         self._tools = tools
+        self._most = most
 
     @cached_property
     def lower(self) -> str:
@@ -166,7 +139,7 @@ class _Context:
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        return _held(self.text)
+        return _held(self.text, self._most)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -208,15 +181,15 @@ def _words(text: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=4)
-def _written(text: str) -> tuple[str, ...]:
-    """The different numbers in a text, as they are written."""
-    return tuple([number for number in dict.fromkeys(numbers(text)) if len(number) < LONG])
+def _written(text: str, most: int | None = None) -> tuple[str, ...]:
+    """The different numbers in a text, as they are written; of about the first `most`, where that is given."""
+    return tuple([number for number in dict.fromkeys(numbers(text, most)) if len(number) < LONG])
 
 
 @lru_cache(maxsize=4)
-def _held(text: str) -> frozenset[str]:
+def _held(text: str, most: int | None) -> frozenset[str]:
     """The forms of every number in a text. "(3,4)" may be one number or two: it holds 3.4, 3 and 4."""
-    written = _written(text)
+    written = _written(text, most)
     other = [number for number in written if number[0] == "0" or not number.isdigit()]  # most are their own form
     return frozenset(written).difference(other).union([form for number in other for form in _forms(number)])
 
@@ -257,8 +230,7 @@ def _flat(text: str) -> str:
 
 
 def _read(choice: Choice) -> str:
-    text = choice.text
-    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+    return clipped(choice.text)
 
 
 def _prose(choice: Choice) -> str:
@@ -286,7 +258,7 @@ def _least(check: str, request: Request, answer: Answer, share: Callable[[_Conte
 
 
 def _numbers_share(context: _Context, choice: Choice) -> Share:
-    named = list(islice(filter(_tells, _written(_read(choice))), MOST))
+    named = list(islice(filter(_tells, _written(_read(choice))), MOST_NUMBERS))
     if not named or len(context.text) > CONTEXT:
         return 0.0, len(named)
     return float(sum([context.holds(number) for number in named])), len(named)

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 
-from tierwise.scorers.features import clipped, words_of
+from tierwise.scorers.features import words_of
+from tierwise.scorers.reading import clipped
 from tierwise.types import Answer, Checks, Evidence, Request
 
 PER = 100.0  # words
 LEAST = 20  # words that a shorter answer counts as, so that one "probably" alone is not all of it
+MOST = 256  # places of one text that may be hedges, that are looked at
 UNSPACED = 2.0  # characters of Chinese or Japanese that count as a word
 
 # Phrases of whole words, separated by "|". Doubt, estimates, assumptions, giving up; then reservations ("however").
@@ -136,7 +138,7 @@ def _counted(text: str) -> tuple[int, int]:
 def _hedges(words: list[str], firsts: set[str]) -> int:
     """How many phrases there are that begin with one of `firsts`."""
     hedges = 0
-    for at in [at for at, word in enumerate(words) if word in firsts]:
+    for at in [at for at, word in enumerate(words) if word in firsts][:MOST]:
         rests = _STARTS[words[at]]
         hedges += () in rests or any(tuple(words[at + 1 : at + 1 + len(rest)]) == rest for rest in rests)
     return hedges

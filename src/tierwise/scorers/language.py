@@ -8,11 +8,11 @@ no language here; what is unknown is judged by nobody.
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from struct import Struct
 
-from tierwise.scorers.features import clipped, prompt_words, words_of
+from tierwise.scorers.features import prompt_words, words_of
+from tierwise.scorers.reading import clipped
 from tierwise.types import Answer, Checks, Evidence, Request
 
 READ = 3000  # characters; a language shows long before
@@ -175,7 +175,6 @@ _NAMES_UNSPACED = (
     "한국어",
     "번역",
 )
-_WORD = re.compile(r"[^\W\d_]+")
 _MARKS = "\u3000\u3001\u3002\u300a\u300b\u300c\u300d\u300e\u300f\u3010\u3011"  # share their high byte with kana
 _UKRAINIAN = "\u0456\u0457\u0454"  # letters that Russian does not have; most short words are in both
 _NO_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalpha())
@@ -348,9 +347,9 @@ def _prose(text: str) -> str:
 
 def _instructed(request: Request, code: str) -> bool:
     told = [message.text for message in request.messages if message.role in {"system", "developer"}]
-    return any(_heard(text)[0] == code for text in told)
+    return any(language_of(text)[0] == code for text in told)
 
 
 def _speaks_of_languages(request: Request) -> bool:
     text = "\n".join([message.text[:LOOK] for message in request.messages[-TURNS:]]).lower()
-    return not _NAMES.isdisjoint(_WORD.findall(text)) or any(name in text for name in _NAMES_UNSPACED)
+    return not _NAMES.isdisjoint(words_of(text).lower) or any(name in text for name in _NAMES_UNSPACED)

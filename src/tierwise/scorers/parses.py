@@ -26,6 +26,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tierwise.scorers.reading import dense
 from tierwise.types import Answer, Checks, Choice, Evidence, Request, Text
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ WHOLE_CHARS, WHOLE_PIECES = 2_000, 420  # of an answer that is all code, which m
 # Characters that a parser gets, in one choice: what it reads in 1 to 2 ms at worst. Of the blocks in real answers these
 # leave out the largest hundredth in Python, and the largest tenth in what tree-sitter reads.
 TREE = "tree-sitter"
-SHARES = {"json": CHARS, "python": 6_000, "sql": 300, TREE: 2_000}
+# Of a text that is dense, and takes long enough elsewhere, half of that.
+SHARES = {"json": CHARS, "python": 3_000, "sql": 300, TREE: 2_000}
 TREE_NESTED = 16  # levels of brackets; recorded blocks have up to 11, and errors far inside take the longest
 BROKEN = 5  # times its length, that a block counts which tree-sitter finds errors in, as they take most of the time
 # Where sqlglot doesn't know what a bracket or a word opens, it tries one reading after the other: each level of
@@ -129,7 +131,7 @@ def _looked_at(request: Request, choice: Choice, *, complete: bool) -> Iterator[
         if complete and len(text) <= WHOLE_CHARS and _PYTHON.match(text) and _wanted(request) and _is_file(text):
             yield "python", _whole(text)
         return
-    left = dict(SHARES)
+    left = {parser: share // 2 for parser, share in SHARES.items()} if dense(text) else dict(SHARES)
     for name, code in _bounded(text):
         judge = _judge(name, code)
         parser = name if name in left else TREE

@@ -61,14 +61,16 @@ def _char_run(text: str) -> str:
 def _line_run(text: str, most: int) -> str:
     if text.count("\n") < most:
         return ""
-    run, last = 1, ""
+    run, last, limit = 1, "", most
     for raw in text.split("\n"):
         line = raw.rstrip()
         if not line:
             continue  # blank lines between looped lines don't end the loop
         run = run + 1 if line == last else 1
         last = line
-        if run > most and run > most * (1 if _speaks(line) else MUTE):
+        if run == most + 1:
+            limit = most * (1 if _speaks(line) else MUTE)
+        if run > most and run > limit:
             return f"one line {run} times and more"
     return ""
 
@@ -87,7 +89,7 @@ def _looped_end(text: str, most: int) -> str:
     if list(pairwise(words)).count((words[-2], words[-1])) < most:  # the end of every round, but for a round of one
         return ""
     backwards = words[::-1]
-    for period, match in enumerate(_z(backwards)):
+    for period, match in enumerate(_z(backwards, len(words) // (most + 1))):
         times = match // period + 1 if period else 0
         if times <= most or match + period < least:
             continue
@@ -119,12 +121,12 @@ def _speaks(unit: str) -> bool:
     return False
 
 
-def _z(items: Sequence[str]) -> list[int]:
-    """The Z function: for each position, how many items from there equal the beginning. Linear time."""
+def _z(items: Sequence[str], last: int) -> list[int]:
+    """The Z function: for each position to `last`, how many items from there equal the beginning. Linear time."""
     size = len(items)
-    z = [0] * size
+    z = [0] * min(last + 1, size)
     left = right = 0
-    for i in range(1, size):
+    for i in range(1, len(z)):
         k = min(right - i, z[i - left]) if i < right else 0
         while i + k < size and items[k] == items[i + k]:
             k += 1

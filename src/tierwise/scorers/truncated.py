@@ -12,7 +12,8 @@ from tierwise.types import Answer, Checks, Choice, Evidence, Request
 
 SHORT = 12  # characters; shorter answers are labels or symbols, where a mark at the end means nothing
 LIMIT = 1_000_000  # characters of one choice in which fences are looked for
-_FENCE = re.compile(r"^[ \t]{0,12}(`{3,})([^`\n]*)$", re.MULTILINE)
+# Begins with the line's end before it, which a search finds fast; a text gets one in front.
+_FENCE = re.compile(r"\n[ \t]{0,12}(`{3,})([^`\n]*)$", re.MULTILINE)
 _JSON_FENCE = re.compile(r"```(?:json|JSON)?\s{0,20}([{\[])")
 _DANGLING = ",:-–([{（「『、，：；"  # noqa: RUF001 - full-width marks are meant
 _SMILEYS = (":(", ":-(", ":'(", ":[", ";(", "=(", ":-[", ":{", "--")
@@ -60,7 +61,7 @@ def _whole_json(text: str, end: str) -> bool:
 def _open_fence(text: str) -> bool:
     """Whether a ``` block is open at the end; as in CommonMark, only a bare and long enough fence closes one."""
     opened = 0
-    for fence in _FENCE.finditer(text, 0, LIMIT):
+    for fence in _FENCE.finditer(f"\n{text[:LIMIT]}"):
         length = len(fence[1])
         if not opened:
             opened = length

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tierwise.scorers.reading import DENSE, dense
+
 LIMIT = 16_000  # characters of a text that are read, runs of white space counted as one
+WORDS = 4_500  # of a text that are read; marks are words of their own
+ALPHABET, IDEOGRAPHS = 400, 1_000  # different characters, the second if most are Chinese or Korean: a text has not more
+CUT = 1_000  # characters of different words that must be cut, up to which a text is read
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100  # characters; BERT calls longer words unknown
+_BLOCK = 32  # words after which it is looked whether that is reached
+_REPLACED = 20  # different characters of a text, up to which each is replaced in all of it, which is faster
 _CUT_WORDS = 4096  # remembered, until there are so many; most texts cut the same few
 _TEXTS = 4  # remembered, for as long as several look at them
-_BEGIN = 3  # characters of a piece that tell how long it may get: without them, noise is cut three times as slowly
+_BEGIN = 3  # characters of a piece that tell how long it may be: without them, noise is cut four times as slowly
+_SHORT = tuple(range(_BEGIN - 1, 0, -1))
 _SCAN = 4 * LIMIT  # characters of a longer text in which those to be read are looked for
 _MOST = 0xD800  # pieces: their numbers are kept as characters, and from here on those are surrogates
 
@@ -28,6 +36,7 @@ _PUNCTUATION = "!'#$%&()*+,-./:;<=>?@[\\]^_`{|}~"  # of ASCII, where " is folded
 _QUOTES = frozenset(
     "\"'\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033\u2035\u2036\u301d\u301e\u301f\uff02\uff07"
 )
+_MANY = re.compile("[\u4e00-\u9fff\uac00-\ud7a3]+")  # Chinese and Korean, of which a text has many different ones
 _IDEOGRAPH = re.compile(  # what BERT reads one by one
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
@@ -52,7 +61,10 @@ class WordPiece:
 
     def _array(self, text: str) -> NDArray[np.uint16]:
         # Joining characters in C is several times faster than a loop that extends a list of numbers.
-        numbers = "".join(map(self._words.__getitem__, split(text)))
+        words = split(text)[:WORDS]
+        if len(text) > CUT:
+            words = self._words.readable(words)
+        numbers = "".join(map(self._words.__getitem__, words))
         return np.frombuffer(numbers.encode("utf-16-le"), "<u2")
 
     def ids(self, text: str) -> list[int]:
@@ -71,9 +83,16 @@ class _Words(dict[str, str]):
         self._inner = {piece[2:]: number for piece, number in numbered.items() if piece.startswith("##")}
         self._unknown = numbered[UNKNOWN]
         self._kept: list[str] = []
-        self._reach: dict[str, int] = {}  # how long pieces get that begin with these characters
-        for piece in (*self, *self._inner):
-            self._reach[piece[:_BEGIN]] = max(len(piece), self._reach.get(piece[:_BEGIN], 0))
+        self._sizes = _sizes(self._whole), _sizes(self._inner)
+
+    def readable(self, words: list[str]) -> list[str]:
+        """The words, as far as there are no more than about CUT characters in the different ones that must be cut."""
+        left, different = CUT, list(dict.fromkeys(words))
+        for start in range(0, len(different), _BLOCK):
+            if left < 0:
+                return words[: words.index(different[start])]
+            left -= sum(map(len, set(different[start : start + _BLOCK]).difference(self._whole)))
+        return words
 
     def __missing__(self, word: str) -> str:
         """Cut, and kept: a word that is found again asks for no call at all."""
@@ -91,34 +110,61 @@ class _Words(dict[str, str]):
         start = 0
         while start < len(word):
             known = self._inner if start else self._whole
-            reach = self._reach.get(word[start : start + _BEGIN], _BEGIN - 1)
-            for end in range(min(len(word), start + reach), start, -1):
-                if word[start:end] in known:
+            for size in self._sizes[start > 0].get(word[start : start + _BEGIN], _SHORT):
+                number = known.get(word[start : start + size])
+                if number is not None:
                     break
             else:
                 return self._unknown
-            numbers += known[word[start:end]]
-            start = end
+            numbers += number
+            start += size
         return numbers
+
+
+def _sizes(pieces: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """How long the pieces are that begin with these _BEGIN characters, and those that have fewer, the longest first."""
+    sizes: dict[str, set[int]] = {}
+    for piece in pieces:
+        if len(piece) >= _BEGIN:
+            sizes.setdefault(piece[:_BEGIN], set()).add(len(piece))
+    return {begin: (*sorted(found, reverse=True), *_SHORT) for begin, found in sizes.items()}
 
 
 def split(text: str) -> list[str]:
     """The words of a text, up to `LIMIT`: folded as `_fold` says, punctuation marks as words of their own."""
     if len(text) > LIMIT:
         text = " ".join(text[:_SCAN].split())[:LIMIT]
-    if text.isascii():
-        text = text.encode().translate(_FOLDED, _NOTHING).decode()
-    else:
-        text = text.translate({ord(char): _fold(char) for char in set(text)})
+    if dense(text):
+        text = text[:DENSE]
+    text = text.encode().translate(_FOLDED, _NOTHING).decode() if text.isascii() else _folded(text)
     for mark in _PUNCTUATION:
         if mark in text:
             text = text.replace(mark, f" {mark} ")
     return text.split()
 
 
+def _folded(text: str) -> str:
+    """A text that is not all ASCII, each character as `_fold` says; of one that would take long, the beginning."""
+    different = set(text)
+    if len(different) > ALPHABET:
+        most = ALPHABET if len(_MANY.sub("", "".join(different))) > ALPHABET else IDEOGRAPHS
+        text = text[:most] if len(different) > most else text
+        different = set(text)
+    folded = {char: plain for char in different if char > "\x7f" and (plain := _fold(char)) != char}
+    if len(folded) > _REPLACED:
+        return text.translate({ord(char): _fold(char) for char in different})
+    for char, plain in folded.items():
+        text = text.replace(char, plain)
+    return text.encode("utf-8", "replace").translate(_FOLDED, _NOTHING).decode()
+
+
 @lru_cache(8192)
 def _fold(char: str) -> str:
     """What a character counts as: lower case without accents, one quote for all, marks apart, nothing for controls."""
+    if "\u4e00" <= char <= "\u9fff":  # Chinese
+        return f" {char} "
+    if "\uac00" <= char <= "\ud7a3":  # Korean
+        return unicodedata.normalize("NFD", char)
     if char.isspace():
         return " "
     kind = unicodedata.category(char)
@@ -132,5 +178,5 @@ def _fold(char: str) -> str:
 
 
 _ASCII = [_fold(chr(code)) for code in range(128)]
-_FOLDED = bytes(ord(char or " ") for char in _ASCII) + bytes(128)
+_FOLDED = bytes(ord(char or " ") for char in _ASCII) + bytes(range(128, 256))
 _NOTHING = bytes(code for code, char in enumerate(_ASCII) if not char)
