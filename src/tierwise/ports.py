@@ -67,6 +67,14 @@ class Proof(Protocol):
     async def days(self, route: str) -> Sequence[Day]: ...  # that had requests, oldest first
 
 
+class Sums(Protocol):
+    """What was spent, added up. Raises StoreError where it can't be read."""
+
+    async def used(self, accounts: Sequence[str]) -> Mapping[str, Amount]: ...  # posted and held, in both units
+    async def spend(self, since: int, until: int) -> Sequence[Spend]: ...  # of the hours in [since, until), in order
+    async def traffic(self, since: int, until: int) -> Sequence[Traffic]: ...
+
+
 class Store(Protocol):
     """Keys and the ledger. Raises StoreError when a write can't be made durable."""
 
@@ -74,6 +82,8 @@ class Store(Protocol):
     def sound(self) -> bool: ...  # False after a write that failed, until one succeeds
     @property
     def proof(self) -> Proof: ...  # in the same database
+    @property
+    def sums(self) -> Sums: ...
 
     def reserve(self, reservation: Reservation) -> Awaitable[None]:
         """Awaiting it waits until it outlives this process; then the request may be called and served.
@@ -92,7 +102,4 @@ class Store(Protocol):
     async def keys(self) -> Sequence[Key]: ...
     async def record(self, request_id: str) -> Record | None: ...  # None while it is not settled
     async def spent(self, account: str) -> tuple[int, int]: ...  # (posted, held) nano-dollars, see `core/window.py`
-    async def used(self, accounts: Sequence[str]) -> Mapping[str, Amount]: ...  # posted and held, in both units
-    async def spend(self, since: int, until: int) -> Sequence[Spend]: ...  # of the hours in [since, until), in order
-    async def traffic(self, since: int, until: int) -> Sequence[Traffic]: ...
     async def close(self) -> None: ...  # writes what is queued first; may be called twice

@@ -5,7 +5,6 @@ Knows neither the client's wire (text flows into a `Sink`) nor why the plan want
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import msgspec
@@ -69,12 +68,11 @@ class Live:
         self.flowed = False  # text is out: no error can be hidden from the client now
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._sink: Sink | None = None
-        self._reserved: Awaitable[None] | None = None
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
 
     async def run(self, size: int, sink: Sink | None = None) -> Outcome:
-        """Answer the request, of `size` bytes. Once this returns, its reservation is durable.
+        """Answer the request, of `size` bytes.
 
         Without a sink nothing flows and the outcome holds the answer. Raises what the client must be told.
         """
@@ -97,8 +95,6 @@ class Live:
             for attempt in self.attempts:
                 await attempt.close(self.engine.clock.monotonic_ms())
         self.outcome = outcome
-        if self._reserved is not None:
-            await self._reserved
         if self._conversation is not None:
             self.engine.sessions.remember(self._conversation, outcome.answer.model)
         return outcome
@@ -141,19 +137,12 @@ class Live:
         return Panel(self._start, self.engine.clock, self.engine.patience)
 
     async def _reserve(self, step: Reserve, size: int) -> None:
-        """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns.
-
-        Not while the ledger fails: a call would be paid for and its answer could not be served.
-        """
+        """Before the first call: what is called, and what is served, is promised to the ledger."""
         nanos = bound(step, self.request, self.route, size, self.engine.snapshot.ceiling)
         payer, budgets = self.tenant, own(self.tenant)
-        pending = self.engine.store.reserve(
+        await self.engine.store.reserve(
             Reservation(self.request.id, payer.key_id, self.route.name, nanos, self._started_ns, budgets)
         )
-        if not budgets and self.engine.store.sound:
-            self._reserved = pending
-        else:
-            await pending
 
     async def _call(self, step: Call) -> Answer:
         attempt = self._current = self._start(step.model, self.request)
@@ -206,8 +195,6 @@ class Live:
         if self._sink is None or attempt.decision is None:
             return
         if not self.flowed:
-            if self._reserved is not None:
-                await self._reserved  # nothing is served that the ledger does not know of
             self.flowed = True
             await self._sink.open(attempt.model, attempt.decision)
         await self._sink.send(batch)

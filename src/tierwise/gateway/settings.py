@@ -20,6 +20,7 @@ import msgspec
 from tierwise.errors import ConfigError
 from tierwise.gateway.price_table import PricesTable, check_prices
 from tierwise.gateway.route_table import RouteTable, Table, check_name, check_route
+from tierwise.gateway.store_table import StoreTable, check_store
 from tierwise.gateway.toml_check import Problems, read
 from tierwise.types import ProviderName
 
@@ -50,10 +51,6 @@ class Server(Table, frozen=True):
     admin_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0  # kept for the admin API; 0: none
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # processes
     max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 10  # of a request, MiB
-
-
-class StoreTable(Table, frozen=True):
-    url: str = "sqlite:///tierwise.db"  # three slashes: from the config's folder; four: an absolute path
 
 
 class AlertsTable(Table, frozen=True):
@@ -126,8 +123,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def store_path(self) -> Path:
-        """The SQLite file."""
-        return self.folder / self.store.url.removeprefix("sqlite:///")
+        """The SQLite file, or what stands for it: what belongs to the store is kept beside it."""
+        return self.store.file(self.folder)
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,7 +179,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     _check_secrets(path, text, env)
     file, problems = read(text, str(path), File)
-    _check_store(file.store, problems)
+    check_store(file.store, problems)
     if file.alerts.webhook_env and not _VARIABLE.fullmatch(file.alerts.webhook_env):
         problems.add(("alerts", "webhook_env"), "is the name of an environment variable, not the address itself")
     check_prices(file.prices, path.absolute().parent, {*BASE_URLS, *file.models}, problems)
@@ -330,18 +327,6 @@ def _check_secrets(path: Path, text: str, env: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{path}:{line}: holds the value of {name}; a config names the variable, never the secret"
             )
-
-
-def _check_store(store: StoreTable, problems: Problems) -> None:
-    scheme, colon, rest = store.url.partition(":")
-    if scheme in ("postgres", "postgresql"):
-        problems.add(("store", "url"), 'PostgreSQL is not in this version yet; use "sqlite:///tierwise.db"')
-    elif scheme != "sqlite" or not colon:
-        problems.add(("store", "url"), 'expected an address like "sqlite:///tierwise.db"')
-    elif not rest.startswith("///") or not rest.strip("/") or rest == "///:memory:":
-        problems.add(
-            ("store", "url"), 'expected a file, like "sqlite:///tierwise.db"; a ledger must outlive the process'
-        )
 
 
 def _check_model(name: str, model: ModelTable, problems: Problems) -> None:
