@@ -1,10 +1,12 @@
-"""What the SQLite ledger costs: CPU a request (one reservation, one record of two entries), and commit latency.
+"""What the SQLite ledger costs: CPU a request (one reservation, one record of two entries), and who waits how long.
 
-`python benchmarks/ledger.py [DIRECTORY]`: at saturation with 64 requests at once, then at 200 requests/s.
-CPU is the whole process's: event loop and writer thread together.
+`python benchmarks/ledger.py [DIRECTORY]`: at saturation with 64 requests at once, then at 200 requests/s; of keys
+without a budget, then with one. CPU is the whole process's: event loop and writer thread together. A request waits
+until it is promised: in the journal, and leased where there is a budget.
 """
 
 import asyncio
+import itertools
 import sys
 import tempfile
 import time
@@ -12,8 +14,10 @@ from pathlib import Path
 
 import uvloop
 
-from tierwise.money import Entry, Record, Reservation
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.money import Budget, Entry, Record, Reservation
+from tierwise.store.backend import Limits
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 from tierwise.types import Decision, Evidence, Usage
 
 DECISION = Decision("serve", "checks_passed", 0.93, (Evidence("finish", True), Evidence("refusal", True)))
@@ -31,49 +35,61 @@ class SystemClock:
         return time.monotonic() * 1000
 
 
-async def one(store: SqliteStore, number: int, waits: list[float]) -> None:
-    """A request as the gateway does it: durable before the call, posted at the end without waiting."""
-    name = f"req_{number:016x}"
-    now, begin = time.time_ns(), time.perf_counter()
-    await store.reserve(Reservation(name, f"key_{number % 20}", "support", 2_000_000, now, 10**15))
-    waits.append(time.perf_counter() - begin)
-    store.post(Record(name, f"key_{number % 20}", "support", now, 1900.0, 200, DECISION, ENTRIES, 900_000, "computed"))
+class Load:
+    """Requests of twenty keys, each with a budget or none; `waits` is how long each waited before its call."""
 
+    def __init__(self, store: LedgerStore, *, budgets: bool) -> None:
+        self.waits: list[float] = []
+        self._store = store
+        self._budgets = budgets
+        self._numbers = itertools.count(10**9 * budgets)
 
-async def saturate(store: SqliteStore, waits: list[float]) -> int:
-    numbers = iter(range(40_000))
+    async def one(self) -> None:
+        """A request as the gateway does it: promised before the call, posted at the end without waiting."""
+        number = next(self._numbers)
+        name, key_id = f"req_{number:016x}", f"key_{self._budgets:d}_{number % 20}"
+        budgets = (Budget("key", key_id, "month", 10**15),) if self._budgets else ()
+        now, begin = time.time_ns(), time.perf_counter()
+        await self._store.reserve(Reservation(name, key_id, "support", 2_000_000, now, budgets))
+        self.waits.append(time.perf_counter() - begin)
+        self._store.post(Record(name, key_id, "support", now, 1900.0, 200, DECISION, ENTRIES, 900_000, "computed"))
 
-    async def client() -> None:
-        for number in numbers:
-            await one(store, number, waits)
+    async def saturate(self, count: int = 40_000) -> int:
+        async def client() -> None:
+            while len(self.waits) < count:
+                await self.one()
+                await asyncio.sleep(0)  # its call
 
-    await asyncio.gather(*(client() for _ in range(64)))
-    return 40_000
+        await asyncio.gather(*(client() for _ in range(64)))
+        return len(self.waits)
 
-
-async def paced(store: SqliteStore, waits: list[float]) -> int:
-    begin = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(1_000):
-            await asyncio.sleep(max(0.0, begin + number / 200 - time.perf_counter()))
-            group.create_task(one(store, 10**9 + number, waits))
-    return 1_000
+    async def paced(self, count: int = 1_000) -> int:
+        begin = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                await asyncio.sleep(max(0.0, begin + number / 200 - time.perf_counter()))
+                group.create_task(self.one())
+        return count
 
 
 async def main(folder: Path) -> None:
-    store = await open_sqlite(folder / "bench.db", clock=SystemClock(), instance="bench")
-    for name, load in (("saturation", saturate), ("200 requests/s", paced)):
-        waits: list[float] = []
-        wall, cpu = time.perf_counter(), time.process_time()
-        count = await load(store, waits)
-        await store.spent("key_0")  # whatever was queued is written
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        waits.sort()
-        p50, p99 = waits[count // 2] * 1e3, waits[count * 99 // 100] * 1e3
-        rate = f"{count / wall:,.0f} requests/s, {2 * count / wall:,.0f} entries/s"
-        print(
-            f"{name}: {rate}, {cpu / count * 1e6:.1f} us CPU a request; durable after p50 {p50:.2f}, p99 {p99:.2f} ms"
-        )
+    store = await open_sqlite(folder / "bench.db", clock=SystemClock(), instance="bench", limits=Limits(spool_mb=1_000))
+    for budgets in (False, True):
+        load = Load(store, budgets=budgets)
+        for name, run in (("saturation", load.saturate), ("200 requests/s", load.paced)):
+            load.waits.clear()
+            wall, cpu = time.perf_counter(), time.process_time()
+            count = await run()
+            await store.spent("key_0")  # whatever was queued is written
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            waits = sorted(load.waits)
+            p50, p99 = waits[count // 2] * 1e3, waits[count * 99 // 100] * 1e3
+            rate = f"{count / wall:,.0f} requests/s, {2 * count / wall:,.0f} entries/s"
+            case = f"{'with' if budgets else 'without'} budgets, {name}"
+            print(
+                f"{case}: {rate}, {cpu / count * 1e6:.1f} us CPU a request, "
+                f"promised after p50 {p50:.3f}, p99 {p99:.3f} ms"
+            )
     await store.close()
 
 

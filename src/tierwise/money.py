@@ -128,7 +128,11 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Correction(Value, frozen=True):
-    """Puts right what a settled request is booked with: `nanos` more, or fewer where it is negative."""
+    """Puts right what a settled request is booked with: `nanos` more, or fewer where it is negative.
+
+    A second one of the same request for the same reason is none. One of a request that the ledger does not know is
+    taken as it is: an invoice says something of many requests at once.
+    """
 
     request_id: str
     key_id: str
@@ -137,6 +141,8 @@ class Correction(Value, frozen=True):
     nanos: int
     reason: str  # "late": its true end came after it had been settled at its bound; or what an invoice said
     team: str = ""
+    model: str = ""  # the configured model whose spend it corrects; "" where it is of several
+    tokens: int = 0  # so many more, or fewer
 
 
 class Key(Value, frozen=True):

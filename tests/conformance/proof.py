@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.conformance.store import NOW, entry, record, reservation
-from tierwise.errors import StoreError
+from tierwise.errors import RowRefused, StoreError
 from tierwise.money import Entry, Record
 from tierwise.ports import Store
 from tierwise.proof import Day, Event, Label, Offered, Said, Sample, Texts, Turn
@@ -199,11 +199,13 @@ class ProofConformance:
         asked.append(store.post(record("r1", entry(4))))
         outcomes = await asyncio.gather(*asked, return_exceptions=True)
         bad = outcomes[2:-1:4]
-        assert [name for name, outcome in zip(BAD, bad, strict=True) if type(outcome) is not StoreError] == []
+        assert [name for name, outcome in zip(BAD, bad, strict=True) if type(outcome) is not RowRefused] == []
         assert [outcome for outcome in outcomes if outcome] == bad
         assert not any("half of a pair" in str(outcome) for outcome in bad)
         for rows in (await store.proof.samples("support"), await store.proof.labels("support")):
-            assert [row.id for row in rows] == list(range(1, len(BAD) + 1))
+            ids = [row.id for row in rows]
+            assert len(ids) == len(BAD)
+            assert ids == sorted(set(ids))  # without gaps on SQLite only
         assert len(await store.proof.texts("support")) == len(BAD)
         assert await store.spent("k1") == (4, 0)
 
@@ -289,14 +291,13 @@ class ProofConformance:
             request("h", attempt("audit", "served", 1_000), draft, key_id="aside:support:2026-09-21"),
             request("i", attempt("observe", "failed", 2_000), key_id="aside:", status=502),
             request("j", draft, key_id="Aside:x"),
-            request("k", draft, key_id="aside"),
             request("l", premium, route="other"),
         ]
         for each in ends:
             await store.post(replace(each, baseline_nanos=1_000_000))
         store.reserve(reservation("m", 9))
         assert list(await store.proof.days("support")) == [
-            Day(day=NOW // DAY, requests=6, drafts=3, nanos=195, aside_nanos=3_010, baseline_nanos=9_000_000)
+            Day(day=NOW // DAY, requests=5, drafts=2, nanos=185, aside_nanos=3_010, baseline_nanos=8_000_000)
         ]
         assert [day.nanos for day in await store.proof.days("other")] == [100]
         assert list(await store.proof.days("nobody's")) == []

@@ -1,4 +1,7 @@
-"""What every Store does. An implementation subclasses `StoreConformance` and supplies the fixture `store`, empty."""
+"""What every Store does. An implementation subclasses `StoreConformance`.
+
+It supplies the fixtures `store`, empty, and `other`: a second instance on the same database.
+"""
 
 import asyncio
 import secrets
@@ -8,13 +11,14 @@ import pytest
 
 from tierwise.core.window import account
 from tierwise.errors import BudgetExceeded, StoreError
-from tierwise.money import Budget, Entry, Key, Period, Record, Reservation
+from tierwise.money import Amount, Budget, Correction, Entry, Key, Period, Record, Reservation, Spend
 from tierwise.ports import Store
 from tierwise.types import Decision, Evidence, Usage
 
 DOLLAR = 1_000_000_000
 NOW = 1_790_000_000_000_000_000  # 2026-09-21, a Monday, 14:13:20 UTC
-DAY = 86_400 * DOLLAR
+HOUR = 3_600 * DOLLAR
+DAY = 24 * HOUR
 
 DRAFT = Entry(
     "cheap", "small-1", "draft", Usage(220, 45, 10, 5, 3), 61_000, "computed", "rejected", "empty", 210.5, 640
@@ -142,9 +146,9 @@ class StoreConformance:
             with pytest.raises(BudgetExceeded, match=r"for the month of 2026-\d\d is \$1\.00"):
                 await store.reserve(timed(f"b{month}", 1, days))
             await store.post(record(f"a{month}", entry(DOLLAR)))
+            assert await window_of(store, days) == (DOLLAR, 0)
             with pytest.raises(BudgetExceeded, match=r"\$1\.00 is spent, \$0\.00 is held"):
                 await store.reserve(timed(f"c{month}", 1, days))
-            assert await window_of(store, days) == (DOLLAR, 0)
             assert await store.spent("k1") == ((month + 1) * DOLLAR, 0)
 
     @pytest.mark.parametrize(
@@ -205,7 +209,7 @@ class StoreConformance:
         good = [reservation(f"r{i}", 5) for i in range(20)]
         outcomes = await asyncio.gather(*map(store.reserve, (*good, *bad)), return_exceptions=True)
         assert outcomes[:20] == [None] * 20
-        assert all(type(outcome) is StoreError for outcome in outcomes[20:])
+        assert all(isinstance(outcome, StoreError) for outcome in outcomes[20:])
         assert await store.spent("k1") == (0, 100)
 
     async def test_a_record_of_another_key_is_refused(self, store: Store) -> None:
@@ -218,7 +222,7 @@ class StoreConformance:
     async def test_keys_come_back_as_they_were_added(self, store: Store) -> None:
         """Digest, terms and all."""
         first, second = key("k1"), key("k2", budget=DOLLAR, period="week")
-        second = msgspec.structs.replace(second, rpm=60, tpm=10**12)
+        second = msgspec.structs.replace(second, rpm=60, tpm=10**12, team="red", streams=4, budget_tokens=10**15)
         await store.add_key(first)
         await store.add_key(second)
         assert list(await store.keys()) == [first, second]
@@ -236,6 +240,140 @@ class StoreConformance:
         assert not await store.revoke_key("k1", NOW + 2)
         assert not await store.revoke_key("k2", NOW)
         assert [each.revoked_ns for each in await store.keys()] == [NOW + 1]
+
+    async def test_a_team_s_budget_is_that_of_all_its_keys(self, store: Store) -> None:
+        """Beside each key's own: whichever is used up first refuses, and says whose it is."""
+        team = Budget("team", "red", "month", DOLLAR)
+
+        def asked(request_id: str, key_id: str, nanos: int) -> Reservation:
+            budgets = (Budget("key", key_id, "day", DOLLAR * 3 // 4), team)
+            return Reservation(request_id, key_id, "support", nanos, NOW, budgets, team="red")
+
+        await store.reserve(asked("r1", "k1", DOLLAR // 2))
+        with pytest.raises(BudgetExceeded, match=r"^the key's budget for the day of 2026-09-21 is"):
+            await store.reserve(asked("r2", "k1", DOLLAR // 2))
+        await store.reserve(asked("r3", "k2", DOLLAR // 2))
+        with pytest.raises(BudgetExceeded, match=r"^the budget of team red for the month of 2026-09 is"):
+            await store.reserve(asked("r4", "k2", 1))
+        await store.post(record("r1", entry(0)))
+        await store.reserve(asked("r5", "k3", DOLLAR // 2))
+        assert await store.spent(account(team, NOW)) == (0, DOLLAR)
+
+    async def test_tokens_are_a_budget_too(self, store: Store) -> None:
+        """Alone or beside dollars; what a request did not use is there for the next."""
+        budget = Budget("route", "support", "day", 10 * DOLLAR, 1_000)
+
+        def asked(request_id: str, tokens: int) -> Reservation:
+            return Reservation(request_id, "k1", "support", 5, NOW, (budget,), tokens)
+
+        await store.reserve(asked("r1", 600))
+        with pytest.raises(
+            BudgetExceeded, match=r"the budget of route support .* is 1,000 tokens: 0 are spent, 600 are"
+        ):
+            await store.reserve(asked("r2", 401))
+        await store.post(record("r1", entry(3)))  # two tokens
+        await store.reserve(asked("r3", 998))
+        with pytest.raises(BudgetExceeded):
+            await store.reserve(asked("r4", 1))
+        assert await store.sums.used(["route=support:day:2026-09-21", "k1"]) == {
+            "route=support:day:2026-09-21": Amount(8, 1_000),
+            "k1": Amount(8, 1_000),
+        }
+
+    async def test_a_soft_request_fits_below_the_soft_limit(self, store: Store) -> None:
+        """To the last nano-dollar; others go on above it, and leave it no more room."""
+        budget = Budget("key", "k1", nanos=DOLLAR, soft=600_000)
+
+        def asked(request_id: str, cents: int, soft: bool) -> Reservation:
+            return Reservation(request_id, "k1", "support", cents * DOLLAR // 100, NOW, (budget,), soft=soft)
+
+        await store.reserve(asked("r1", 50, True))
+        with pytest.raises(BudgetExceeded, match=r"only up to \$0\.60"):
+            await store.reserve(asked("r2", 11, True))
+        await store.reserve(asked("r3", 10, True))
+        await store.reserve(asked("r4", 40, False))
+        with pytest.raises(BudgetExceeded):
+            await store.reserve(asked("r5", 1, True))
+        await store.post(record("r4", entry(0)))
+        await store.post(record("r1", entry(0)))
+        await store.reserve(asked("r6", 50, True))
+        with pytest.raises(BudgetExceeded):
+            await store.reserve(asked("r7", 1, True))
+
+    async def test_an_experiment_s_arm_and_a_team_come_back(self, store: Store) -> None:
+        """With the record, and in the sums."""
+        posted = msgspec.structs.replace(record("r1", entry(3)), team="red", arm="holdout")
+        await store.post(posted)
+        assert await store.record("r1") == posted
+        (traffic,) = await store.sums.traffic(0, NOW // HOUR + 1)
+        assert (traffic.team, traffic.arm, traffic.requests, traffic.nanos) == ("red", "holdout", 1, 3)
+
+    async def test_the_hours_sum_up_what_was_spent(self, store: Store, other: Store) -> None:
+        """By both stores; of the hours asked for, in order; aside is what no client asked."""
+        hours = [0, 0, 1, 1, 2, 3]
+        for number, hour in enumerate(hours):
+            key_id = "aside:x" if number == 1 else "k1"
+            ended = msgspec.structs.replace(record(f"r{number}", entry(1 << number), DRAFT, key_id=key_id))
+            await (store, other)[number % 2].post(msgspec.structs.replace(ended, started_ns=NOW + hour * HOUR))
+        await other.sums.used(["k1"])  # what it queued is written by then
+        first = NOW // HOUR
+        spend = await store.sums.spend(first, first + 3)
+        found = [(each.hour - first, each.key_id, each.role, each.entries, each.nanos) for each in spend]
+        assert found == [
+            (0, "aside", "direct", 1, 2),
+            (0, "aside", "draft", 1, 61_000),
+            (0, "k1", "direct", 1, 1),
+            (0, "k1", "draft", 1, 61_000),
+            (1, "k1", "direct", 2, 12),
+            (1, "k1", "draft", 2, 122_000),
+            (2, "k1", "direct", 1, 16),
+            (2, "k1", "draft", 1, 61_000),
+        ]
+        assert sum(each.input_tokens for each in spend) == 5 * 221
+        traffic = await other.sums.traffic(first + 1, first + 2)
+        assert [(each.requests, each.nanos, each.total_ms) for each in traffic] == [(2, 122_012, 3_801)]
+
+    async def test_a_correction_is_booked_once(self, store: Store, other: Store) -> None:
+        """On the accounts of its request, and in the hour in which it is made."""
+        await store.reserve(reservation("r1", 500, budget=DOLLAR))
+        await store.post(record("r1", entry(100)))
+        correction = Correction("r1", "k1", "support", NOW + HOUR, 40, "invoice", model="cheap")
+        await asyncio.gather(store.correct(correction), store.correct(correction))
+        assert await store.spent("k1") == (140, 0)
+        await other.correct(correction)
+        await other.correct(msgspec.structs.replace(correction, reason="credit", nanos=-1_000))
+        assert (await other.spent("k1"))[0] == 0
+        hour = NOW // HOUR + 1
+        assert list(await store.sums.spend(hour, hour + 1)) == [
+            Spend(hour, "support", "", "k1", "cheap", "correction", "computed", nanos=-100)
+        ]
+
+    async def test_two_stores_never_overspend_a_budget(self, store: Store, other: Store) -> None:
+        """A cent each, a dollar, both at once; ends make room, wherever they come."""
+        posted = 0
+        for turn in range(2):
+            names = [f"r{turn}-{number}" for number in range(80)]
+            asked = [
+                (store, other)[number % 2].reserve(reservation(name, DOLLAR // 100, budget=DOLLAR))
+                for number, name in enumerate(names)
+            ]
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            fits = [at for at, outcome in enumerate(outcomes) if outcome is None]
+            assert all(isinstance(outcome, BudgetExceeded) for outcome in outcomes if outcome)
+            assert posted + len(fits) * DOLLAR // 100 <= DOLLAR
+            for at in fits:
+                await (store, other)[at % 2].post(record(names[at], entry(DOLLAR // 200)))
+            posted += len(fits) * DOLLAR // 200
+            spent = [(await each.spent("k1"))[0] for each in (store, other, store)]
+            assert spent[1:] == [posted, posted]
+        assert posted >= DOLLAR * 7 // 10
+
+    async def test_what_one_store_leases_and_does_not_use_another_gets(self, store: Store, other: Store) -> None:
+        """It is given back while the reservation waits: a request is refused for what is used, not for what is idle."""
+        await store.reserve(reservation("r1", DOLLAR * 9 // 10, budget=DOLLAR))
+        await store.post(record("r1", entry(DOLLAR // 10)))
+        await other.reserve(reservation("r2", DOLLAR * 9 // 10, budget=DOLLAR))
+        assert await other.spent("k1") == (DOLLAR // 10, DOLLAR * 9 // 10)
 
     async def test_close_writes_what_is_queued_and_refuses_what_comes_after(self, store: Store) -> None:
         """In order; twice is fine."""

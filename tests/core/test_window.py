@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.core.window import DAY_NS, SECOND_NS, account, accounts, iso, window
+from tierwise.core.window import DAY_NS, SECOND_NS, account, iso, window
 from tierwise.money import Budget, Period
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,7 +85,7 @@ def test_ends_that_are_easy_to_get_wrong(period: Period, moment: str, name: str,
 def test_accounts_are_named_by_when_their_window_begins() -> None:
     """So an instant that comes again after a jump of the clock comes to the same account."""
     moment = at("2026-11-30T10:00")
-    assert accounts("key_1", (Budget("key", "key_1", "month"),), moment) == ("key_1", "key_1:month:2026-11")
+    assert account(Budget("key", "key_1", "month"), moment) == "key_1:month:2026-11"
     assert account(Budget("key", "key_1", "week"), moment) == "key_1:week:2026-11-30"
     assert account(Budget("team", "blue", "day"), moment) == "team=blue:day:2026-11-30"
 
@@ -93,7 +93,9 @@ def test_accounts_are_named_by_when_their_window_begins() -> None:
 def test_a_budget_for_good_is_on_the_key_s_own_account() -> None:
     """It has no window, so nothing renews it."""
     assert window("total", at("2026-11-30T10:00")) is None
-    assert accounts("key_1", (Budget("key", "key_1"),), at("2026-11-30T10:00")) == ("key_1",)
+    assert account(Budget("key", "key_1"), at("2026-11-30T10:00")) == "key_1"
+    assert account(Budget("aside", "aside:support:2026-11-30"), 0) == "aside:support:2026-11-30"
+    assert account(Budget("all", ""), 0) == "all="
 
 
 @given(st.lists(st.tuples(st.sampled_from(["key_a", "key_b"]), periods, instants), max_size=8))

@@ -21,6 +21,7 @@ import msgspec
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from tests.store.spooled import reserved
 from tests.support.shapes import Script
 from tests.support.upstream import Scripted
 from tests.support.upstream import serve as serve_upstream
@@ -32,7 +33,8 @@ from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import Config, Environment, load, read_environment
 from tierwise.money import Key, Record
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 
 CONFIG = """
 [server]
@@ -122,7 +124,9 @@ class Gateway:
         return sum(self.upstream.billed.values())
 
     def last_id(self) -> str:
-        """The id of the request that the ledger heard of last, settled or not."""
+        """The id of the request that was promised last to the ledger, settled or not."""
+        if promised := reserved(self.config.store_path):
+            return promised[-1].request_id
         with closing(sqlite3.connect(self.config.store_path)) as conn:
             query = "SELECT request_id FROM reservations ORDER BY id DESC LIMIT 1"
             return str(conn.execute(query).fetchone()[0])
@@ -267,7 +271,7 @@ class Place:
             return reply.status, await reply.text(), reply.headers
 
     @asynccontextmanager
-    async def ledger(self) -> AsyncIterator[SqliteStore]:
+    async def ledger(self) -> AsyncIterator[LedgerStore]:
         """The store, opened anew: what ended processes left open is settled."""
         store = await open_sqlite(self.config.store_path, clock=SystemClock(), instance=secrets.token_hex(8))
         try:

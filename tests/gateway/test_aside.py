@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.core import plans
 from tests.gateway.harness import CONFIG as DOOR
 from tests.gateway.harness import by_model, running
+from tests.store.spooled import reserved
 from tests.support.shapes import Script
 from tierwise.core import price
 from tierwise.dialects import anthropic_requests, openai_upstream
@@ -154,15 +155,14 @@ async def test_it_is_reserved_before_anybody_is_called(tmp_path: Path) -> None:
         seen = []
 
         async def look(seconds: float) -> None:
-            with closing(sqlite3.connect(at.path)) as conn:
-                seen.append(conn.execute("SELECT posted_nanos, held_nanos FROM accounts").fetchall())
+            seen.append([(item.key_id, item.nanos) for item in reserved(at.path)])
 
         at.served(look=look)
         asked = at.questions("audit", "observe")
         size = size_of(asked[0].request)
         bound = size * 10_000 + 1000 * 20_000 + size * 1_000 + 500 * 2_000
         await at.ask(*asked)
-        assert seen == [[(0, bound)]] * 2
+        assert seen == [[(PAYER.account, bound)]] * 2
         assert await at.spent() == (PREMIUM_NANOS + CHEAP_NANOS, 0)
 
 
@@ -239,18 +239,15 @@ async def test_an_end_in_between_books_what_came(tmp_path: Path) -> None:
 
 
 async def test_an_end_before_anybody_was_called(tmp_path: Path) -> None:
-    """The reservation is on its way to the ledger then: it is ended there, and cost nothing."""
+    """While its reservation waits for a lease: nothing is held then, and it cost nothing."""
     async with desk(tmp_path) as at:
         unasked = at.served()
-        asking = asyncio.ensure_future(at.ask(*at.questions()))
+        asking = asyncio.ensure_future(at.ask(*at.questions(), payer=PAYER._replace(cap=10**12)))
         await asyncio.sleep(0)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
-        (record,) = await at.records()
-        assert record is not None
-        assert record.entries == ()
-        assert (await at.spent(), len(unasked.calls)) == ((0, 0), 0)
+        assert (await at.records(), await at.spent(), len(unasked.calls)) == ([], (0, 0), 0)
 
 
 # ------------------------------------------------------------------ the cap
@@ -310,7 +307,7 @@ async def test_two_processes_keep_one_cap(tmp_path: Path) -> None:
         posted, held = await one.spent()
         assert max(seen) <= 4 * bound
         assert 3 * bound < posted == cost * sum(len(provider.calls) for provider in providers)
-        assert held == 0
+        assert posted + held <= 4 * bound  # what the other process leases is held, idle or not
 
 
 async def test_without_a_ledger_nobody_is_called(tmp_path: Path) -> None:

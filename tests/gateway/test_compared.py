@@ -108,7 +108,7 @@ def entries(folder: Path) -> list[tuple[str, str, str, str]]:
 def money(folder: Path) -> tuple[int, int]:
     """(posted, held) of the account."""
     with closing(sqlite3.connect(folder / "ledger.db")) as conn:
-        row = conn.execute("SELECT posted_nanos, held_nanos FROM accounts WHERE key_id = ?", (ACCOUNT,)).fetchone()
+        row = conn.execute("SELECT posted_nanos, held_nanos FROM accounts WHERE name = ?", (ACCOUNT,)).fetchone()
     return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 

@@ -298,15 +298,20 @@ def test_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("postgresql://db/tw", 'PostgreSQL is not in this version yet; use "sqlite:///tierwise.db"'),
-        ("tierwise.db", 'expected an address like "sqlite:///tierwise.db"'),
-        ("mysql:///x", 'expected an address like "sqlite:///tierwise.db"'),
+        ("postgresql://db", 'expected an address like "postgresql://HOST/DATABASE"'),
+        ("postgresql://[db/tw", 'expected an address like "postgresql://HOST/DATABASE"'),
+        (
+            "postgresql://me:secret@db/tw",
+            "holds a password: set a variable to the whole address, and `url_env` to its name",
+        ),
+        ("tierwise.db", 'expected an address like "sqlite:///tierwise.db" or "postgresql://HOST/DATABASE"'),
+        ("mysql:///x", 'expected an address like "sqlite:///tierwise.db" or "postgresql://HOST/DATABASE"'),
         ("sqlite:///", 'expected a file, like "sqlite:///tierwise.db"; a ledger must outlive the process'),
         ("sqlite:///:memory:", 'expected a file, like "sqlite:///tierwise.db"; a ledger must outlive the process'),
     ],
 )
 def test_stores(tmp_path: Path, url: str, said: str) -> None:
-    """Only an SQLite file, and what is planned is said to be planned."""
+    """An SQLite file, or a PostgreSQL server whose password stands elsewhere."""
     assert problems(tmp_path, f'[store]\nurl = "{url}"') == [f"tierwise.toml:2: store.url: {said}"]
 
 

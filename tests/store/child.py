@@ -1,4 +1,4 @@
-"""Processes for the tests to start: `child.py crash FILE ROUNDS` and `child.py spend FILE NAME`."""
+"""Processes for the tests to start: `child.py crash FILE ROUNDS`, `child.py spend|hold FILE NAME`."""
 
 import asyncio
 import os
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from tests.conformance.store import DOLLAR, entry, record, reservation
 from tierwise.errors import BudgetExceeded
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 
 
 class SystemClock:
@@ -26,12 +27,14 @@ def tell(line: str) -> None:
     os.write(1, f"{line}\n".encode())  # unbuffered and, being short, whole: it is out before the next step
 
 
-async def work(store: SqliteStore, name: str) -> None:
+async def work(store: LedgerStore, name: str) -> None:
+    """What is told is promised: nobody has waited for the database."""
     for number in range(1_000_000):
         request_id = f"{name}-{number}"
-        await store.reserve(reservation(request_id, 10))
+        await store.reserve(reservation(request_id, 10, budget=DOLLAR))
         tell(f"reserved {request_id}")
-        await store.post(record(request_id, entry(3), entry(4)))
+        await asyncio.sleep(0.001)
+        store.post(record(request_id, entry(3), entry(4)))
         tell(f"posted {request_id}")
 
 
@@ -47,13 +50,16 @@ def rounds(path: Path, count: int) -> None:
         pid = os.fork()
         if pid == 0:
             asyncio.run(crash(path, f"i{number}"))
-        time.sleep(moments.uniform(0.01, 0.06))
+        spool = path.with_name(f"{path.name}.spool")
+        while not list(spool.glob(f"i{number}.*.journal")):
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0.0, 0.06))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
 async def spend(path: Path, name: str) -> None:
-    """Reserve cents of a dollar, 200 at once, and spend all that was reserved."""
+    """Reserve cents of a dollar, 250 at once, and spend all that was reserved."""
     store = await open_sqlite(path, clock=SystemClock(), instance=secrets.token_hex(8))
     tell("ready")
     await asyncio.to_thread(sys.stdin.readline)
@@ -64,11 +70,23 @@ async def spend(path: Path, name: str) -> None:
             await store.reserve(reservation(request_id, DOLLAR // 100, budget=DOLLAR))
         except BudgetExceeded:
             return False
-        await store.post(record(request_id, entry(DOLLAR // 100)))
+        store.post(record(request_id, entry(DOLLAR // 100)))
         return True
 
-    tell(str(sum(await asyncio.gather(*map(one, range(200))))))
+    tell(str(sum(await asyncio.gather(*map(one, range(250))))))
     await store.close()
+
+
+async def hold(path: Path, name: str) -> None:
+    """Promise two requests and the end of one, with the file locked by the test so that only the journal has them."""
+    store = await open_sqlite(path, clock=SystemClock(), instance=name)
+    tell("ready")
+    await asyncio.to_thread(sys.stdin.readline)
+    for number in range(2):
+        await store.reserve(reservation(f"{name}-{number}", 10))
+    store.post(record(f"{name}-0", entry(3)))
+    tell("promised")
+    await asyncio.sleep(60)
 
 
 if __name__ == "__main__":
@@ -76,4 +94,4 @@ if __name__ == "__main__":
     if verb == "crash":
         rounds(Path(file), int(argument))
     else:
-        asyncio.run(spend(Path(file), argument))
+        asyncio.run({"spend": spend, "hold": hold}[verb](Path(file), argument))

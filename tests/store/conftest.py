@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.store.clock import ManualClock
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 
 
 @pytest.fixture
@@ -20,14 +21,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path, clock: ManualClock) -> AsyncGenerator[SqliteStore]:
+async def store(path: Path, clock: ManualClock) -> AsyncGenerator[LedgerStore]:
     opened = await open_sqlite(path, clock=clock, instance="i1")
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def other(store: SqliteStore, path: Path, clock: ManualClock) -> AsyncGenerator[SqliteStore]:
+async def other(store: LedgerStore, path: Path, clock: ManualClock) -> AsyncGenerator[LedgerStore]:
     """A second instance on the same file."""
     opened = await open_sqlite(path, clock=clock, instance="i2")
     yield opened

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.audit import assert_sound, query
+from tests.store.audit import assert_sound, check_accounts, check_spend, check_traffic, query
 from tests.store.clock import ManualClock
 from tierwise.errors import BudgetExceeded, StoreError
-from tierwise.money import Budget, Key, Reservation
+from tierwise.money import Budget, Key, Record, Reservation
 from tierwise.store.migrations import APPLICATION, MIGRATIONS
 from tierwise.store.sqlite import open_sqlite
+from tierwise.store.sqlite_database import SqliteDatabase
+from tierwise.types import Decision
 
 
 async def test_a_new_file_gets_the_newest_schema(path: Path, clock: ManualClock) -> None:
@@ -96,8 +98,11 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             conn.execute(_ENTRY, (4, "audit", "served"))
     await (await open_sqlite(path, clock=clock, instance="i1")).close()
-    before["reservations"] = [(*row, "total") for row in before["reservations"]]
-    before["keys"] = [(*row, "total", None, None) for row in before["keys"]]
+    before["reservations"] = [(7, "r", "k", "support", "", 10, 0, 5, '["k"]', "old")]
+    before["keys"] = [(*row, "total", None, None, "", None, None) for row in before["keys"]]
+    before["requests"] = [(*row, "", "") for row in before["requests"]]
+    before["accounts"] = [("k", 28, 0, 12, 0, 0)]
+    before["meta"].append(("trail", 0))
     assert {table: query(path, _ALL.format(table)) for table in _TABLES} == before
     assert query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'") == [
         (old.replace("'judge')", "'judge', 'audit', 'observe')"),)
@@ -108,7 +113,7 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
     with closing(sqlite3.connect(path, isolation_level=None)) as conn:
         conn.executemany(_ENTRY, [(4, "audit", "served"), (5, "observe", "failed")])
     store = await open_sqlite(path, clock=clock, instance="i2")
-    assert [(day.nanos, day.baseline_nanos) for day in await store.proof.days("support")] == [(42, 9)]
+    assert [(day.nanos, day.baseline_nanos) for day in await store.proof.days("support")] == [(28, 9)]
     await store.close()
 
 
@@ -135,14 +140,81 @@ async def test_budgets_of_the_third_schema_never_renew(path: Path, clock: Manual
     assert await store.spent("k") == (17, 4)
     await store.close()
     assert_sound(path)
-    for statement in ("DELETE FROM reservations", "UPDATE reservations SET period = 'day'"):
+    for statement in ("DELETE FROM reservations", "UPDATE reservations SET accounts = '[]'"):
         with pytest.raises(sqlite3.IntegrityError, match="reservations is append-only"):
             query(path, statement)
 
 
+HOUR = 3_600_000_000_000
+MONDAY = 1_790_000_000_000_000_000  # 2026-09-21, 14:13:20 UTC
+
+
+def book(conn: sqlite3.Connection, number: int, key_id: str, period: str, started_ns: int) -> None:
+    """A request of the fourth schema, with two entries, as its process booked it."""
+    name, nanos = f"r{number}", 10 + number
+    windows = {"day": ":day:2026-09-21", "week": ":week:2026-09-21", "month": ":month:2026-09"}
+    conn.execute(
+        "INSERT INTO reservations(request_id, key_id, route, nanos, started_ns, period, instance)"
+        " VALUES (?, ?, 'support', 50, ?, ?, 'old')",
+        (name, key_id, started_ns, period),
+    )
+    status, state = ((200, "computed"), (502, "unknown"))[number % 3 == 2]
+    request = (name, key_id, started_ns, 1.5 + number, status, state)
+    conn.execute("INSERT INTO requests VALUES (?, ?, 'support', ?, ?, ?, '{}', 9, ?, 'gateway')", request)
+    served = ("rejected", "served")[number % 2]
+    entry = "INSERT INTO entries VALUES (?, ?, 'm', 'm-1', ?, 1, 2, 3, 4, 5, NULL, ?, 'computed', ?, 'why', 1.5, 2.5)"
+    conn.execute(entry, (name, 0, "draft", nanos, served))
+    conn.execute(entry, (name, 1, "premium", 1, "served"))
+    for account in {key_id, key_id + windows.get(period, "")}:
+        conn.execute(
+            "INSERT INTO accounts VALUES (?, ?, 0) ON CONFLICT DO UPDATE SET posted_nanos = posted_nanos + ?",
+            (account, nanos + 1, nanos + 1),
+        )
+
+
+async def test_the_books_of_the_fourth_schema_are_carried_on(path: Path, clock: ManualClock) -> None:
+    """Windows, tokens and sums by the hour are those of the rows; what ran when it was stopped costs its bound."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        for step in MIGRATIONS[:4]:
+            step(conn)
+        conn.execute(f"PRAGMA application_id = {APPLICATION}")
+        conn.execute("PRAGMA user_version = 4")
+        for number, period in enumerate(("total", "day", "week", "month") * 3):
+            started_ns = MONDAY + (number % 5) * HOUR
+            book(conn, number, ("k1", "k2", "aside:support:2026-09-21", "aside")[number % 4], period, started_ns)
+        conn.execute(_REQUEST.replace("'r'", "'refused'"))
+        lost = "(50, 'lost', 'k2', 'support', 30, ?, 'old', 'day')"
+        conn.execute(f"INSERT INTO reservations VALUES {lost}", (MONDAY,))  # noqa: S608
+        conn.execute("UPDATE accounts SET held_nanos = 30 WHERE key_id IN ('k2', 'k2:day:2026-09-21')")
+        conn.execute("INSERT INTO instances VALUES ('old', 'gone', 1, 1, 1, 0)")
+        expected = conn.execute("SELECT key_id, posted_nanos FROM accounts ORDER BY key_id").fetchall()
+    with closing(SqliteDatabase(path)) as db:
+        db.migrate()
+        check_accounts(db.execute)
+        check_spend(db.execute)
+        check_traffic(db.execute)
+        assert db.execute("SELECT name, posted_nanos FROM accounts ORDER BY name") == expected
+        assert db.execute("SELECT count(*), sum(posted_tokens) FROM accounts WHERE held_nanos = 0") == [
+            (7, 6 * (12 + 9))
+        ]
+    store = await open_sqlite(path, clock=clock, instance="i1")
+    assert await store.spent("k2:day:2026-09-21") == (dict(expected)["k2:day:2026-09-21"] + 30, 0)
+    late = Record("lost", "k2", "support", MONDAY, 1, 200, Decision("serve", "why"), (), 9, "computed")
+    await store.post(late)
+    assert await store.spent("k2:day:2026-09-21") == (dict(expected)["k2:day:2026-09-21"], 0)
+    await store.close()
+    assert_sound(path)
+
+
 @pytest.mark.parametrize(
     ("steps", "digest"),
-    [(1, "4727a5ebc1c89808"), (2, "0332a49fe6e483e2"), (3, "1680cd8691b1c4c9")],
+    [
+        (1, "4727a5ebc1c89808"),
+        (2, "0332a49fe6e483e2"),
+        (3, "1680cd8691b1c4c9"),
+        (4, "f64ccfe416db43d5"),
+        (5, "3e5b55f72a6dc4b0"),
+    ],
 )
 def test_steps_that_have_shipped_are_as_they_were(steps: int, digest: str) -> None:
     """Files out there were made by them."""

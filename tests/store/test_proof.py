@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from tests.conformance.store import NOW, entry, record, reservation
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.proof import Label, Said, Sample
-from tierwise.store import samples
 from tierwise.store.ledger import Item, Ledger
-from tierwise.store.sqlite import SqliteStore, connect, open_sqlite
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.samples import Kept
+from tierwise.store.sqlite import open_sqlite
+from tierwise.store.sqlite_database import SqliteDatabase
 
 WORDS = "a secret of somebody's, "
 
@@ -82,7 +85,7 @@ def test_whatever_is_kept_comes_back(
 
     async def run() -> None:
         store = await open_sqlite(path, clock=ManualClock(), instance="i1")
-        kept: list[samples.Kept] = [*drawn, *said]
+        kept: list[Kept] = [*drawn, *said]
         await asyncio.gather(*map(store.proof.keep, kept))
         for route in ("", "support", "ünï"):
             rows = [replace(row, id=number) for number, row in enumerate(drawn, 1) if row.route == route]
@@ -96,7 +99,7 @@ def test_whatever_is_kept_comes_back(
 
 @pytest.mark.parametrize("table", ["samples", "labels", "trail"])
 @pytest.mark.parametrize("verb", ["DELETE FROM {}", "UPDATE {} SET at_ns = 0", "UPDATE {} SET id = 9"])
-async def test_proof_is_append_only(store: SqliteStore, path: Path, table: str, verb: str) -> None:
+async def test_proof_is_append_only(store: LedgerStore, path: Path, table: str, verb: str) -> None:
     """Neither an update nor a delete passes, whoever tries."""
     await asyncio.gather(store.proof.keep(SAMPLE), store.proof.keep(LABEL), store.proof.note(EVENT))
     with pytest.raises(sqlite3.IntegrityError, match=f"{table} is append-only"):
@@ -107,7 +110,7 @@ def found_in(folder: Path) -> list[str]:
     return [file.name for file in folder.iterdir() if WORDS.encode() in file.read_bytes()]
 
 
-async def test_forgotten_texts_stand_in_no_file(store: SqliteStore, path: Path) -> None:
+async def test_forgotten_texts_stand_in_no_file(store: LedgerStore, path: Path) -> None:
     """Short ones and such as fill pages; not in the database, and not in its write-ahead log."""
     for number in range(40):
         said = (Said(model="cheap", response=WORDS * (1 + number * 20)),)
@@ -119,7 +122,7 @@ async def test_forgotten_texts_stand_in_no_file(store: SqliteStore, path: Path) 
     assert_sound(path)
 
 
-async def test_a_reader_delays_forgetting_and_does_not_stop_it(store: SqliteStore, path: Path) -> None:
+async def test_a_reader_delays_forgetting_and_does_not_stop_it(store: LedgerStore, path: Path) -> None:
     """What another process still reads is cleared away by the next time, even where that finds nothing to delete."""
     await store.proof.keep(texts("r1", said=(Said(model="cheap", response=WORDS * 400),)))
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
@@ -135,20 +138,30 @@ async def test_a_reader_delays_forgetting_and_does_not_stop_it(store: SqliteStor
 
 def test_clearing_the_log_keeps_the_patience_for_writes(path: Path) -> None:
     """It waits for readers only shortly; a write afterwards waits for other writers as long as ever."""
-    with closing(connect(path, "process", 1_234)) as conn:
-        assert conn.execute("PRAGMA secure_delete").fetchone() == (1,)  # by default or not, as SQLite was built
-        samples.scrub(conn)
-        assert conn.execute("PRAGMA busy_timeout").fetchone() == (1_234,)
+    with closing(SqliteDatabase(path, "process", 1_234)) as db:
+        assert db.execute("PRAGMA secure_delete") == [(1,)]  # by default or not, as SQLite was built
+        db.scrub()
+        assert db.execute("PRAGMA busy_timeout") == [(1_234,)]
 
 
-async def test_what_is_kept_shares_the_commit_of_the_ledger(store: SqliteStore, path: Path) -> None:
+class Counted(SqliteDatabase):
+    """Counts its transactions."""
+
+    begun = 0
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        self.begun += 1
+        with super().transaction():
+            yield
+
+
+async def test_what_is_kept_shares_the_commit_of_the_ledger(store: LedgerStore, path: Path) -> None:
     """A reservation, a record, samples, labels and texts: one transaction."""
     items: list[Item] = [reservation("r1", 5), record("r1", entry(4)), SAMPLE, LABEL, TEXTS, sample("r2"), label("r2")]
-    statements: list[str] = []
-    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-        conn.set_trace_callback(statements.append)
-        assert Ledger(conn, "i2").write(items) == [None] * len(items)
-    assert statements.count("BEGIN IMMEDIATE") == statements.count("COMMIT") == 1
+    with closing(Counted(path)) as db:
+        assert Ledger(db, "i2").write(items) == [None] * len(items)
+        assert db.begun == 1
     assert [row.request_id for row in await store.proof.samples("support")] == ["r1", "r2"]
     assert (len(await store.proof.labels("support")), await store.spent("k1")) == (2, (4, 0))
 
@@ -163,7 +176,7 @@ PLANS = {
 
 
 @pytest.mark.parametrize("sql", PLANS)
-async def test_one_route_is_read_by_its_index(store: SqliteStore, path: Path, sql: str) -> None:
+async def test_one_route_is_read_by_its_index(store: LedgerStore, path: Path, sql: str) -> None:
     """From where the reader is on, without a look at other rows, and in order without sorting."""
     await store.spent("k1")
     ((*_, plan),) = query(path, f"EXPLAIN QUERY PLAN {sql}")

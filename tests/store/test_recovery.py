@@ -1,20 +1,28 @@
 """What a process leaves behind when it dies, and how the living settle it."""
 
+import asyncio
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from tests.conformance.store import DOLLAR, entry, record, reservation, timed, window_of
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.errors import TierwiseError
+from tierwise.store.backend import Limits
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 
 CHILD = (sys.executable, "-m", "tests.store.child")
 ROOT = Path(__file__).parents[2]
 
 
-async def test_nothing_durable_is_lost_over_twenty_kills(path: Path, clock: ManualClock) -> None:
-    """Each reservation and end that was told durable before kill -9 is in the ledger, and the money adds up."""
+async def test_nothing_promised_is_lost_over_twenty_kills(path: Path, clock: ManualClock) -> None:
+    """Each reservation and end that was told before kill -9 is in the ledger, and the money adds up."""
     told = subprocess.run(
         [*CHILD, "crash", path, "20"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )
@@ -35,12 +43,12 @@ async def test_nothing_durable_is_lost_over_twenty_kills(path: Path, clock: Manu
 
 
 async def test_a_budget_holds_over_processes(path: Path) -> None:
-    """Two processes, 200 requests of a cent each, a dollar: 100 get in, and not a cent is overspent."""
+    """Four processes, 1,000 requests of a cent at once, a dollar: 100 get in, not a cent is overspent or left over."""
     started = [
         subprocess.Popen(
             [*CHILD, "spend", path, name], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for name in ("a", "b")
+        for name in ("a", "b", "c", "d")
     ]
     for child in started:
         assert child.stdout is not None
@@ -52,11 +60,59 @@ async def test_a_budget_holds_over_processes(path: Path) -> None:
     served = [int(child.communicate(timeout=20)[0]) for child in started]
     assert sum(served) == 100
     assert query(path, "SELECT posted_nanos, held_nanos FROM accounts") == [(DOLLAR, 0)]
+    assert query(path, "SELECT * FROM leases") == []
+    assert_sound(path)
+
+
+async def test_what_only_a_journal_has_is_replayed_before_anything_is_settled(
+    store: LedgerStore, path: Path, clock: ManualClock
+) -> None:
+    """The file was locked when the process was killed: its end counts as it was, its open request at its bound."""
+    child = subprocess.Popen(
+        [*CHILD, "hold", path, "gone"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    assert child.stdout.readline() == "ready\n"
+    with closing(sqlite3.connect(path, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == "promised\n"
+        child.kill()
+        child.wait()
+    child.stdin.close()
+    child.stdout.close()
+    assert query(path, "SELECT count(*) FROM reservations") == [(0,)]
+    clock.advance(6)  # the next beat
+    await store.spent("k1")
+    assert await store.spent("k1") == (13, 0)
+    assert [record.nanos for record in (await store.record("gone-0"), await store.record("gone-1")) if record] == [
+        3,
+        10,
+    ]
+    assert not list(path.with_name(f"{path.name}.spool").glob("gone*"))
+    assert_sound(path)
+
+
+async def test_a_process_that_could_not_write_at_its_end_leaves_its_journal(path: Path, clock: ManualClock) -> None:
+    """It does not hang, and the next one writes what was left."""
+    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(busy_ms=20))
+    with closing(sqlite3.connect(path, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        await store.reserve(reservation("r1", 50))
+        store.post(record("r1", entry(9)))
+        await asyncio.wait_for(store.close(), 5)
+    again = await open_sqlite(path, clock=clock, instance="i2")
+    assert await again.spent("k1") == (9, 0)
+    await again.close()
+    assert query(path, "SELECT * FROM instances") == []
+    assert not path.with_name(f"{path.name}.spool").exists()
     assert_sound(path)
 
 
 async def test_an_instance_that_stopped_beating_is_settled_at_the_bound(
-    store: SqliteStore, path: Path, clock: ManualClock
+    store: LedgerStore, path: Path, clock: ManualClock
 ) -> None:
     """Its open request counts in full, with an entry that says why; its settled one stays as it is."""
     await store.reserve(reservation("r1", 50))
@@ -69,15 +125,38 @@ async def test_an_instance_that_stopped_beating_is_settled_at_the_bound(
     assert (found.status, found.nanos, found.baseline_nanos, found.baseline_state) == (0, 50, 50, "unknown")
     assert [(e.outcome, e.cost_state, e.rule) for e in found.entries] == [("recovered", "estimated", "recovered")]
     assert await other.record("r2") == record("r2", entry(7))
-    await store.post(record("r1", entry(9)))  # it lived, after all: too late, and counted
-    assert (await store.spent("k1"), store.counts.duplicates) == ((57, 0), 1)
+    await store.post(record("r1", entry(9)))  # it lived, after all: that is put right
+    assert (await store.spent("k1"), store.counts.duplicates) == ((16, 0), 0)
+    assert query(path, "SELECT request_id, nanos, reason FROM corrections") == [("r1", -41, "late")]
     await other.close()
     assert_sound(path)
 
 
-async def test_a_lost_request_of_a_window_counts_there(store: SqliteStore, path: Path) -> None:
+async def test_whoever_was_taken_for_dead_uses_no_lease_of_before(
+    store: LedgerStore, path: Path, clock: ManualClock
+) -> None:
+    """Others may have spent it: it draws anew, and the budget holds."""
+    await store.reserve(reservation("r1", DOLLAR // 10, budget=DOLLAR))  # leases more than it needs
+    await store.spent("k1")
+    later = ManualClock(31)
+    other = await open_sqlite(path, clock=later, instance="i2")
+    assert await other.spent("k1") == (DOLLAR // 10, 0)
+    await other.reserve(reservation("r2", DOLLAR * 9 // 10, budget=DOLLAR))
+    clock.advance(31)
+    for number in range(3):
+        with pytest.raises(TierwiseError):
+            await store.reserve(reservation(f"late{number}", 1, budget=DOLLAR))
+    await store.post(record("r1", entry(0)))
+    await store.reserve(reservation("r3", DOLLAR // 10, budget=DOLLAR))
+    assert await store.spent("k1") == (0, DOLLAR)
+    await other.close()
+    assert_sound(path)
+
+
+async def test_a_lost_request_of_a_window_counts_there(store: LedgerStore, path: Path) -> None:
     """Its bound is spent in the window in which it began, whoever settles it and whenever."""
     await store.reserve(timed("r1", 50))
+    await store.spent("k1")  # it is in the file
     other = await open_sqlite(path, clock=ManualClock(40 * 86_400), instance="i2")
     assert (await window_of(other), await window_of(other, 40)) == ((50, 0), (0, 0))
     assert await other.spent("k1") == (50, 0)
@@ -85,7 +164,7 @@ async def test_a_lost_request_of_a_window_counts_there(store: SqliteStore, path:
     assert_sound(path)
 
 
-async def test_a_living_instance_is_left_alone(store: SqliteStore, path: Path) -> None:
+async def test_a_living_instance_is_left_alone(store: LedgerStore, path: Path) -> None:
     """Twenty seconds without a beat are no death."""
     await store.reserve(reservation("r1", 50))
     other = await open_sqlite(path, clock=ManualClock(20), instance="i2")
@@ -94,9 +173,9 @@ async def test_a_living_instance_is_left_alone(store: SqliteStore, path: Path) -
     await other.close()
 
 
-async def test_beats_keep_an_instance_alive(store: SqliteStore, path: Path, clock: ManualClock) -> None:
+async def test_beats_keep_an_instance_alive(store: LedgerStore, path: Path, clock: ManualClock) -> None:
     """A minute of work is a minute of beats, and the mark stays at the oldest open reservation."""
-    await store.reserve(reservation("old", 50))
+    await store.reserve(reservation("old", 50, budget=50))
     for number in range(10):
         clock.advance(6)
         await store.post(record(f"r{number}"))  # wakes the writer, which does its chores before the next write
@@ -110,18 +189,20 @@ async def test_beats_keep_an_instance_alive(store: SqliteStore, path: Path, cloc
     await later.close()
 
 
-async def test_a_jump_of_the_wall_clock_kills_nobody(store: SqliteStore, path: Path) -> None:
+async def test_a_jump_of_the_wall_clock_kills_nobody(store: LedgerStore, path: Path) -> None:
     """An hour forward makes every beat look old; nobody is judged by it until all have beaten again."""
     jumpy = ManualClock()
     other = await open_sqlite(path, clock=jumpy, instance="i2")
-    await store.reserve(reservation("r1", 50))
+    await store.reserve(reservation("r1", 50, budget=50))
+    await store.spent("k1")  # it is in the file
     jumpy.wall_ns += 3_600 * 10**9
     jumpy.mono_ms += 6_000
     for _ in range(2):  # the first wakes the writer, which does its chores before the second
         assert await other.spent("k1") == (0, 50)
     assert await other.sweep() == 0
-    jumpy.advance(31)  # and now it has been silent for too long by any clock
-    await other.spent("k1")
+    for _ in range(6):  # and now it has been silent for too long by any clock
+        jumpy.advance(6)
+        await other.spent("k1")
     assert await other.spent("k1") == (50, 0)
     await other.close()
 

@@ -29,23 +29,27 @@ from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
 from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.money import Budget, Period, Reservation
-from tierwise.store.sqlite import Limits, SqliteStore, open_sqlite
+from tierwise.store.backend import Limits
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite import open_sqlite
 
 
 class TestSqlite(StoreConformance):
     """The suite of every store, on a file."""
 
 
-async def test_the_file_is_its_owners_alone(store: SqliteStore, path: Path) -> None:
-    """The ledger and SQLite's files beside it have mode 0600."""
+async def test_the_file_is_its_owners_alone(store: LedgerStore, path: Path) -> None:
+    """The ledger, SQLite's files beside it and the journal have mode 0600, the journal's folder 0700."""
     await store.reserve(reservation("r1"))
-    for file in path.parent.iterdir():
-        assert file.stat().st_mode & 0o777 == 0o600
+    found = list(path.parent.rglob("*"))
+    assert len(found) == 5
+    for file in found:
+        assert file.stat().st_mode & 0o777 == (0o700 if file.is_dir() else 0o600)
 
 
 @pytest.mark.parametrize("table", ["reservations", "requests", "entries"])
 @pytest.mark.parametrize("verb", ["DELETE FROM {}", "UPDATE {} SET request_id = 'x'"])
-async def test_money_is_append_only(store: SqliteStore, path: Path, table: str, verb: str) -> None:
+async def test_money_is_append_only(store: LedgerStore, path: Path, table: str, verb: str) -> None:
     """Neither an update nor a delete passes, whoever tries."""
     await store.reserve(reservation("r1", 5))
     await store.post(record("r1", entry(4)))
@@ -88,31 +92,56 @@ def test_the_running_sums_always_equal_the_rows(
     asyncio.run(run())
 
 
-async def test_a_full_queue_refuses_and_loses_nothing(path: Path, clock: ManualClock) -> None:
-    """The one write too many fails, is counted, and those before it are written."""
-    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(queue=10, busy_ms=5_000))
+async def test_a_full_spool_refuses_and_loses_nothing(path: Path, clock: ManualClock) -> None:
+    """While the file is locked a megabyte is promised, then no more; all of that is written once it can be."""
+    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(spool_mb=1, busy_ms=50))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")  # the writer waits for this one, and the queue fills
-        asked = [store.reserve(reservation(f"r{i}")) for i in range(100)]
+        other.execute("BEGIN IMMEDIATE")
+        asked = [store.reserve(reservation(f"r{i:0200}")) for i in range(6_000)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        store.post(record(f"r{0:0200}", entry(1)))  # what has happened is never refused
         other.execute("ROLLBACK")
-    outcomes = await asyncio.gather(*asked, return_exceptions=True)
     refused = [outcome for outcome in outcomes if outcome]
-    assert all("queue full" in str(outcome) for outcome in refused)
-    assert store.counts.failures == len(refused) >= 70
-    assert query(path, "SELECT count(*) FROM reservations") == [(100 - len(refused),)]
+    assert all("1 MiB wait in its journal" in str(outcome) for outcome in refused)
+    assert store.counts.failures == len(refused) >= 1_000
+    assert await store.spent("k1") == (1, DOLLAR * (6_000 - len(refused) - 1))
+    assert query(path, "SELECT count(*) FROM reservations") == [(6_000 - len(refused),)]
     await store.close()
+    assert_sound(path)
 
 
-async def test_a_lock_that_is_kept_is_an_error_and_passes(path: Path, clock: ManualClock) -> None:
-    """After the busy time-out a write fails with what is wrong; when the lock is gone the next succeeds."""
+async def test_a_lock_that_is_kept_is_no_error(path: Path, clock: ManualClock) -> None:
+    """Reservations are kept all the same, ends are written when the lock is gone; who asks the file is told."""
     store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(busy_ms=50))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        await store.reserve(reservation("r1"))
+        ended = store.post(record("r1", entry(3)))
         with pytest.raises(StoreError, match="locked"):
-            await store.reserve(reservation("r1"))
-    await store.reserve(reservation("r1"))
+            await store.spent("k1")
+        assert not store.sound
+        with pytest.raises(StoreError, match="locked"):
+            await store.reserve(reservation("r2", 1, budget=5))
+    await ended
+    assert store.sound
+    assert (await store.spent("k1"), store.counts.failures) == ((3, 0), 0)
     await store.close()
     assert_sound(path)
+
+
+async def test_down_may_mean_refuse(path: Path, clock: ManualClock) -> None:
+    """By the config: from the first group that could not be written nothing is served, until one is."""
+    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(busy_ms=50, when_down="refuse"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await store.reserve(reservation("r1"))
+        with pytest.raises(StoreError, match="locked"):
+            await store.spent("k1")
+        with pytest.raises(StoreError, match="by the config"):
+            await store.reserve(reservation("r2"))
+    assert await store.spent("k1") == (0, DOLLAR)
+    await store.reserve(reservation("r2"))
+    await store.close()
 
 
 async def test_an_unawaited_failure_is_logged_and_counted(
@@ -124,26 +153,26 @@ async def test_an_unawaited_failure_is_logged_and_counted(
         store.reserve(reservation("secret-id", -5))
         await store.spent("k1")
     assert store.counts.failures == 1
-    assert "1 of" in caplog.text
+    assert "negative" in caplog.text
     assert "secret-id" not in caplog.text
     await store.close()
 
 
-async def test_a_refused_budget_is_no_failure(store: SqliteStore) -> None:
+async def test_a_refused_budget_is_no_failure(store: LedgerStore) -> None:
     """It is an answer."""
     with pytest.raises(BudgetExceeded):
         await store.reserve(reservation("r1", 2, budget=1))
     assert store.counts.failures == 0
 
 
-async def test_second_ends_are_counted(store: SqliteStore) -> None:
+async def test_second_ends_are_counted(store: LedgerStore) -> None:
     """Ignored is not unseen."""
     await store.post(record("r1", entry(1)))
     await store.post(record("r1", entry(1)))
     assert store.counts.duplicates == 1
 
 
-async def test_a_cancelled_wait_does_not_undo_the_write(store: SqliteStore, path: Path) -> None:
+async def test_a_cancelled_wait_does_not_undo_the_write(store: LedgerStore, path: Path) -> None:
     """A client that leaves while its reservation is written has reserved."""
     task = asyncio.ensure_future(store.reserve(reservation("r1", 5)))
     task.cancel()
@@ -151,7 +180,7 @@ async def test_a_cancelled_wait_does_not_undo_the_write(store: SqliteStore, path
 
 
 async def test_a_full_disk_is_an_error_and_the_file_stays_sound(path: Path, clock: ManualClock) -> None:
-    """Writes fail while the file can't grow, go on when it can, and the books are right throughout."""
+    """Nothing is promised that no file has; what was is written once there is room, and the books are right."""
     store = await open_sqlite(path, clock=clock, instance="i1")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
@@ -160,11 +189,13 @@ async def test_a_full_disk_is_an_error_and_the_file_stays_sound(path: Path, cloc
         while not any(outcomes) and len(outcomes) < 20_000:
             asked = [store.reserve(reservation(f"r{len(outcomes) + i}", 1)) for i in range(200)]
             outcomes += await asyncio.gather(*asked, return_exceptions=True)
+        ended = store.post(record("r0", entry(7)))  # kept in memory
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {type(outcome) for outcome in outcomes} == {type(None), StoreError}
     await store.reserve(reservation("after", 1))
-    assert await store.spent("k1") == (0, outcomes.count(None) + 1)
+    await ended
+    assert await store.spent("k1") == (7, outcomes.count(None))
     assert_sound(path)
     await store.close()
 
@@ -190,27 +221,27 @@ async def test_what_was_written_is_there_after_reopening(path: Path, clock: Manu
     await again.close()
 
 
-async def test_an_end_in_another_process_releases_the_reservation(
-    store: SqliteStore, path: Path, clock: ManualClock
+async def test_an_end_in_another_process_is_paid_by_the_lease_there(
+    store: LedgerStore, other: LedgerStore, path: Path
 ) -> None:
     """The reservation is read from its row where it is not this instance's own."""
-    await store.reserve(reservation("r1", 5))
-    other = await open_sqlite(path, clock=clock, instance="i2")
+    await store.reserve(reservation("r1", 5, budget=9))
+    await store.spent("k1")
     await other.post(record("r1", entry(3)))
-    assert await store.spent("k1") == (3, 0)
-    await other.close()
+    assert query(path, "SELECT posted_nanos, held_nanos FROM accounts") == [(3, 2)]
+    assert_sound(path)
 
 
-async def test_a_window_holds_over_two_stores(store: SqliteStore, other: SqliteStore, path: Path) -> None:
+async def test_a_window_holds_over_two_stores(store: LedgerStore, other: LedgerStore, path: Path) -> None:
     """On one file: a hundred at once on a dollar a month, eight cents each; an end over there makes room here."""
     asked = [(store, other)[i % 2].reserve(timed(f"r{i}", DOLLAR * 8 // 100)) for i in range(100)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
     assert outcomes.count(None) == 12
     assert await window_of(store) == await window_of(other) == (0, DOLLAR * 96 // 100)
     for i in [i for i, outcome in enumerate(outcomes) if outcome is None]:
-        await (store, other)[(i + 1) % 2].post(record(f"r{i}", entry(DOLLAR * 4 // 100)))
-    assert await window_of(store) == (DOLLAR * 48 // 100, 0)
-    await other.reserve(timed("last", DOLLAR * 52 // 100))
+        await (store, other)[i % 2].post(record(f"r{i}", entry(DOLLAR * 4 // 100)))
+    await other.reserve(timed("last", DOLLAR * 52 // 100))  # what is free over there is asked back
+    assert await window_of(store) == (DOLLAR * 48 // 100, DOLLAR * 52 // 100)
     with pytest.raises(BudgetExceeded):
         await store.reserve(timed("late", 1))
     await store.reserve(timed("next", DOLLAR, 10))
@@ -218,7 +249,7 @@ async def test_a_window_holds_over_two_stores(store: SqliteStore, other: SqliteS
 
 
 @pytest.mark.parametrize("terms", [{"period": "year"}, {"rpm": 0}, {"tpm": -1}])
-async def test_terms_that_can_not_be_are_refused(store: SqliteStore, terms: dict[str, Any]) -> None:
+async def test_terms_that_can_not_be_are_refused(store: LedgerStore, terms: dict[str, Any]) -> None:
     """By the tables, whoever writes them."""
     with pytest.raises(StoreError):
         await store.add_key(msgspec.structs.replace(key(), **terms))
@@ -236,6 +267,6 @@ async def test_a_path_that_can_not_be_opened_says_so(tmp_path: Path, clock: Manu
 async def test_two_stores_may_create_a_ledger_at_once(path: Path, clock: ManualClock) -> None:
     """Both find it whole."""
     stores = await asyncio.gather(*(open_sqlite(path, clock=clock, instance=f"i{i}") for i in range(4)))
-    await asyncio.gather(*(store.reserve(reservation(f"r{i}", 1)) for i, store in enumerate(stores)))
+    await asyncio.gather(*(store.reserve(reservation(f"r{i}", 1, budget=4)) for i, store in enumerate(stores)))
     assert await stores[0].spent("k1") == (0, 4)
     await asyncio.gather(*(store.close() for store in stores))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from msgspec.structs import replace
 
 from tests.conformance.proof import EVENT, STRANGE
 from tierwise.proof import Event
-from tierwise.store.sqlite import SqliteStore
+from tierwise.store.database import Row
+from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.sqlite_database import SqliteDatabase
 from tierwise.store.trail import broken, digest, note
 
 
@@ -87,7 +90,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("statement", TAMPERING)
-async def test_tampering_with_the_file_is_found(store: SqliteStore, path: Path, statement: str) -> None:
+async def test_tampering_with_the_file_is_found(store: LedgerStore, path: Path, statement: str) -> None:
     """By whoever can write to it, past the triggers."""
     for number in range(1, 6):
         await store.proof.note(replace(EVENT, key=f"k{number}", route="support" if number % 2 else "other"))
@@ -99,7 +102,7 @@ async def test_tampering_with_the_file_is_found(store: SqliteStore, path: Path, 
     assert broken(await store.proof.trail()) == TAMPERING[statement]
 
 
-async def test_the_chain_goes_on_after_a_key_that_was_there(store: SqliteStore) -> None:
+async def test_the_chain_goes_on_after_a_key_that_was_there(store: LedgerStore) -> None:
     """What is not noted leaves no gap."""
     for key in ("a", "a", "", "b", "a", ""):
         await store.proof.note(replace(EVENT, key=key))
@@ -108,22 +111,31 @@ async def test_the_chain_goes_on_after_a_key_that_was_there(store: SqliteStore) 
     assert broken(trail) is None
 
 
-async def test_nobody_comes_between_a_line_and_the_one_before(store: SqliteStore, path: Path) -> None:
-    """From the look at the last line on, nobody else can write."""
+class Watched(SqliteDatabase):
+    """Does something before each look."""
+
+    def __init__(self, path: Path, meddle: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._meddle = meddle
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        if sql.startswith("SELECT"):
+            self._meddle()
+        return super().execute(sql, parameters)
+
+
+async def test_nobody_comes_between_a_line_and_the_one_before(store: LedgerStore, path: Path) -> None:
+    """From the first look on, nobody else can write."""
     tried: list[str] = []
-    with (
-        closing(sqlite3.connect(path, isolation_level=None)) as conn,
-        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as meddler,
-    ):
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as meddler:
 
-        def meddle(statement: str) -> None:
-            if statement.startswith("SELECT"):
-                try:
-                    meddler.execute("BEGIN IMMEDIATE")
-                except sqlite3.OperationalError as error:
-                    tried.append(str(error))
+        def meddle() -> None:
+            try:
+                meddler.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                tried.append(str(error))
 
-        conn.set_trace_callback(meddle)
-        assert note(conn, EVENT)
-    assert tried == ["database is locked"]
+        with closing(Watched(path, meddle)) as db:
+            assert note(db, EVENT)
+    assert tried == ["database is locked"] * 2
     assert await store.proof.note(EVENT) is False

@@ -61,7 +61,7 @@ async def _read(config: Config, environment: Environment, name: str, days: int) 
 
     table, now_ns = route_of(config, name), time.time_ns()
     stands = standing(build(config, environment).routes[name], table, own_key(config, environment), now_ns // 10**9)
-    if not config.store_path.exists():
+    if config.store.embedded and not config.store_path.exists():
         raise ConfigError(f"{config.store_path}: no such file; a gateway with this config has never run")
     async with opened(config) as store:
         proof = store.proof

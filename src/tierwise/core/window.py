@@ -6,7 +6,6 @@ begins, never by when it was opened: a clock that jumps back comes to the same a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -38,16 +37,14 @@ def window(period: Period, at_ns: int) -> Window | None:
 
 
 def account(budget: Budget, at_ns: int) -> str:
-    """What is held against a budget is held on this account: its owner's, or that of the window at that time."""
+    """What is held against a budget is held on this account: its owner's, or that of the window at that time.
+
+    A key's own account, which never renews, bears its id. Whatever the key's requests cost is posted there too.
+    """
     owner = budget.name if budget.scope in ("key", "aside") else f"{budget.scope}={budget.name}"
     if budget.period == "total":
         return owner
     return f"{owner}:{budget.period}:{_window(budget.period, at_ns // DAY_NS).name}"
-
-
-def accounts(key_id: str, budgets: Iterable[Budget], at_ns: int) -> tuple[str, ...]:
-    """What a request that began then is booked on, each once: the key's own account, then those of the budgets."""
-    return tuple(dict.fromkeys((key_id, *(account(budget, at_ns) for budget in budgets))))
 
 
 def iso(at_ns: int) -> str:

@@ -111,8 +111,9 @@ class Comparison:
         self._route: Route = engine.snapshot.routes[wanted.route]
         self._trials: list[Mapping[str, Trial]] = [{} for _ in wanted.texts]
         self._purse = Purse(account(wanted.route, wanted.candidate), 0)
-        self._flying = 0  # calls for which money is held
+        self._flying = 0  # calls for which money is held, or asked
         self._landed = asyncio.Event()  # when the next of them ends
+        self._freed = 0  # how often one has ended for which money was held
         self._ended = ""
 
     async def run(self) -> Run:
@@ -213,9 +214,12 @@ class Comparison:
     async def _calls(self, questions: Sequence[Question], about: str) -> list[Heard | None] | None:
         """None where the purse can't bear them, not even when nothing is held for other calls any more."""
         while not self._ended:
+            freed = self._freed
             try:
                 return await self._paid(questions, about)
             except BudgetExceeded:
+                if self._freed != freed:
+                    continue
                 if not self._flying:
                     self._ended = MONEY
                     break
@@ -225,7 +229,9 @@ class Comparison:
     async def _paid(self, questions: Sequence[Question], about: str) -> list[Heard | None]:
         self._flying += 1
         try:
-            return await ask(self._engine, self._route, questions, about, self._purse)
+            heard = await ask(self._engine, self._route, questions, about, self._purse)
+            self._freed += 1
+            return heard
         finally:
             self._flying -= 1
             self._landed.set()

@@ -5,7 +5,6 @@ Each step does nothing where its work is done already. Prints nothing: what ther
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +12,12 @@ from pathlib import Path
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.doctor import local_weights
 from tierwise.gateway.keys import UNLIMITED, Standing, Terms, create_key, revoke_key, standings
-from tierwise.gateway.settings import Config, Environment, load, pepper
+from tierwise.gateway.settings import Config, Environment, load, pepper, read_environment
 from tierwise.gateway.starter import starter, write
+from tierwise.gateway.storage import storage
 from tierwise.money import Key
 from tierwise.providers.weights import fetch, find
-from tierwise.store.sqlite import SqliteStore, open_sqlite
+from tierwise.store.ledger_store import LedgerStore
 
 FIRST = "first"
 
@@ -48,9 +48,9 @@ def _named(name: str, progress: Progress) -> Callable[[int, int | None, str], No
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[SqliteStore]:
-    """The config's store, closed at the end. Raises StoreError."""
-    store = await open_sqlite(config.store_path, clock=SystemClock(), instance=secrets.token_hex(8))
+async def opened(config: Config, environment: Environment | None = None) -> AsyncIterator[LedgerStore]:
+    """The config's store, closed at the end; without an `environment`, by this process's. Raises StoreError."""
+    store = await storage(config, environment or read_environment(), SystemClock())
     try:
         yield store
     finally:
@@ -59,7 +59,7 @@ async def opened(config: Config) -> AsyncIterator[SqliteStore]:
 
 async def first_key(config: Config, environment: Environment) -> str | None:
     """The text of a new key, where the store has no key at all; else None. Raises StoreError, ConfigError."""
-    async with opened(config) as store:
+    async with opened(config, environment) as store:
         if await store.keys():
             return None
         _, text = await create_key(store, pepper(config, environment), FIRST, None, SystemClock().now_ns())
@@ -71,7 +71,7 @@ async def new_key(
 ) -> tuple[Key, str]:
     """A new key and its text. Raises StoreError, ConfigError."""
     secret, now_ns = pepper(config, environment), SystemClock().now_ns()
-    async with opened(config) as store:
+    async with opened(config, environment) as store:
         return await create_key(store, secret, name, budget_nanos, now_ns, terms)
 
 

@@ -5,7 +5,6 @@ Knows neither the client's wire (text flows into a `Sink`) nor why the plan want
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import msgspec
@@ -71,13 +70,12 @@ class Live:
         self.flowed = False  # text is out: no error can be hidden from the client now
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._sink: Sink | None = None
-        self._reserved: Awaitable[None] | None = None
         self._limited = tenant.tpm is not None  # or by a budget
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
 
     async def run(self, size: int, sink: Sink | None = None) -> Outcome:
-        """Answer the request, of `size` bytes. Once this returns, its reservation is durable.
+        """Answer the request, of `size` bytes.
 
         Without a sink nothing flows and the outcome holds the answer. Raises what the client must be told.
         """
@@ -100,8 +98,6 @@ class Live:
             for attempt in self.attempts:
                 await attempt.close(self.engine.clock.monotonic_ms())
         self.outcome = outcome
-        if self._reserved is not None:
-            await self._reserved
         if self._conversation is not None:
             self.engine.sessions.remember(self._conversation, outcome.answer.model)
         return outcome
@@ -150,10 +146,7 @@ class Live:
         return await panel.consult(self.request, self.route, step.models, self._current.model.name)
 
     async def _reserve(self, step: Reserve, size: int) -> None:
-        """Without a budget to keep, the write goes on beside the call; `run` waits for it before it returns.
-
-        Not while the ledger fails: a call would be paid for and its answer could not be served.
-        """
+        """Before the first call: what is called, and what is served, is promised to the ledger."""
         engine, request, route, payer = self.engine, self.request, self.route, self.tenant
         budgets = bearing(engine.snapshot.bearers, payer, route.name, request.tags)
         self._limited = payer.tpm is not None or bool(budgets)
@@ -170,13 +163,10 @@ class Live:
             team=payer.team,
             soft=step.soft,
         )
-        pending = engine.store.reserve(held)
-        if not budgets and engine.store.sound:
-            self._reserved = pending
-            return
-        engine.budgets.keys.add(payer.key_id)
+        if budgets:
+            engine.budgets.keys.add(payer.key_id)
         try:
-            await pending
+            await engine.store.reserve(held)
         except BudgetExceeded:
             if not step.soft:
                 engine.budgets.refuse(budgets)
@@ -233,8 +223,6 @@ class Live:
         if self._sink is None or attempt.decision is None:
             return
         if not self.flowed:
-            if self._reserved is not None:
-                await self._reserved  # nothing is served that the ledger does not know of
             self.flowed = True
             await self._sink.open(attempt.model, attempt.decision)
         await self._sink.send(batch)

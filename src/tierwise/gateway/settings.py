@@ -71,8 +71,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def store_path(self) -> Path:
-        """The SQLite file."""
-        return self.folder / self.store.url.removeprefix("sqlite:///")
+        """The SQLite file, or what stands for it: what belongs to the store is kept beside it."""
+        return self.store.file(self.folder)
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ The one place where provider names meet provider files: a table, so that a new p
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,13 +19,13 @@ from tierwise.gateway.quotas import rationed
 from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
+from tierwise.gateway.storage import storage
 from tierwise.ports import Provider
 from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.weights import Weights
 from tierwise.scorers.trained import open_trained
-from tierwise.store.sqlite import open_sqlite
 
 Builder = Callable[[str, ModelTable, Environment], Provider]
 
@@ -43,7 +42,7 @@ async def open_engine(
     scorings = {name: scoring(route, config.routes[name], opened, allowed) for name, route in snapshot.routes.items()}
     clock = SystemClock()
     built = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
-    store = await open_sqlite(config.store_path, clock=clock, instance=secrets.token_hex(8))
+    store = await storage(config, environment, clock)
     return Engine(
         snapshot=msgspec.structs.replace(snapshot, routes={name: item.route for name, item in scorings.items()}),
         providers=rationed(built, config.models, clock),

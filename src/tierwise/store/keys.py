@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
+import msgspec
 
 from tierwise.money import Key
+from tierwise.store.database import Database
+from tierwise.store.rows import insert
 
-_ALL = (
-    "SELECT id, name, digest, prefix, created_ns, budget_nanos, revoked_ns, period, rpm, tpm"
-    " FROM keys ORDER BY created_ns, id"
-)
-
-
-def add_key(conn: sqlite3.Connection, key: Key) -> None:
-    row = (key.id, key.name, key.digest, key.prefix, key.created_ns, key.budget_nanos, key.revoked_ns)
-    conn.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, key.period, key.rpm, key.tpm))
+_FIELDS = ", ".join(Key.__struct_fields__)
+_NEW = f"INSERT INTO keys({_FIELDS}) VALUES "  # noqa: S608 - names of our own
+_ALL = f"SELECT {_FIELDS} FROM keys ORDER BY created_ns, id"  # noqa: S608
 
 
-def revoke_key(conn: sqlite3.Connection, key_id: str, at_ns: int) -> bool:
-    sql = "UPDATE keys SET revoked_ns = ? WHERE id = ? AND revoked_ns IS NULL"
-    return conn.execute(sql, (at_ns, key_id)).rowcount == 1
+def add_key(db: Database, key: Key) -> None:
+    insert(db, _NEW, [msgspec.structs.astuple(key)])
 
 
-def all_keys(conn: sqlite3.Connection) -> tuple[Key, ...]:
+def revoke_key(db: Database, key_id: str, at_ns: int) -> bool:
+    """False where there is no such live key."""
+    return db.change("UPDATE keys SET revoked_ns = ? WHERE id = ? AND revoked_ns IS NULL", (at_ns, key_id)) == 1
+
+
+def all_keys(db: Database) -> tuple[Key, ...]:
     """Oldest first, revoked ones too."""
-    return tuple(Key(*row) for row in conn.execute(_ALL))
+    return tuple(Key(*row) for row in db.execute(_ALL))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from tierwise.core.window import account
 from tierwise.errors import StoreError
+from tierwise.money import Budget, Period
 
 APPLICATION = 0x5457_4C47  # "TWLG": marks a file as ours, so that another program's database is never migrated
 
@@ -200,7 +202,147 @@ def m004_periods(conn: sqlite3.Connection) -> None:
         conn.execute(f"ALTER TABLE {change}")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_opinions, m003_proof, m004_periods)
+# `accounts` of a reservation: a JSON list of the names of those that it is held on. It is posted on its key's account
+# too, which is held on only where the key has a budget that never renews: see `core/window.py`.
+_MONEY = (
+    """CREATE TABLE reservations_5(
+        id INTEGER PRIMARY KEY,
+        request_id TEXT NOT NULL UNIQUE,
+        key_id TEXT NOT NULL,
+        route TEXT NOT NULL,
+        team TEXT NOT NULL,
+        nanos INTEGER NOT NULL CHECK(nanos >= 0),
+        tokens INTEGER NOT NULL CHECK(tokens >= 0),
+        started_ns INTEGER NOT NULL,
+        accounts TEXT NOT NULL,
+        instance TEXT NOT NULL) STRICT""",
+    # `held` is the sum of the leases. `wanted_ns`: when somebody was refused for want of what others lease, and nothing
+    # has been drawn since; 0 where nobody was.
+    """CREATE TABLE accounts_5(
+        name TEXT PRIMARY KEY,
+        posted_nanos INTEGER NOT NULL CHECK(posted_nanos >= 0),
+        held_nanos INTEGER NOT NULL CHECK(held_nanos >= 0),
+        posted_tokens INTEGER NOT NULL CHECK(posted_tokens >= 0),
+        held_tokens INTEGER NOT NULL CHECK(held_tokens >= 0),
+        wanted_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID""",
+    # What is set aside for an instance and not posted yet. Changed only under the lock of the account's row.
+    """CREATE TABLE leases(
+        instance TEXT NOT NULL,
+        account TEXT NOT NULL,
+        nanos INTEGER NOT NULL CHECK(nanos >= 0),
+        tokens INTEGER NOT NULL CHECK(tokens >= 0),
+        PRIMARY KEY(instance, account)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE corrections(
+        request_id TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at_ns INTEGER NOT NULL,
+        key_id TEXT NOT NULL,
+        route TEXT NOT NULL,
+        team TEXT NOT NULL,
+        model TEXT NOT NULL,
+        nanos INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        PRIMARY KEY(request_id, reason)) STRICT, WITHOUT ROWID""",
+    # Sums by the hour, of entries and of requests: `money.Spend` and `money.Traffic`, columns as the fields.
+    """CREATE TABLE spend(
+        hour INTEGER NOT NULL,
+        route TEXT NOT NULL,
+        team TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        model TEXT NOT NULL,
+        role TEXT NOT NULL,
+        state TEXT NOT NULL,
+        entries INTEGER NOT NULL,
+        nanos INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        cache_read_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        PRIMARY KEY(hour, route, team, key_id, model, role, state)) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE traffic(
+        hour INTEGER NOT NULL,
+        route TEXT NOT NULL,
+        team TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        arm TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        failed INTEGER NOT NULL,
+        drafts INTEGER NOT NULL,
+        nanos INTEGER NOT NULL,
+        baseline_nanos INTEGER NOT NULL,
+        unknown_nanos INTEGER NOT NULL,
+        squares REAL NOT NULL,
+        total_ms REAL NOT NULL,
+        PRIMARY KEY(hour, route, team, key_id, arm)) STRICT, WITHOUT ROWID""",
+    # Locked by whoever is about to add a line to the trail, before the look at the last one.
+    "INSERT INTO meta VALUES ('trail', 0)",
+)
+_MOVED = (
+    """INSERT INTO reservations_5
+        SELECT id, request_id, key_id, route, '', nanos, 0, started_ns,
+            json_array(account_of(key_id, period, started_ns)), instance
+        FROM reservations ORDER BY id""",
+    # Nothing is leased yet: what was held was for requests that ran, and whoever finds them open settles them.
+    """INSERT INTO accounts_5
+        SELECT key_id, posted_nanos, 0, coalesce(tokens, 0), 0, 0
+        FROM accounts LEFT JOIN (
+            SELECT name, sum(tokens) AS tokens FROM (
+                SELECT key_id AS name, input_tokens + output_tokens AS tokens
+                FROM requests JOIN entries USING (request_id)
+                UNION ALL
+                SELECT account_of(key_id, period, started_ns), input_tokens + output_tokens
+                FROM reservations JOIN entries USING (request_id) WHERE period <> 'total'
+            ) GROUP BY name
+        ) ON name = key_id""",
+    """INSERT INTO spend
+        SELECT started_ns / 3600000000000, route, '', iif(substr(key_id, 1, 6) = 'aside:', 'aside', key_id) AS payer,
+            model, role, cost_state, count(*), sum(nanos), sum(input_tokens), sum(output_tokens),
+            sum(cache_read_tokens), sum(cache_write_tokens), sum(reasoning_tokens)
+        FROM requests JOIN entries USING (request_id)
+        GROUP BY started_ns / 3600000000000, route, payer, model, role, cost_state""",
+    """INSERT INTO traffic
+        SELECT hour, route, '', payer, '', sum(answered), sum(NOT answered), sum(answered AND drafted), sum(nanos),
+            sum(baseline_nanos), sum(unknown), sum(answered * (nanos / 1e9) * (nanos / 1e9)), sum(answered * total_ms)
+        FROM (
+            SELECT started_ns / 3600000000000 AS hour, requests.route,
+                iif(substr(key_id, 1, 6) = 'aside:', 'aside', key_id) AS payer, status = 200 AS answered,
+                coalesce(max(role = 'draft' AND outcome = 'served'), 0) AS drafted, coalesce(sum(nanos), 0) AS nanos,
+                baseline_nanos, iif(baseline_state = 'unknown', baseline_nanos, 0) AS unknown, requests.total_ms
+            FROM requests LEFT JOIN entries USING (request_id) GROUP BY request_id
+        ) GROUP BY hour, route, payer""",
+    "DROP TABLE reservations",
+    "DROP TABLE accounts",
+    "ALTER TABLE reservations_5 RENAME TO reservations",
+    "ALTER TABLE accounts_5 RENAME TO accounts",
+    "ALTER TABLE requests ADD COLUMN team TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE requests ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE keys ADD COLUMN team TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE keys ADD COLUMN streams INTEGER CHECK(streams > 0)",
+    "ALTER TABLE keys ADD COLUMN budget_tokens INTEGER CHECK(budget_tokens >= 0)",
+)
+
+
+def m005_leases(conn: sqlite3.Connection) -> None:
+    """Leases in place of what running requests hold, teams, tokens, corrections, and sums by the hour."""
+
+    def account_of(key_id: str, period: Period, started_ns: int) -> str:
+        return account(Budget("key", key_id, period), started_ns)
+
+    conn.create_function("account_of", 3, account_of, deterministic=True)
+    for statement in (*_MONEY, *_MOVED):
+        conn.execute(statement)
+    for table in ("reservations", "corrections"):
+        _append_only(conn, table)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_initial,
+    m002_opinions,
+    m003_proof,
+    m004_periods,
+    m005_leases,
+)
 
 
 def migrate(conn: sqlite3.Connection) -> None:

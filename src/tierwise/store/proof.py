@@ -1,18 +1,20 @@
 """The proof beside the money: `ports.Proof` over a store's one writing thread.
 
 What is kept goes into the same group commit as the ledger's own writes. What may be long is read, and deleted, a page
-at a time: between two of them the thread makes the reservations for which clients wait.
+at a time: between two of them the thread draws the leases for which clients wait. Nothing of it stands in a journal:
+texts of clients are kept in one place only.
 Knows the queue and the pages; rows are `samples.py`'s, `trail.py`'s and `days.py`'s.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from tierwise.proof import Day, Event, Label, Sample, Texts
 from tierwise.store import days, samples, trail
+from tierwise.store.database import Database
+from tierwise.store.journal import NOWHERE
 from tierwise.store.writer import Writer
 
 ROWS = 2_000  # of a page: some milliseconds
@@ -20,20 +22,20 @@ LONG = 100  # texts of a page; each may be as long as a prompt
 T = TypeVar("T", Sample, Label, Event)
 
 
-class SqliteProof:
+class LedgerProof:
     """Implements `ports.Proof`. Lives and ends with the store whose writer it shares."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     def keep(self, item: Sample | Texts | Label) -> Awaitable[None]:
-        return self._writer.put(item, urgent=False)
+        return self._writer.put((NOWHERE, item))
 
     async def samples(self, route: str, after: int = 0) -> Sequence[Sample]:
-        return await self._pages(lambda conn, last: samples.samples(conn, route, last, ROWS), after)
+        return await self._pages(lambda db, last: samples.samples(db, route, last, ROWS), after)
 
     async def labels(self, route: str, after: int = 0) -> Sequence[Label]:
-        return await self._pages(lambda conn, last: samples.labels(conn, route, last, ROWS), after)
+        return await self._pages(lambda db, last: samples.labels(db, route, last, ROWS), after)
 
     async def texts(self, route: str) -> Sequence[Texts]:
         found: list[Texts] = []
@@ -51,7 +53,7 @@ class SqliteProof:
         gone = 0
         while count := await self._job(samples.forget, route, before_ns, LONG):
             gone += count
-        await self._job(samples.scrub)
+        await self._writer.ask(lambda backend: backend.db.scrub())
         return gone
 
     async def note(self, event: Event) -> bool:
@@ -62,14 +64,10 @@ class SqliteProof:
         return await self._pages(lambda conn, last: trail.lines(conn, route, last, ROWS), 0)
 
     async def days(self, route: str) -> Sequence[Day]:
-        sums: list[days.Sums] = []
-        last: str | None = ""
-        while last is not None:
-            last, more = await self._job(days.look, route, last, ROWS)
-            sums += more
-        return days.days(sums)
+        found: Sequence[Day] = await self._job(days.days, route)
+        return found
 
-    async def _pages(self, read: Callable[[sqlite3.Connection, int], list[T]], after: int) -> list[T]:
+    async def _pages(self, read: Callable[[Database, int], list[T]], after: int) -> list[T]:
         found: list[T] = []
         while page := await self._job(read, after):
             found += page
@@ -78,4 +76,4 @@ class SqliteProof:
 
     def _job(self, do: Callable[..., Any], *arguments: object) -> Awaitable[Any]:
         """On the writer's thread, in turn with everything else that is queued."""
-        return self._writer.put(lambda backend: do(backend.conn, *arguments))
+        return self._writer.ask(lambda backend: do(backend.db, *arguments))

@@ -1,9 +1,10 @@
 """Samples, their labels and texts as rows and back.
 
 Ids are in order of writing over all processes: a reader that remembers the last id it saw gets every later row exactly
-once. SQLite gives a new row the highest id and one more; `BEGIN IMMEDIATE` takes the one lock for writing before that,
-and gives it back with the commit. So whoever gets a higher id began after the lower one was committed, and nobody ever
-sees an id while a lower one is still to come. No id comes twice, because these rows are never deleted.
+once. On SQLite a new row gets the highest id and one more, and the transaction has had the one lock for writing from
+its start; on PostgreSQL a trigger takes a lock before an INSERT into these tables gets its ids. Either is given back
+with the commit. So whoever gets a higher id began after the lower one was committed, and nobody ever sees an id while a
+lower one is still to come. No id comes twice, because these rows are never deleted.
 
 Knows tables; nothing of transactions, threads, or what a sample proves.
 """
@@ -11,21 +12,20 @@ Knows tables; nothing of transactions, threads, or what a sample proves.
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from tierwise.errors import StoreError
+from tierwise.errors import RowRefused
 from tierwise.proof import Label, Sample, Texts
+from tierwise.store.database import Database
 
 Kept = Sample | Label | Texts
 Place = tuple[int, int]
 """Of texts in their order: (at_ns, id)."""
 
 FIRST: Place = (-(2**63), 0)
-PATIENCE_MS = 50  # that `scrub` waits for readers
 
 _json = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Texts)
@@ -44,7 +44,7 @@ def _from(table: str, fields: Iterable[str]) -> str:
 
 
 def _columns(fields: Iterable[str]) -> str:
-    return ", ".join(f"[{field}]" for field in fields)
+    return ", ".join(f'"{field}"' for field in fields)
 
 
 _SAMPLES, _SAMPLES_OF = _into("samples", _SAMPLE[:-1]), _from("samples", _SAMPLE)
@@ -56,7 +56,7 @@ _FORGET = "DELETE FROM texts WHERE id IN (SELECT id FROM texts WHERE route = ? A
 
 
 def row(item: Kept) -> tuple[str, tuple[Any, ...]]:
-    """An INSERT up to its VALUES, and these. Raises StoreError or ValueError for what could not be given back."""
+    """An INSERT up to its VALUES, and these. Raises RowRefused or ValueError for what could not be given back."""
     if isinstance(item, Texts):
         _numbers(said.seconds for said in item.said)
         return _TEXTS, (item.request_id, item.route, item.at_ns, _json.encode(item))
@@ -68,43 +68,30 @@ def row(item: Kept) -> tuple[str, tuple[Any, ...]]:
 def _numbers(values: Iterable[object]) -> None:
     """SQLite would keep what is not a number as NULL, and JSON would too."""
     if any(isinstance(value, float) and not math.isfinite(value) for value in values):
-        raise StoreError("the ledger refused a row: a number in it is none, or is infinite")
+        raise RowRefused("the ledger refused a row: a number in it is none, or is infinite")
 
 
-def samples(conn: sqlite3.Connection, route: str, after: int, most: int) -> list[Sample]:
-    rows = conn.execute(_SAMPLES_OF, (route, after, most))
+def samples(db: Database, route: str, after: int, most: int) -> list[Sample]:
+    rows = db.execute(_SAMPLES_OF, (route, after, most))
     return [Sample(**dict(zip(_SAMPLE, values, strict=True))) for values in rows]
 
 
-def labels(conn: sqlite3.Connection, route: str, after: int, most: int) -> list[Label]:
-    rows = conn.execute(_LABELS_OF, (route, after, most))
+def labels(db: Database, route: str, after: int, most: int) -> list[Label]:
+    rows = db.execute(_LABELS_OF, (route, after, most))
     return [Label(**dict(zip(_LABEL, values, strict=True))) for values in rows]
 
 
-def texts(conn: sqlite3.Connection, route: str, after: Place, most: int) -> list[tuple[Place, Texts]]:
+def texts(db: Database, route: str, after: Place, most: int) -> list[tuple[Place, Texts]]:
     """With the place of each, to go on from."""
-    rows = conn.execute(_TEXTS_OF, (route, *after, most))
+    rows = db.execute(_TEXTS_OF, (route, *after, most))
     return [((at_ns, number), _decoder.decode(content)) for at_ns, number, content in rows]
 
 
-def text(conn: sqlite3.Connection, request_id: str) -> Texts | None:
-    found = conn.execute(_TEXT_OF, (request_id,)).fetchone()
-    return None if found is None else _decoder.decode(found[0])
+def text(db: Database, request_id: str) -> Texts | None:
+    found = db.execute(_TEXT_OF, (request_id,))
+    return _decoder.decode(found[0][0]) if found else None
 
 
-def forget(conn: sqlite3.Connection, route: str, before_ns: int, most: int) -> int:
+def forget(db: Database, route: str, before_ns: int, most: int) -> int:
     """Delete at most as many texts; how many there were. The samples and labels stay."""
-    return conn.execute(_FORGET, (route, before_ns, most)).rowcount
-
-
-def scrub(conn: sqlite3.Connection) -> None:
-    """Empty the write-ahead log, in which pages stand as they were before a deletion.
-
-    Where another process reads just then they are left to the next time: nobody's request waits for that.
-    """
-    (patience,) = conn.execute("PRAGMA busy_timeout").fetchone()
-    conn.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
-    try:
-        conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        conn.execute(f"PRAGMA busy_timeout = {patience}")
+    return db.change(_FORGET, (route, before_ns, most))

@@ -9,15 +9,16 @@ Knows the table; not what an event means.
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 
 import msgspec
 
 from tierwise.proof import Event
+from tierwise.store.database import Database
 
 _json = msgspec.json.Encoder()
 
+_LOCKED = "SELECT value FROM meta WHERE name = 'trail'"
 _LAST = "SELECT id, digest FROM trail ORDER BY id DESC LIMIT 1"
 _NOTE = (
     "INSERT INTO trail(id, at_ns, route, what, body, key, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -51,18 +52,18 @@ def broken(events: Sequence[Event]) -> int | None:
     return None
 
 
-def note(conn: sqlite3.Connection, event: Event) -> bool:
+def note(db: Database, event: Event) -> bool:
     """Append, in a transaction of its own. False where there is a line with the event's key already."""
-    with conn:
-        conn.execute("BEGIN IMMEDIATE")  # so that nobody comes in between the last line and this one
-        last, before = conn.execute(_LAST).fetchone() or (0, "")
+    with db.transaction():
+        db.execute(_LOCKED + db.lock)  # so that nobody comes in between the last line and this one
+        last, before = next(iter(db.execute(_LAST)), (0, ""))
         line = msgspec.structs.replace(event, id=last + 1)
         fields = (line.id, line.at_ns, line.route, line.what, line.body, line.key, digest(line, before))
-        return conn.execute(_NOTE, fields).rowcount == 1
+        return db.change(_NOTE, fields) == 1
 
 
-def lines(conn: sqlite3.Connection, route: str, after: int, most: int) -> list[Event]:
+def lines(db: Database, route: str, after: int, most: int) -> list[Event]:
     """In their order, of ids above `after`; of all routes where `route` is ""."""
-    rows = conn.execute(_LINES, (after, route, route, most))
+    rows = db.execute(_LINES, (after, route, route, most))
     names = ("at_ns", "route", "what", "body", "key", "id", "digest")
     return [Event(**dict(zip(names, values, strict=True))) for values in rows]

@@ -1,0 +1,193 @@
+"""A group of writes as one transaction makes it: which rows are new, what they move, what came too late.
+
+Whether a row is new is the database's word (`ON CONFLICT DO NOTHING RETURNING`), under the locks of all accounts that
+it may move; so whatever is written a second time moves nothing. Knows the order of statements within the transaction;
+not who began it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from tierwise.core import budget
+from tierwise.core.budget import Share, booked_on
+from tierwise.core.lease import NOTHING, at_least
+from tierwise.errors import RowRefused
+from tierwise.money import Amount, Correction, Record, Reservation
+from tierwise.store import rows, samples
+from tierwise.store.books import Accounts, Books
+from tierwise.store.database import Database, Row
+from tierwise.store.hours import Hours
+from tierwise.store.rows import Open, among, insert
+from tierwise.store.samples import Kept
+
+Item = Reservation | Record | Correction | Kept
+Outcome = RowRefused | None
+SettledBy = Literal["gateway", "recovery"]
+UNKNOWN = "unknown"
+"""The model of an entry that recovery made: nobody knows which ones were called."""
+
+_ONCE = " ON CONFLICT DO NOTHING RETURNING request_id"
+_RESERVATIONS = f"INSERT INTO reservations({rows.RESERVATION}) VALUES "  # noqa: S608 - names of our own, as below
+_REQUESTS = f"INSERT INTO requests({rows.REQUEST}) VALUES "  # noqa: S608
+_ENTRIES = f"INSERT INTO entries({rows.ENTRY}) VALUES "  # noqa: S608
+_CORRECTIONS = f"INSERT INTO corrections({rows.CORRECTION}) VALUES "  # noqa: S608
+_RESERVED = f"SELECT {rows.RESERVATION} FROM reservations WHERE request_id"  # noqa: S608
+_SETTLED = "SELECT request_id, settled_by FROM requests WHERE request_id"
+_SUMS = (
+    "SELECT CAST(coalesce(sum(nanos), 0) AS BIGINT), CAST(coalesce(sum({}), 0) AS BIGINT) FROM {} WHERE request_id = ?"
+)
+_BILLED = _SUMS.format("input_tokens + output_tokens", "entries")
+_CORRECTED = _SUMS.format("tokens", "corrections")
+
+
+class Group:
+    """What one transaction writes: `look` before it, `write` inside it. Dropped with it where it fails.
+
+    `opened` is the reservations that are in the tables by then, `ended` the ids of all requests that have an end.
+    """
+
+    def __init__(self, db: Database, items: Sequence[Item], instance: str, settled_by: SettledBy) -> None:
+        self.outcomes: list[Outcome] = [None] * len(items)
+        self.opened: dict[str, Reservation] = {}
+        self.ended: list[str] = []
+        self.duplicates = 0
+        self._db = db
+        self._items = items
+        self._instance = instance
+        self._settled_by = settled_by
+        self._found: dict[str, Open] = {}
+        self._records: list[Record] = []
+        self._corrections: list[Correction] = []
+        self._hours = Hours()
+
+    def look(self, running: Mapping[str, Reservation]) -> set[str]:
+        """The accounts that it may move. `running`: reservations that need no look into the tables."""
+        ours = {item.request_id: item for item in self._items if isinstance(item, Reservation)}
+        ends = {at: item for at, item in enumerate(self._items) if isinstance(item, Record | Correction)}
+        missing: list[str] = []
+        for name in dict.fromkeys(item.request_id for item in ends.values()):
+            known = ours.get(name) or running.get(name)
+            if known is None:
+                missing.append(name)
+            else:
+                self._found[name] = rows.opened(known, self._instance)
+        self._found |= _reserved(self._db, missing)
+        names: set[str] = set()
+        for at, item in ends.items():
+            found = self._found.get(item.request_id)
+            if found is not None and found.key_id != item.key_id:
+                self.outcomes[at] = RowRefused("the ledger refused a row: it names another key than its reservation")
+                continue
+            names.update(self._booked_on(item))
+            if isinstance(item, Record):
+                self._records.append(item)
+            else:
+                self._corrections.append(item)
+        return names
+
+    def write(self, accounts: Accounts, names: Iterable[str]) -> None:
+        """Raises RowRefused where the tables refuse a row of it."""
+        books = accounts.books(names, sorted({self._instance, *(found.instance for found in self._found.values())}))
+        self._reserve()
+        self._end(books)
+        for item in self._corrections:
+            self._correct(books, item)
+        self._keep()
+        books.write()
+        self._hours.write(self._db)
+
+    def _reserve(self) -> None:
+        asked = [(at, item) for at, item in enumerate(self._items) if isinstance(item, Reservation)]
+        made = [rows.opened(item, self._instance) for _, item in asked]
+        new = _ids(insert(self._db, _RESERVATIONS, [rows.open_row(each) for each in made], _ONCE))
+        if len(new) < len(made):  # in the tables there is one of each by now
+            there = _reserved(self._db, [each.request_id for each in made])
+        for (at, item), each in zip(asked, made, strict=True):
+            if len(new) == len(made) or there[each.request_id] == each:
+                self.opened[item.request_id] = item
+            else:
+                self.outcomes[at] = RowRefused("the ledger refused a row: there is another reservation with its id")
+
+    def _end(self, books: Books) -> None:
+        requests = [rows.request_row(item, self._settled_by) for item in self._records]
+        new = _ids(insert(self._db, _REQUESTS, requests, _ONCE))
+        entries: list[Row] = []
+        again: list[Record] = []
+        for item in self._records:
+            self.ended.append(item.request_id)
+            if item.request_id not in new:
+                again.append(item)
+                continue
+            new.remove(item.request_id)
+            self._post(books, item)
+            entries += rows.entry_rows(item)
+        insert(self._db, _ENTRIES, entries)
+        if self._settled_by == "gateway" and again:
+            self._late(books, again)
+
+    def _post(self, books: Books, item: Record) -> None:
+        found = self._found.get(item.request_id)
+        instance = self._instance if found is None else found.instance
+        for name in self._booked_on(item):
+            reserved = found.amount if found is not None and name in found.accounts else NOTHING
+            books.put(name, instance, budget.post(books.share(name, instance), reserved, item.amount))
+        self._hours.end(item)
+
+    def _late(self, books: Books, again: Sequence[Record]) -> None:
+        """Of those that have an end: what recovery settled at its bound is put right, once."""
+        names = [item.request_id for item in again]
+        settled: dict[str, str] = dict(among(self._db, _SETTLED, names))
+        for item in again:
+            if settled[item.request_id] == "gateway":
+                self.duplicates += 1
+                continue
+            more = item.amount - _booked(self._db, _BILLED, item.request_id)
+            end_ns = item.started_ns + int(item.total_ms * 1_000_000)
+            owner = (item.request_id, item.key_id, item.route)
+            late = Correction(*owner, end_ns, more.nanos, "late", item.team, UNKNOWN, more.tokens)
+            self.duplicates += not self._correct(books, late)
+
+    def _correct(self, books: Books, item: Correction) -> bool:
+        """False where there is one already. A request that the ledger knows never comes to less than nothing."""
+        more = Amount(item.nanos, item.tokens)
+        if item.request_id in self._found or among(self._db, _SETTLED, [item.request_id]):
+            booked = _booked(self._db, _BILLED, item.request_id) + _booked(self._db, _CORRECTED, item.request_id)
+            more = at_least(more, NOTHING - booked)
+        item = msgspec.structs.replace(item, nanos=more.nanos, tokens=more.tokens)
+        if not insert(self._db, _CORRECTIONS, [rows.correction_row(item)], _ONCE):
+            return False
+        for name in self._booked_on(item):
+            account, lease = books.share(name, self._instance)
+            books.put(name, self._instance, Share(budget.correct(account, more), lease))
+        self._hours.correct(item)
+        return True
+
+    def _keep(self) -> None:
+        kept: dict[str, list[Row]] = {}
+        for item in self._items:
+            if not isinstance(item, Reservation | Record | Correction):
+                into, values = samples.row(item)
+                kept.setdefault(into, []).append(values)
+        for into, values_of in kept.items():
+            insert(self._db, into, values_of)
+
+    def _booked_on(self, item: Record | Correction) -> tuple[str, ...]:
+        found = self._found.get(item.request_id)
+        return booked_on(item.key_id, () if found is None else found.accounts)
+
+
+def _reserved(db: Database, request_ids: Sequence[str]) -> dict[str, Open]:
+    return {row[0]: rows.open_from(row) for row in among(db, _RESERVED, request_ids)}
+
+
+def _booked(db: Database, sql: str, request_id: str) -> Amount:
+    ((nanos, tokens),) = db.execute(sql, (request_id,))
+    return Amount(nanos, tokens)
+
+
+def _ids(returned: Iterable[Row]) -> set[str]:
+    return {request_id for (request_id,) in returned}

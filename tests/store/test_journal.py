@@ -1,0 +1,217 @@
+"""The journal: what is promised is there after whatever end, in its order, and nothing else is."""
+
+import fcntl
+import os
+import resource
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.store import NOW, entry, record, reservation
+from tierwise.errors import StoreError
+from tierwise.money import Amount, Budget, Correction, Reservation
+from tierwise.store.journal import MAGIC, Journal, Line, lines, recover
+
+BUDGETS = (Budget("key", "k1", "month", 5, 7, 800_000), Budget("team", "red", tokens=9))
+FULL = Reservation("r1", "k1", "support", 3, NOW, BUDGETS, 4, "red", soft=True)
+END = msgspec.structs.replace(record("r1", entry(3), entry(4)), team="red", arm="holdout")
+LATE = Correction("r1", "k1", "support", NOW, -5, "late", "red", "cheap", -2)
+
+
+class Found:
+    """What a recovery replays, by instance."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[Line]] = {}
+        self.groups = 0
+        self.settled: list[str] = []
+        self.error: StoreError | None = None
+
+    def replay(self, instance: str, found: list[Line]) -> None:
+        if self.error is not None:
+            raise self.error
+        self.groups += 1
+        self.lines.setdefault(instance, []).extend(found)
+
+    def of(self, folder: Path) -> frozenset[str]:
+        return recover(folder, self.replay, self.settled.append)
+
+
+def died(journal: Journal) -> None:
+    """As when its process is gone: its files are closed, and nothing else."""
+    for segment in journal._segments:
+        os.close(segment.fd)
+
+
+def test_every_line_comes_back_as_it_was(tmp_path: Path) -> None:
+    """Of all three kinds, with everything in it; then the folder is empty."""
+    journal = Journal(tmp_path, "i1")
+    for line in (FULL, END, LATE):
+        journal.append(line)
+    died(journal)
+    found = Found()
+    assert found.of(tmp_path) == frozenset()
+    assert found.lines == {"i1": [FULL, END, LATE]}
+    assert (found.settled, list(tmp_path.iterdir())) == (["i1"], [])
+    assert FULL.amount == Amount(3, 4)
+
+
+def test_a_living_one_is_left_alone(tmp_path: Path) -> None:
+    """Its lock is held; nothing is read, and it is named."""
+    journal = Journal(tmp_path, "i1")
+    journal.append(FULL)
+    found = Found()
+    assert found.of(tmp_path) == {"i1"}
+    assert (found.lines, found.settled, len(list(tmp_path.iterdir()))) == ({}, [], 1)
+
+
+def test_one_that_somebody_replays_just_now_is_left_to_them(tmp_path: Path) -> None:
+    """Whoever has the lock of its first file gets all of it."""
+    journal = Journal(tmp_path, "i1", segment=1)
+    for _ in range(3):
+        journal.append(FULL)
+    died(journal)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 3
+    with files[0].open("rb") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        found = Found()
+        assert found.of(tmp_path) == {"i1"}
+        assert found.lines == {}
+    assert found.of(tmp_path) == frozenset()
+    assert found.lines == {"i1": [FULL] * 3}
+
+
+def test_what_the_database_has_is_not_replayed(tmp_path: Path) -> None:
+    """Up to where it was settled; whole files are gone by then."""
+    journal = Journal(tmp_path, "i1", segment=1_000)
+    ends = [journal.append(reservation(f"r{number}")) for number in range(100)]
+    assert journal.waiting == ends[-1]
+    journal.settle(ends[69])
+    assert journal.waiting == ends[-1] - ends[69]
+    died(journal)
+    found = Found()
+    found.of(tmp_path)
+    names = [line.request_id for line in found.lines["i1"]]
+    assert names == [f"r{number}" for number in range(70, 100)]
+
+
+def test_many_lines_come_in_groups(tmp_path: Path) -> None:
+    """None is long, and order is kept."""
+    journal = Journal(tmp_path, "i1")
+    for number in range(2_500):
+        journal.append(reservation(f"r{number}"))
+    died(journal)
+    found = Found()
+    found.of(tmp_path)
+    assert found.groups == 3
+    assert [line.request_id for line in found.lines["i1"]] == [f"r{number}" for number in range(2_500)]
+
+
+def test_a_database_that_is_down_keeps_the_files(tmp_path: Path) -> None:
+    """The next look finds them as they were."""
+    journal = Journal(tmp_path, "i1")
+    journal.append(FULL)
+    died(journal)
+    found = Found()
+    found.error = StoreError("down")
+    with pytest.raises(StoreError):
+        found.of(tmp_path)
+    found.error = None
+    found.of(tmp_path)
+    assert found.lines == {"i1": [FULL]}
+
+
+@given(cut=st.integers(0, 600), junk=st.binary(max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_a_torn_end_is_no_line(tmp_path_factory: pytest.TempPathFactory, cut: int, junk: bytes) -> None:
+    """Wherever it is cut, and whatever stands after that: whole lines before it are read, no other is made up."""
+    folder = tmp_path_factory.mktemp("torn")
+    journal = Journal(folder, "i1")
+    ends = [journal.append(line) for line in (FULL, END, LATE)]
+    died(journal)
+    (file,) = folder.iterdir()
+    content = file.read_bytes()
+    start = len(MAGIC) + 8
+    torn = content[: max(len(content) - cut, start)]
+    whole = sum(start + end <= len(torn) for end in ends)
+    assert list(lines(torn + junk))[:whole] == [FULL, END, LATE][:whole]
+    if not content.startswith(torn + junk):
+        assert len(list(lines(torn + junk))) == whole
+
+
+@pytest.mark.parametrize("tail", [bytes(64), b"\x01\x00\x00\x00", b"\xff" * 64])
+def test_what_is_no_line_ends_the_file(tmp_path: Path, tail: bytes) -> None:
+    """Zeros of a file system that lost the power, half a head, noise."""
+    journal = Journal(tmp_path, "i1")
+    journal.append(FULL)
+    (file,) = tmp_path.iterdir()
+    assert list(lines(file.read_bytes() + tail)) == [FULL]
+
+
+@pytest.mark.parametrize("size", [0, 3, len(MAGIC), len(MAGIC) + 7])
+def test_a_file_that_was_only_begun_has_no_lines(tmp_path: Path, size: int) -> None:
+    """Its head was cut."""
+    journal = Journal(tmp_path, "i1")
+    journal.append(FULL)
+    (file,) = tmp_path.iterdir()
+    assert list(lines(file.read_bytes()[:size])) == []
+
+
+@pytest.mark.parametrize("content", [b"SOMETHING ELSE ALTOGETHER", b"X"])
+def test_evidence_is_never_deleted_unread(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """A file of a version that is not known stays under another name, and is told of once."""
+    (tmp_path / "i1.000000.journal").write_bytes(content)
+    found = Found()
+    found.of(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["i1.000000.journal.unread"]
+    assert (tmp_path / "i1.000000.journal.unread").read_bytes() == content
+    assert "unread" in caplog.text
+    assert found.settled == ["i1"]
+
+
+def test_an_orderly_end_leaves_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
+    """With all settled there is not even a folder."""
+    for number, whole in enumerate((True, False)):
+        folder = tmp_path / str(number)
+        journal = Journal(folder, "i1")
+        end = journal.append(FULL)
+        if whole:
+            journal.settle(end)
+        journal.close()
+        assert folder.exists() is not whole
+        found = Found()
+        found.of(folder)
+        assert found.lines == ({} if whole else {"i1": [FULL]})
+
+
+def test_a_full_disk_promises_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+    """Half a line is written over by the next that has room."""
+    journal = Journal(tmp_path, "i1")
+    journal.append(FULL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (file,) = tmp_path.iterdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, hard))
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="journal"):
+                journal.append(END)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.append(LATE)
+    died(journal)
+    found = Found()
+    found.of(tmp_path)
+    assert found.lines == {"i1": [FULL, LATE]}
+
+
+def test_what_no_file_can_hold_is_refused(tmp_path: Path) -> None:
+    """Text that is no text, and numbers beyond all columns."""
+    journal = Journal(tmp_path, "i1")
+    for bad in (reservation("r\ud800"), reservation("r1", 2**70)):
+        with pytest.raises(StoreError, match="can't hold"):
+            journal.append(bad)
+    assert journal.waiting == 0
