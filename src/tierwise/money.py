@@ -137,6 +137,7 @@ class Correction(Value, frozen=True):
     nanos: int
     reason: str  # "late": its true end came after it had been settled at its bound; or what an invoice said
     team: str = ""
+    model: str = ""  # the configured model whose spend it corrects; "" where it is of several
 
 
 class Key(Value, frozen=True):
