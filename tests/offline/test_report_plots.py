@@ -11,8 +11,9 @@ import pytest
 from tests.offline.reports import FIRST, Life, certificate, read
 from tests.offline.test_markup import Read
 from tierwise.core.window import DAY_NS
+from tierwise.offline.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
 from tierwise.offline.report import Money, reported
-from tierwise.offline.report_plots import BOTTOM, COLUMNS, HEIGHT, LEFT, RIGHT, TOP, WIDTH, evidence, spend
+from tierwise.offline.report_plots import COLUMNS, evidence, spend
 from tierwise.offline.report_words import Dollars
 from tierwise.stats.watched import Point
 

@@ -1,46 +1,117 @@
-"""`tierwise report`: what a route saved and what is certified of it, in the terminal, as a page, or as figures."""
+"""`tierwise report`: of a route, what is certified of it and what it saved; without one, all money of the gateway."""
 # ruff: noqa: PLC0415  rooms are imported where they are used: `tierwise --help` need not load them
+# ruff: noqa: PLR0913, PLR0917  a command's parameters are its options
 
 from __future__ import annotations
 
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from tierwise.cli.options import ConfigOption, JsonOption, RouteOption, load_config
+from tierwise.cli.options import ConfigOption, JsonOption, dollars, load_config
+from tierwise.cli.prices import day
 from tierwise.cli.show import console, plain, print_json
+from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.gateway.settings import Config, Environment
     from tierwise.offline.report import Read, Report
+    from tierwise.offline.sums import By
 
 commands = typer.Typer()
 DAYS, EVENTS = 90, 5
 COLOURS = {"good": "green", "open": "yellow", "bad": "red"}
+MONEY = "Money, without --route"
+
+
+def option(name: str, metavar: str, text: str, **more: Any) -> Any:
+    """Of the money report alone."""
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=MONEY, **({"show_default": False} | more))
+
+
+def table(text: str) -> str:
+    """What its rows are of."""
+    from tierwise.offline.sums import BY
+
+    if text not in BY:
+        raise typer.BadParameter(f"expected {', '.join(BY[:-1])} or {BY[-1]}")
+    return text
+
+
+OfRoute = Annotated[
+    str | None, typer.Option("--route", metavar="NAME", help="Of this route: certificate, audits.", show_default=False)
+]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="A page.", show_default=False)]
+DaysOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="The last N days.", min=1, max=3650, show_default=f"{DAYS}; without --route the month"
+    ),
+]
+SinceOption = Annotated[
+    int | None,
+    option("--since", "DATE", "From this day or time on, UTC.", parser=day, show_default="the first of the month"),
+]
+UntilOption = Annotated[
+    int | None, option("--until", "DATE", "Up to this day or time.", parser=day, show_default="now")
+]
+ByOption = Annotated[
+    list[str] | None,
+    option(
+        "--by", "WHAT", "The whole table of: route, team, key, model, day. May be repeated.",
+        parser=table, show_default="each, shortened",
+    ),
+]  # fmt: skip
+CsvOption = Annotated[str | None, option("--csv", "FILE", "The tables, for a spreadsheet; - prints them.")]
+FocusOption = Annotated[str | None, option("--focus", "FILE", "All spend by day, as FOCUS 1.2; - prints it.")]
+RunningOption = Annotated[
+    int | None,
+    option("--running-cost", "USD", "What a year of running Tierwise costs, to tell its return.", parser=dollars),
+]
 
 
 @commands.command(epilog="Example: tierwise report --route support --html support.html")
 def report(
-    route: RouteOption,
+    route: OfRoute = None,
     config: ConfigOption = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page.", show_default=False)
-    ] = None,
-    days: Annotated[int, typer.Option(metavar="N", help="The last N days, today included.", min=1, max=3650)] = DAYS,
+    html: HtmlOption = None,
+    days: DaysOption = None,
     json: JsonOption = False,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    by: ByOption = None,
+    csv: CsvOption = None,
+    focus: FocusOption = None,
+    running_cost: RunningOption = None,
 ) -> None:
-    """Savings, certificate and audits of a route, for whoever has to answer for them."""
+    """What was spent and saved, and what is to come; with --route, what is certified of one, for who answers for it."""
     from tierwise.cli.results import placed
+    from tierwise.cli.spending import Places, Wanted, of_money
+
+    if route is None:
+        tables = cast("tuple[By, ...]", tuple(dict.fromkeys(by or ())))
+        wanted = Wanted(days, since, until, tables, running_cost)
+        of_money(load_config(config)[0], wanted, Places(html, csv, focus, json))
+        return
+    others = {"since": since, "until": until, "by": by, "csv": csv, "focus": focus, "running-cost": running_cost}
+    for name, value in others.items():
+        if value is not None:
+            raise ConfigError(f"--{name} is of the report on money, which is of all routes: leave out it, or --route")
+    placed(html)
+    _of_route(asyncio.run(_read(*load_config(config), route, days or DAYS)), html, json)
+
+
+def _of_route(read: Read, html: Path | None, json: bool) -> None:
+    from tierwise.cli.spending import write
     from tierwise.offline.report import jsonable, reported
     from tierwise.offline.report_page import page
 
-    placed(html)
-    found = reported(asyncio.run(_read(*load_config(config), route, days)))
+    found = reported(read)
     if html is not None:
-        _written(page(found), html)
+        write(page(found), html)
     if json:
         print_json(jsonable(found))
     elif html is None:
@@ -52,7 +123,6 @@ def report(
 async def _read(config: Config, environment: Environment, name: str, days: int) -> Read:
     """Labels before samples: no label is without its sample then. Raises ConfigError, StoreError."""
     from tierwise.cli.results import route_of
-    from tierwise.errors import ConfigError
     from tierwise.gateway.certified import own_key, standing
     from tierwise.gateway.first_run import opened
     from tierwise.gateway.snapshot import build
@@ -73,14 +143,6 @@ async def _read(config: Config, environment: Environment, name: str, days: int) 
         spend=spend, broken="" if at is None else f"at line {at}", standing=stands.said, signed=stands.signed,
         planned=table.audit, delta=round(1 - table.confidence, 12),
     )  # fmt: skip
-
-
-def _written(text: str, path: Path) -> None:
-    """Whole or not at all. Raises ConfigError."""
-    from tierwise.offline.outcomes import aside
-
-    with aside(path) as part:
-        part.write_text(text, encoding="utf-8")
 
 
 def _told(found: Report) -> None:
