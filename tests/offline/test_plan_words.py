@@ -107,7 +107,6 @@ def test_assumptions_are_those_of_the_plans_that_are_shown() -> None:
     told = " ".join(words.assumptions([VOLUME], shown, Terms(gpus=Gpus(2_500_000_000, 10_800_000))))
     for part in (
         "audits and observation",
-        "the dearest hour's price",
         "taken to be even",
         "$2.50 and 10.8 M tokens an hour",
     ):

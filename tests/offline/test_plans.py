@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.core.tariff import ONE, Rates, Service, Step, Tariff, Window
 from tierwise.money import Spend
 from tierwise.offline.plans import (
     MONTH,
@@ -30,12 +29,13 @@ from tierwise.offline.plans import (
     waiting,
     when_it_pays,
 )
+from tierwise.tariffs import ONE, Rates, Service, Step, Tariff, Window
 from tierwise.types import Usage
 
 USD = 1_000_000_000
 HALF = Fraction(1, 2)
 RATES = Rates(input=1_000_000, output=4_000_000, cache_read=100_000, cache_write=1_000_000, cache_write_1h=1_000_000,
-              reasoning=4_000_000)  # fmt: skip
+              reasoning=4_000_000, audio=1_000_000, image=1_000_000, speech=4_000_000)  # fmt: skip
 DAILY = frozenset(range(7))
 
 
@@ -44,9 +44,9 @@ def spend(hour: int, nanos: int, tokens: int = 1000, **more: object) -> Spend:
     return msgspec.structs.replace(row, **more)
 
 
-def volume(*hours: tuple[int, int], span: int = MONTH, reported: bool = False) -> Volume:
+def volume(*hours: tuple[int, int], span: int = MONTH) -> Volume:
     """Hours of (tokens, nanos), one after the other from hour 0; a span of a month makes sums and months one."""
-    made = tuple(Hour(at, tokens, nanos, nanos if reported else 0) for at, (tokens, nanos) in enumerate(hours))
+    made = tuple(Hour(at, tokens, nanos) for at, (tokens, nanos) in enumerate(hours))
     tokens = sum(hour.tokens for hour in made)
     return Volume("m", span, made, Usage(tokens, 0), len(made), 0, 0, 0)
 
@@ -108,7 +108,7 @@ def test_batch_is_half_of_what_waits() -> None:
     assert half == Plan(name="batch", nanos=750, break_even=0, share=0.5)
     assert deferred(made, listed, 0, "flex", HALF) == Plan(name="flex", nanos=1000, break_even=None, share=0.5)
     assert deferred(made, Tariff(RATES), 0, "batch", HALF) is None
-    free = Tariff(Rates(0, 0, 0, 0, 0, 0), services={"batch": Service(factor=ONE // 2)})
+    free = Tariff(Rates(0, 0, 0, 0, 0, 0, 0, 0, 0), services={"batch": Service(factor=ONE // 2)})
     assert deferred(made, free, 0, "batch", HALF) is None
 
 
@@ -149,14 +149,12 @@ def test_off_peak_where_the_cheap_hours_are_days_away() -> None:
 
 
 def test_off_peak_with_dear_hours_and_several_steps() -> None:
-    """What a provider reported is its own hour's price; what was computed is the dearest hour's."""
+    """What was asked in an hour was booked at that hour's price."""
     windows = (Window(0, 60, DAILY, 2 * ONE), Window(60, 120, DAILY, ONE // 2))
     listed = Tariff(RATES, windows=windows)
     middle = ((0, 0), (0, 0), (100, 100))  # at the standard price, hour 2
-    assert (plan := off_peak(volume(*middle, reported=True), listed, Fraction(1))) is not None
-    assert plan.nanos == 50
     assert (plan := off_peak(volume(*middle), listed, Fraction(1))) is not None
-    assert plan.nanos == 75  # booked at twice its price: it cost 50, and costs 25
+    assert plan.nanos == 50
     free = Tariff(RATES, windows=(Window(0, 60, DAILY, 0),))
     assert (plan := off_peak(volume((100, 0)), free, Fraction(1))) is not None
     assert (plan.nanos, plan.there) == (0, 1.0)

@@ -20,10 +20,10 @@ from tierwise.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tierwise.core.tariff import Tariff
     from tierwise.gateway.settings import Config
     from tierwise.money import Spend
     from tierwise.offline.plans import Commitment, Gpus, Plan, Terms, Volume
+    from tierwise.tariffs import Tariff
 
 commands = typer.Typer()
 HOUR, DAYS = 3600, 30

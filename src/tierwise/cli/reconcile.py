@@ -101,7 +101,7 @@ def _days(invoice: Invoice, file: Path, since: int | None, until: int | None) ->
 
 def _names(config: Config, provider: Provider) -> Names:
     """A provider bills its models at its own address alone."""
-    from tierwise.gateway.settings import BASE_URLS
+    from tierwise.gateway.model_table import BASE_URLS
     from tierwise.offline.reconcile import Names
 
     own = urlsplit(BASE_URLS[provider]).hostname

@@ -75,8 +75,6 @@ def assumptions(volumes: Sequence[Volume], plans: Sequence[Sequence[Plan]], term
             else f"What can wait for a day: {percent(terms.waits)} of every hour's requests (--batch-share)."
         )
         yield "Batch, flex and off-peak: by the list prices of today, as a share of the standard price."
-    if "off-peak" in names:
-        yield "Computed costs are booked at the dearest hour's price: what was asked in cheap hours cost less."
     if names & {"committed", "own GPUs, always on"}:
         yield "An hour's traffic is taken to be even: shorter peaks spill over more than this shows."
     if terms.gpus is not None:

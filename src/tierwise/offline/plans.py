@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from tierwise.core import price, tariff
-from tierwise.core.tariff import ONE, Tariff, Window
+from tierwise.core import tariff
 from tierwise.money import Spend
+from tierwise.tariffs import ONE, Tariff, Window
 from tierwise.types import Usage
 
 Name = Literal[
@@ -29,12 +29,11 @@ ASIDE = "aside"  # the key of what no client waits for, see `money.Spend`
 
 
 class Hour(NamedTuple):
-    """One hour of one model: tokens in and out together, what they cost, and how much of that the provider said."""
+    """One hour of one model: tokens in and out together, and what they cost."""
 
     hour: int
     tokens: int
     nanos: int
-    reported: int
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -149,11 +148,10 @@ def deferred(
     """A cheaper service for what can wait, by the ratio of list prices for this mix of tokens; None: not offered."""
     if name not in listed.services:
         return None
-    mean = _mean(volume)
-    usual, other = tariff.price(listed, moment, mean), tariff.price(listed, moment, mean, name)
-    if usual is None or other is None or not price.cost(volume.usage, usual):
+    usual, other = _listed(volume, listed, moment, ""), _listed(volume, listed, moment, name)
+    if not usual or other is None:
         return None
-    ratio = Fraction(price.cost(volume.usage, other), price.cost(volume.usage, usual))
+    ratio = Fraction(other, usual)
     moved = round(volume.nanos * waits)
     nanos = volume.nanos - moved + _up(moved * ratio)
     return Plan(
@@ -165,12 +163,8 @@ def deferred(
 
 
 def off_peak(volume: Volume, listed: Tariff, waits: Fraction) -> Plan | None:
-    """What can wait is asked in the cheapest hour of the 24 that follow; None: every hour costs the same.
-
-    What a provider has not reported is booked at the dearest hour's price (`gateway/catalogue.py`): moved out of a
-    cheap hour it saves by that hour's price, not by what is booked.
-    """
-    week, booked = _week(listed.windows), MINUTES * max([ONE, *(window.factor for window in listed.windows)])
+    """What can wait is asked in the cheapest hour of the 24 that follow; None: every hour costs the same."""
+    week = _week(listed.windows)
     cheapest = min(week)
     if cheapest == max(week):
         return None
@@ -178,8 +172,7 @@ def off_peak(volume: Volume, listed: Tariff, waits: Fraction) -> Plan | None:
     for hour in volume.hours:
         now = week[hour.hour % WEEK]
         best = min(week[(hour.hour + later) % WEEK] for later in range(DAY + 1))
-        paid = hour.reported + Fraction((hour.nanos - hour.reported) * now, booked)
-        saved += paid * waits * (now - best) / now if now else 0
+        saved += hour.nanos * waits * (now - best) / now if now else 0
         there += hour.tokens if now == cheapest else 0
         could += hour.tokens if best < now else 0
     return Plan(
@@ -262,11 +255,10 @@ def day(volume: Volume) -> tuple[int, ...]:
 
 def _volume(model: str, rows: Sequence[Spend], span: int) -> Volume:
     spent = [row for row in rows if row.role != "correction"]
-    hours: dict[int, tuple[int, int, int]] = {}
+    hours: dict[int, tuple[int, int]] = {}
     for row in spent:
-        tokens, nanos, reported = hours.get(row.hour, (0, 0, 0))
-        said = row.nanos if row.state == "provider_reported" else 0
-        hours[row.hour] = (tokens + row.input_tokens + row.output_tokens, nanos + row.nanos, reported + said)
+        tokens, nanos = hours.get(row.hour, (0, 0))
+        hours[row.hour] = (tokens + row.input_tokens + row.output_tokens, nanos + row.nanos)
     return Volume(
         model=model,
         span=span,
@@ -285,20 +277,28 @@ def _volume(model: str, rows: Sequence[Spend], span: int) -> Volume:
     )
 
 
+def _listed(volume: Volume, listed: Tariff, moment: int, service: str) -> int | None:
+    """What the list asks for this mix of tokens, in some unit; None where that service has no price."""
+    found = tariff.rates(listed, moment, msgspec.structs.replace(_mean(volume), service=service))
+    if found is None:
+        return None
+    rates, factor = found
+    return factor * (tariff.cost(Tariff(rates), moment, volume.usage) or 0)
+
+
 def _mean(volume: Volume) -> Usage:
     """The mean request: a list price may depend on its length."""
     count, usage = max(volume.entries, 1), volume.usage
+
+    def mean(tokens: int) -> int:
+        return round(Fraction(tokens, count))
+
     return Usage(
-        *(
-            round(Fraction(tokens, count))
-            for tokens in (
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.reasoning_tokens,
-            )
-        )
+        mean(usage.input_tokens),
+        mean(usage.output_tokens),
+        mean(usage.cache_read_tokens),
+        mean(usage.cache_write_tokens),
+        mean(usage.reasoning_tokens),
     )
 
 
