@@ -11,9 +11,7 @@ from tierwise.offline import plan_words as words
 from tierwise.offline.plans import MONTH, Commitment, Gpus, Hour, Plan, Terms, Volume, plans
 from tierwise.types import Usage
 
-VOLUME = Volume(
-    "m", MONTH, (Hour(5, 41_200_000, 2_000_000_000, 0), Hour(6, 1000, 1_000_000, 0)), Usage(1, 1), 1, 0, 0, 0
-)
+VOLUME = Volume("m", MONTH, (Hour(5, 41_200_000, 2_000_000_000), Hour(6, 1000, 1_000_000)), Usage(1, 1), 1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_volumes_are_of_one_model_by_the_hour() -> None:
     ]
     dear, made = volumes(rows, 5, 9)
     assert (dear.model, dear.nanos) == ("dear", 900)
-    assert made.hours == (Hour(5, 2500, 30, 20), Hour(7, 1000, 5, 0))
+    assert made.hours == (Hour(5, 2500, 30), Hour(7, 1000, 5))
     assert (made.span, made.entries, made.aside, made.unknown, made.corrections) == (4, 4, 20, 5, -8)
     assert made.usage == Usage(3000, 500, 3, 4, 5)
     assert (made.tokens, made.nanos, made.month) == (3500, 35, Fraction(3500 * MONTH, 4))
@@ -242,7 +242,7 @@ def test_the_cheapest_is_marked_once() -> None:
 
 def test_a_day_is_a_mean_of_days() -> None:
     """Two days, one of them idle."""
-    made = msgspec.structs.replace(volume((48, 1), span=48), hours=(Hour(24 * 9 + 5, 48, 1, 0),))
+    made = msgspec.structs.replace(volume((48, 1), span=48), hours=(Hour(24 * 9 + 5, 48, 1),))
     assert day(made) == tuple(24 if hour == 5 else 0 for hour in range(24))
 
 
