@@ -200,7 +200,7 @@ async def test_nothing_promised_is_lost_over_ten_kills(database: str, tmp_path: 
     reserved = {name for verb, name in lines if verb == "reserved"}
     posted = {name for verb, name in lines if verb == "posted"}
     store = await open_postgres(database, spool=spool, clock=clock, instance="after")
-    ends = dict(await run(database, "SELECT request_id, settled_by FROM requests"))
+    ends = {str(name): by for name, by in await run(database, "SELECT request_id, settled_by FROM requests")}
     assert len(posted) > 20
     assert reserved <= set(ends)
     assert all(ends[name] == "gateway" for name in posted)

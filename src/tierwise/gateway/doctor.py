@@ -270,6 +270,8 @@ def _port(config: Config) -> Finding:
 
 
 def _store(config: Config) -> Finding:
+    if not config.store.embedded:
+        return Finding("ok", "store", "PostgreSQL; it is asked when the gateway starts")
     path = config.store_path
     try:
         with tempfile.TemporaryFile(dir=path.parent):

@@ -17,12 +17,13 @@ from tierwise.gateway.toml_check import Problems
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SQLITE = "sqlite:///"
+_DEFAULT = f"{_SQLITE}tierwise.db"
 _SCHEMES = ("postgresql", "postgres")
 
 
 class StoreTable(Table, frozen=True):
     # three slashes: from the config's folder; four: an absolute path. Or postgresql://HOST/DATABASE
-    url: str = "sqlite:///tierwise.db"
+    url: str = _DEFAULT
     url_env: str = ""  # the name of a variable that holds a postgresql:// address, with its password; then no `url`
     spool: str = ""  # the folder of the journals, on a local disk; "": beside the SQLite file, or the config
     spool_mb: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 64  # that may wait there while the database is down
@@ -53,7 +54,7 @@ def check_store(store: StoreTable, problems: Problems) -> None:
     if store.url_env:
         if not _VARIABLE.fullmatch(store.url_env):
             problems.add(("store", "url_env"), "is the name of an environment variable, not the address itself")
-        if store.url != StoreTable.url:
+        if store.url != _DEFAULT:
             problems.add(("store", "url"), "is said in `url_env` already")
         return
     scheme, colon, rest = store.url.partition(":")
