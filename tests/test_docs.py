@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tierwise.gateway import app, budget_table, model_table, price_table, route_table, settings
+from tierwise.gateway import app, budget_table, model_table, price_table, route_table, settings, store_table
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 
@@ -22,6 +22,7 @@ ROUTES = (ROOT / "docs/routes.md").read_text()
 TABLES = (
     settings.Server,
     settings.AlertsTable,
+    store_table.StoreTable,
     price_table.PricesTable,
     budget_table.BudgetTable,
     model_table.ModelTable,

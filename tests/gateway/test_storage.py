@@ -39,7 +39,7 @@ async def test_the_limits_are_the_config_s(tmp_path: Path) -> None:
 
 def test_an_address_that_holds_a_password_comes_from_the_environment(tmp_path: Path) -> None:
     """Never shown where it is wrong."""
-    secret = "postgresql://tw:canary@db/tierwise"  # noqa: S105  a canary
+    secret = "postgresql://tw:canary@db/tierwise"
     found = config(tmp_path, 'url_env = "LEDGER"')
     assert address(found, read_environment({"LEDGER": secret})) == secret
     for wrong in ("", "canary", "postgresql://tw:canary@db", "sqlite:///canary.db"):
