@@ -31,6 +31,7 @@ from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.money import Budget, Period, Reservation
 from tierwise.store.backend import Limits
 from tierwise.store.ledger_store import LedgerStore
+from tierwise.store.line import PATIENCE
 from tierwise.store.sqlite import open_sqlite
 
 
@@ -94,7 +95,7 @@ def test_the_running_sums_always_equal_the_rows(
 
 async def test_a_full_spool_refuses_and_loses_nothing(path: Path, clock: ManualClock) -> None:
     """While the file is locked a megabyte is promised, then no more; all of that is written once it can be."""
-    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(spool_mb=1, busy_ms=50))
+    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(queue=10, spool_mb=1, busy_ms=50))
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         asked = [store.reserve(reservation(f"r{i:0200}")) for i in range(6_000)]
@@ -197,6 +198,49 @@ async def test_a_full_disk_is_an_error_and_the_file_stays_sound(path: Path, cloc
     await ended
     assert await store.spent("k1") == (7, outcomes.count(None))
     assert_sound(path)
+    await store.close()
+
+
+async def test_what_could_not_be_promised_is_not_held(path: Path, clock: ManualClock) -> None:
+    """A reservation for which the journal has no room gives its lease back."""
+    store = await open_sqlite(path, clock=clock, instance="i1")
+    await store.reserve(reservation("r1", 50, budget=100))
+    await store.post(record("r1", entry(0)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(StoreError, match="journal"):
+            await store.reserve(reservation("r2", 50, budget=100))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for name in ("r3", "r4"):
+        await store.reserve(reservation(name, 50, budget=100))
+    assert await store.spent("k1") == (0, 100)
+    await store.close()
+
+
+async def test_who_is_refused_for_good_does_not_wait(store: LedgerStore) -> None:
+    """Nobody else leases anything that could be asked back."""
+    await store.reserve(reservation("r1", 3, budget=5))
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(BudgetExceeded):
+        await store.reserve(reservation("r2", 3, budget=5))
+    assert asyncio.get_running_loop().time() - begun < PATIENCE / 2
+
+
+async def test_a_lease_is_worth_nothing_once_others_may_have_it(path: Path, clock: ManualClock) -> None:
+    """After a silence in which this process may have been taken for dead it asks first, and fails closed."""
+    store = await open_sqlite(path, clock=clock, instance="i1", limits=Limits(busy_ms=20))
+    await store.reserve(reservation("r1", 50, budget=1_000))
+    await store.post(record("r1", entry(0)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        await store.reserve(reservation("r2", 1, budget=1_000))
+        clock.advance(26)
+        with pytest.raises(StoreError, match="locked"):
+            await store.reserve(reservation("r3", 1, budget=1_000))
+        await store.reserve(reservation("r4", 1))  # without a budget there is nothing to overspend
+    await store.reserve(reservation("r3", 1, budget=1_000))
     await store.close()
 
 

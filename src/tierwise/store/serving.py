@@ -161,7 +161,7 @@ class Serving:
                 continue
             run = list(itertools.takewhile(lambda ticket: ticket.job is None, self.taken[: self._batch_max]))
             outcomes = self._backend.write([ticket.payload for ticket in run])
-            del self.taken[: len(run)]
+            del self.taken[: len(outcomes)]
             self._inbox.sound = True  # before anybody is told
             self._inbox.settle(run[: len(outcomes)], outcomes)
 
