@@ -93,5 +93,6 @@ async def main(folder: Path) -> None:
     await store.close()
 
 
-with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
-    uvloop.run(main(Path(folder)))
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+        uvloop.run(main(Path(folder)))
