@@ -38,6 +38,10 @@ class Keyring:
         await self.refresh()
         return self._ring.find(header_value)
 
+    def tenant(self, key_id: str) -> Tenant | None:
+        """Of a key that lives, as far as is known by now."""
+        return self._ring.tenant(key_id)
+
     async def refresh(self) -> None:
         """Read the store. Raises StoreError, and keeps the ring that it had."""
         self._read_ms = self._clock.monotonic_ms()

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.batch_table import BatchesTable
 from tierwise.gateway.price_table import PricesTable, check_prices
 from tierwise.gateway.route_table import RouteTable, Table, check_name, check_route
 from tierwise.gateway.toml_check import Problems, read
@@ -104,6 +105,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreTable = StoreTable()
     alerts: AlertsTable = AlertsTable()
     prices: PricesTable = PricesTable()
+    batches: BatchesTable = BatchesTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
 
@@ -116,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreTable
     alerts: AlertsTable
     prices: PricesTable
+    batches: BatchesTable
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
 
@@ -202,6 +205,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         store=file.store,
         alerts=file.alerts,
         prices=file.prices,
+        batches=file.batches,
         models={name: _complete(name, model, folder) for name, model in file.models.items()},
         routes={name: route.complete(folder) for name, route in file.routes.items()},
     )
