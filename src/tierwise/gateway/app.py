@@ -14,7 +14,7 @@ import msgspec
 
 from tierwise.dialects import openai_chat
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
-from tierwise.gateway import chat, said
+from tierwise.gateway import batches, chat, files, said
 from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.chat import Handler, internal
@@ -35,6 +35,8 @@ from tierwise.money import Record, Tenant
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
+
+    from tierwise.gateway.batch_run import Runner
 
 _log = logging.getLogger("tierwise.gateway")
 
@@ -71,6 +73,7 @@ class App:
         self.replies = Replies(engine.clock)
         self._gatherer = gatherer
         self._auditor = auditor
+        self.batches: Runner | None = None  # who runs them, where somebody does
         self.watches: set[Watch] = set()  # over the requests that run
 
     def answered(self, live: Live) -> Record:
@@ -155,6 +158,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/messages": {"POST": chat.messages},
     "/v1/messages/count_tokens": {"POST": chat.count_tokens},
     "/v1/feedback": {"POST": feedback},
+    "/v1/files": {"GET": files.list_files, "POST": files.upload},
+    "/v1/files/": {"GET": files.show_file, "DELETE": files.delete_file},
+    "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
+    "/v1/batches/": {"GET": batches.show_batch, "POST": batches.cancel},
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
     "/metrics": {"GET": metrics},

@@ -44,6 +44,10 @@ class Keyring:
         """Of the live keys, as of the last look."""
         return self._ring.tenants
 
+    def tenant(self, key_id: str) -> Tenant | None:
+        """Of a key that lives, as far as is known by now."""
+        return self._ring.tenant(key_id)
+
     async def refresh(self) -> None:
         """Read the store. Raises StoreError, and keeps the ring that it had."""
         self._read_ms = self.clock.monotonic_ms()

@@ -134,6 +134,12 @@ class Ring:
             if key.revoked_ns is None
         }
 
+        self._by_id = {tenant.key_id: tenant for tenant in self._tenants.values()}
+
+    def tenant(self, key_id: str) -> Tenant | None:
+        """Of a key that lives, by its id."""
+        return self._by_id.get(key_id)
+
     def __len__(self) -> int:
         return len(self._tenants)
 

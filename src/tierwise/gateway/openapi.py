@@ -14,7 +14,7 @@ import msgspec
 
 from tierwise import __version__
 from tierwise.dialects import anthropic_messages, openai_chat, openai_completions, openai_embeddings, openai_responses
-from tierwise.gateway import feedback
+from tierwise.gateway import batches, feedback, files
 from tierwise.gateway.http import Reply
 
 if TYPE_CHECKING:
@@ -24,13 +24,17 @@ Json = dict[str, Any]
 
 
 class Operation(NamedTuple):
-    """`name`: of the path's parameter, where it ends in one. `also`: statuses besides those of every request."""
+    """`name`: of the path's parameter, where it ends in one. `also`: statuses besides those of every request.
+
+    `sent` and `media` are the media types of its body and of its answer.
+    """
 
     summary: str
     body: type | None = None
     name: str = ""
     also: tuple[int, ...] = ()
     media: str = "application/json"
+    sent: str = "application/json"
 
 
 _CALLS = (409, 413, 415, 422, 429, 502, 503, 504)  # of whatever calls a model
@@ -46,6 +50,16 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "How many tokens a request to Messages has, estimated", anthropic_messages.Countable, also=(413, 415)
     ),
     ("POST", "/v1/feedback"): Operation("What a user thought of an answer", feedback.Body, also=(413, 415, 503)),
+    ("POST", "/v1/files"): Operation(
+        "Upload a file of requests", files.Form, also=(413, 415, 503), sent="multipart/form-data"
+    ),
+    ("GET", "/v1/files"): Operation("Files of this key", also=(503,)),
+    ("GET", "/v1/files/"): Operation("One file: ID, or its content: ID/content", name="file_id", also=(503,)),
+    ("DELETE", "/v1/files/"): Operation("Delete a file", name="file_id", also=(503,)),
+    ("POST", "/v1/batches"): Operation("Run a file of requests", batches.Body, also=(413, 415, 503)),
+    ("GET", "/v1/batches"): Operation("Batches of this key", also=(503,)),
+    ("GET", "/v1/batches/"): Operation("How far a batch is", name="batch_id", also=(503,)),
+    ("POST", "/v1/batches/"): Operation("Cancel a batch: ID/cancel", name="batch_id", also=(409, 503)),
     ("GET", "/v1/models"): Operation("Routes and models"),
     ("GET", "/v1/models/"): Operation("One route or model", name="model"),
     ("GET", "/v1/routes/"): Operation("Where a route's certificate stands: NAME/certificate", name="route"),
@@ -56,9 +70,9 @@ _STATUSES = {
     200: "Done.",
     400: "The request is wrong; the error names the field.",
     401: "No key, or not one of this gateway's.",
-    404: "No such path, route, model or response.",
+    404: "No such path, route, model, response, file or batch.",
     405: "Another method.",
-    409: "The request with this idempotency key is still running.",
+    409: "The request with this idempotency key is still running; the batch has ended.",
     413: "A body over the limit.",
     415: "A body packed in a way that is not read here.",
     422: "The idempotency key came with another body.",
@@ -107,7 +121,7 @@ def _operation(operation: Operation, refs: Mapping[type, Json]) -> Json:
         "responses": {str(status): _response(status, operation) for status in statuses},
     }
     if operation.body is not None:
-        content = {"application/json": {"schema": refs[operation.body]}}
+        content = {operation.sent: {"schema": refs[operation.body]}}
         described["requestBody"] = {"required": True, "content": content}
     if operation.name:
         where = {"name": operation.name, "in": "path", "required": True}

@@ -27,6 +27,7 @@ from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.app import App
 from tierwise.gateway.audits import Auditor
+from tierwise.gateway.batch_run import Runner
 from tierwise.gateway.budgets import Watcher
 from tierwise.gateway.draws import Draws, draws_secret
 from tierwise.gateway.drifting import drifting
@@ -34,6 +35,7 @@ from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.price_feed import Feed
 from tierwise.gateway.settings import Config, Environment, pepper, webhook
+from tierwise.gateway.shelf import Shelf
 from tierwise.gateway.wiring import open_engine
 
 Ready = Callable[[str], None]
@@ -145,6 +147,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         await auditor.refresh()
         watcher = Watcher(engine.budgets, engine.snapshot.budgets, keyring, engine.store, alerts)
         app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)
+        app.batches = _batches(config, app)
         server = Server(
             app,
             address=config.server.host,
@@ -159,8 +162,10 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         for number in _SIGNALS:
             loop.add_signal_handler(number, _stop, server, app)
         feed = Feed(engine, config, environment)
-        followers = (keyring.follow(), auditor.follow(), watcher.follow(), feed.follow(), _tell(config, ready))
-        beside = [asyncio.ensure_future(work) for work in followers]
+        following = (keyring, auditor, watcher, feed, app.batches)
+        beside = [
+            asyncio.ensure_future(work) for work in (*(each.follow() for each in following), _tell(config, ready))
+        ]
         try:
             await _until_stopped(server)
         finally:
@@ -168,6 +173,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
                 task.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+            await app.batches.close()
             await gatherer.close()
             await alerts.close()
     finally:
@@ -187,6 +193,12 @@ async def serving(config: Config, environment: Environment) -> AsyncIterator[str
     finally:
         working.cancel()
         await asyncio.wait((working,))
+
+
+def _batches(config: Config, app: App) -> Runner:
+    table = config.batches
+    shelf = Shelf(table.path(config.folder, config.store_path), table.max_file_mb << 20, table.keep_days)
+    return Runner(app, shelf, table.concurrency)
 
 
 def _stop(server: Server, app: App) -> None:

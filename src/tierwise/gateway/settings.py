@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 
 from tierwise.errors import ConfigError
+from tierwise.gateway.batch_table import BatchesTable
 from tierwise.gateway.budget_table import BudgetTable, check_budgets
 from tierwise.gateway.model_table import BASE_URLS, VARIABLE, ModelTable, check_model, complete_model, web_address
 from tierwise.gateway.price_table import PricesTable, check_prices
@@ -47,6 +48,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreTable = StoreTable()
     alerts: AlertsTable = AlertsTable()
     prices: PricesTable = PricesTable()
+    batches: BatchesTable = BatchesTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
     budgets: dict[str, BudgetTable] = {}
@@ -60,6 +62,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreTable
     alerts: AlertsTable
     prices: PricesTable
+    batches: BatchesTable
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
     budgets: Mapping[str, BudgetTable]
@@ -149,6 +152,7 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         alerts=file.alerts,
         prices=file.prices,
         models={name: complete_model(name, model, folder) for name, model in file.models.items()},
+        batches=file.batches,
         routes={name: route.complete(folder) for name, route in file.routes.items()},
         budgets=file.budgets,
     )
