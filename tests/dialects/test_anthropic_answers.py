@@ -125,6 +125,7 @@ def test_refusal_with_its_explanation() -> None:
         b'{"type":"completion","stop_reason":"end_turn"}',
         message(stop=None),
         b'{"type":"message","content":' + b"[" * 100_000,
+        message().replace(b'"type"', b'"unread":"\xff","type"', 1),
     ],
 )
 def test_what_is_no_answer(data: bytes) -> None:
@@ -254,6 +255,12 @@ def test_error_event(kind: str, overloaded: bool) -> None:
         fed(start(), {"type": "error", "error": {"type": kind, "message": "secret"}})
     assert caught.value.overloaded is overloaded
     assert "secret" not in caught.value.message
+
+
+def test_bytes_that_are_no_text() -> None:
+    """Also where nobody here reads them: a client's own reader would break on what goes on as it came."""
+    with pytest.raises(WireError):
+        StreamDecoder().feed("message_start", b'{"type":"message_start","unread":"\xff"}')
 
 
 def test_error_event_without_an_error() -> None:

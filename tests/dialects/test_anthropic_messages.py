@@ -120,6 +120,7 @@ def test_a_form_of_the_answer() -> None:
     request = asked(output_config=form)
     assert (request.json_answer, request.schema) == (True, {"type": "object"})
     assert asked(output_config={"effort": "low"}).json_answer is False
+    assert asked(output_format=form["format"]).schema == {"type": "object"}  # as betas of 2025 had it
 
 
 def test_the_same_wire_changes_only_the_model() -> None:
@@ -161,6 +162,7 @@ def test_tools_of_the_provider_s_own_are_refused_elsewhere() -> None:
     [
         ({"messages": []}, "messages"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": (1 << 31) + 1}, "max_tokens"),  # no ledger could hold what they would cost
         ({"max_tokens": "many"}, "max_tokens"),
         ({"temperature": 1.5}, "temperature"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),

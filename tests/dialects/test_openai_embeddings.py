@@ -51,6 +51,6 @@ def test_an_answer_goes_on_as_it_came() -> None:
     assert encode_answer(answer, request, Label("", 0, "")) == body
     (uncounted,) = decode_answer(b'{"data":[]}')
     assert uncounted.usage is None
-    for broken in (b"{}", b"\xff", b"[]"):
+    for broken in (b"{}", b"\xff", b"[]", b'{"data":[],"unread":"\xff"}'):
         with pytest.raises(WireError):
             decode_answer(broken)

@@ -118,6 +118,7 @@ def test_it_goes_on_without_a_word() -> None:
     [
         ({"input": ""}, "input"),
         ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_output_tokens": (1 << 31) + 1}, "max_output_tokens"),
         ({"temperature": 3}, "temperature"),
         ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),

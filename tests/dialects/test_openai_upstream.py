@@ -254,6 +254,7 @@ def test_events(event: dict[str, Any], expected: Chunk | None) -> None:
         (b'{"error":{"message":"x","type":"invalid_request_error"}}', False),
         (b'{"error":"broken"}', False),
         (b'{"choices":[{"finish_reason":"insufficient_system_resource"}]}', True),
+        (b'{"unread":"\xff","choices":[{"finish_reason":"stop"}]}', False),
     ],
 )
 def test_what_is_no_answer(data: bytes, overloaded: bool) -> None:

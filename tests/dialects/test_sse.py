@@ -52,6 +52,12 @@ def test_encode_decodes(events: list[Event]) -> None:
     assert feed([sse.encode(data, name) for name, data in events]) == events
 
 
+def test_several_lines_stay_one_event() -> None:
+    """Data that came in several lines goes out in several: a bare one would not be read as data."""
+    assert sse.encode(b'{\n"a":1}', "x") == b'event: x\ndata: {\ndata: "a":1}\n\n'
+    assert feed([sse.encode(b'\n{"a":1}')]) == [("", b'\n{"a":1}')]
+
+
 def test_done_without_its_blank_line() -> None:
     """A missing last line end is forgiven for the end mark alone."""
     assert feed([b"data: [DONE]"]) == [("", b"[DONE]")]

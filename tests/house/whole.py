@@ -29,6 +29,8 @@ _MACHINE = (
 _SKIPPED = {
     ".git",
     ".venv",
+    ".venv-clients",
+    ".fuzz",
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",

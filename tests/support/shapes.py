@@ -6,7 +6,10 @@ would agree with its own mistakes. Knows no sockets and no time.
 
 from __future__ import annotations
 
+import base64
 import re
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +50,7 @@ class Script(msgspec.Struct, frozen=True):
     close: bool = False  # "connection: close"
     raw: bytes = b""  # sent as it is, in place of everything above
     times: int | None = None  # only for the first so many requests that match
+    obliging: bool = False  # it calls the tools, and fills in the schema, that the request gives it
 
     @property
     def pieces(self) -> tuple[str, ...]:
@@ -73,7 +77,7 @@ def last_text(request: Json) -> str:
             content = message.get("content")
             if isinstance(content, str):
                 return content
-            return " ".join(part.get("text", "") for part in content or [] if isinstance(part, dict))
+            return " ".join(part.get("text") or "" for part in content or [] if isinstance(part, dict))
     return ""
 
 
@@ -238,7 +242,7 @@ class Anthropic:
             return
         end: Json = {"type": "message_delta"}
         end["delta"] = {"stop_reason": _STOP.get(script.stop, script.stop), "stop_sequence": None}
-        yield _named(end if script.no_usage else end | {"usage": {"output_tokens": script.produced}}), 0
+        yield _named(end if script.no_usage else end | {"usage": _anthropic_usage(script, script.produced)}), 0
         yield _named({"type": "message_stop"}), 0
 
 
@@ -275,10 +279,35 @@ def _anthropic_blocks(script: Script, answer_id: str) -> Iterator[tuple[Json, li
         yield {"type": "tool_use", "id": f"toolu_{answer_id}_{index}", "name": name, "input": {}}, parts
 
 
+# ------------------------------------------------------------------ OpenAI embeddings
+
+
+class Embeddings(OpenAI):
+    """https://platform.openai.com/docs/api-reference/embeddings: a vector a text, the same for the same one."""
+
+    @staticmethod
+    def whole(script: Script, request: Json, answer_id: str) -> Json:
+        texts = [request["input"]] if isinstance(request["input"], str) else request["input"]
+        packed = request.get("encoding_format") == "base64"
+        data = [
+            {"object": "embedding", "index": at, "embedding": _vector(str(text), packed)}
+            for at, text in enumerate(texts)
+        ]
+        usage = {"prompt_tokens": script.input_tokens, "total_tokens": script.input_tokens}
+        return {"object": "list", "data": data, "model": request["model"], "usage": usage}
+
+
+def _vector(text: str, packed: bool) -> list[float] | str:
+    values = [((zlib.crc32(text.encode()) >> shift) & 0xFF) / 256 for shift in (0, 8, 16, 24)]
+    return base64.b64encode(struct.pack("<4f", *values)).decode() if packed else values
+
+
 Dialect = type[OpenAI] | type[Anthropic]
 
 
 def dialect_of(path: str) -> Dialect | None:
     if path.endswith("/chat/completions"):
         return OpenAI
+    if path.endswith("/embeddings"):
+        return Embeddings
     return Anthropic if path.endswith("/messages") else None

@@ -20,6 +20,7 @@ import httptools
 import msgspec
 import uvloop
 
+from tests.support.obliging import oblige
 from tests.support.shapes import Dialect, Json, Script, dialect_of, last_text
 
 __all__ = ["Aborted", "Received", "Script", "Scripted", "serve"]
@@ -78,7 +79,7 @@ class Scripted:
         self.billed[received.id] = 0
         self.asked.set()
         script = self._choose(received.body)
-        steps = list(_steps(script, received))
+        steps = list(_steps(oblige(script, received.body) if script.obliging else script, received))
         if not self._record and len(self._ready) < 256 and not any(pause for pause, _, _ in steps):
             # a benchmark: the same bytes get the same answer, at the price of a dictionary look-up
             self._ready[key] = b"".join(data for _, data, _ in steps)

@@ -86,6 +86,7 @@ _read_event = msgspec.json.Decoder(_Event).decode
 def decode_answer(data: bytes) -> tuple[Chunk, ...]:
     """A whole answer as one chunk. Raises WireError where it is not one, or has not ended."""
     try:
+        str(data, "utf-8")  # what is not read goes on as it came: it must not break a client's own reader
         message = _read_message(data)
     except _NOT_JSON:
         raise WireError("the answer is not a message of this dialect") from None
@@ -132,6 +133,7 @@ class StreamDecoder:
         if self.finished:
             return None
         try:
+            str(data, "utf-8")
             wire = _read_event(data)
         except _NOT_JSON:
             raise WireError("an event of the stream is not of this dialect") from None

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from tierwise.dialects.anthropic_answers import NAME
-from tierwise.dialects.openai_chat import bad_request
+from tierwise.dialects.openai_chat import MOST, bad_request
 from tierwise.errors import BadRequest
 from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, ToolCall
 
@@ -91,6 +91,7 @@ class Body(msgspec.Struct):
     tools: list[_Tool] | None = None
     tool_choice: _Choice | None = None
     output_config: _Output | None = None
+    output_format: _Format | None = None  # how betas of 2025 said the same
 
 
 class Countable(Body):
@@ -128,12 +129,12 @@ def _decode(decoder: msgspec.json.Decoder[Any], data: bytes, request_id: str, ta
 def _neutral(wire: Body, body: dict[str, msgspec.Raw], request_id: str, tags: frozenset[str]) -> Request:
     if not wire.messages:
         raise BadRequest("messages must hold at least one message.", param="messages")
-    if wire.max_tokens < 1:
-        raise BadRequest(f"max_tokens must be at least 1, got {wire.max_tokens}.", param="max_tokens")
+    if not 1 <= wire.max_tokens <= MOST:
+        raise BadRequest(f"max_tokens must be between 1 and {MOST}, got {wire.max_tokens}.", param="max_tokens")
     if wire.temperature is not None and not 0 <= wire.temperature <= 1:
         raise BadRequest(f"temperature must be between 0 and 1, got {wire.temperature}.", param="temperature")
     choice = wire.tool_choice
-    output = wire.output_config.format if wire.output_config else None
+    output = (wire.output_config.format if wire.output_config else None) or wire.output_format
     return Request(
         id=request_id,
         asked=wire.model,

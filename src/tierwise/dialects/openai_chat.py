@@ -120,7 +120,8 @@ class Body(msgspec.Struct):
 
 _request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_RANGES = (("n", 1, 128), ("max_completion_tokens", 1, 1 << 31), ("max_tokens", 1, 1 << 31), ("temperature", 0, 2))
+MOST = 1 << 31  # tokens of an answer that may be asked for: what they would cost must be a number that can be booked
+_RANGES = (("n", 1, 128), ("max_completion_tokens", 1, MOST), ("max_tokens", 1, MOST), ("temperature", 0, 2))
 
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tierwise.dialects import openai_chat, sse
-from tierwise.dialects.openai_chat import Label, bad_request, encode_usage
+from tierwise.dialects.openai_chat import MOST, Label, bad_request, encode_usage
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.types import Answer, Chunk, Message, Request, Usage
 
@@ -57,7 +57,7 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
     prompts = [wire.prompt] if isinstance(wire.prompt, str) else wire.prompt
     if len(prompts) != 1:
         raise BadRequest("prompt must be one text; send several as requests of their own.", param="prompt")
-    for name, low, high in (("n", 1, 128), ("max_tokens", 1, 1 << 31), ("temperature", 0, 2)):
+    for name, low, high in (("n", 1, 128), ("max_tokens", 1, MOST), ("temperature", 0, 2)):
         value = getattr(wire, name)
         if value is not None and not low <= value <= high:
             raise BadRequest(f"{name} must be between {low} and {high}, got {value}.", param=name)

@@ -67,6 +67,7 @@ def encode_request(request: Request, model: Model) -> bytes:
 def decode_answer(data: bytes) -> tuple[Chunk, ...]:
     """A provider's body as one chunk. Raises WireError where it holds no vectors."""
     try:
+        str(data, "utf-8")
         wire = _answer.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise WireError("the answer is not what a list of embeddings looks like") from None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tierwise.dialects.openai_chat import bad_request
+from tierwise.dialects.openai_chat import MOST, bad_request
 from tierwise.errors import BadRequest
 from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, ToolCall
 
@@ -124,10 +124,9 @@ def _check(wire: Body) -> None:
             raise BadRequest(words, param=name)
     if not wire.input and not wire.previous_response_id:
         raise BadRequest("input must hold a text, or at least one item.", param="input")
-    if wire.max_output_tokens is not None and wire.max_output_tokens < 1:
-        raise BadRequest(
-            f"max_output_tokens must be at least 1, got {wire.max_output_tokens}.", param="max_output_tokens"
-        )
+    most = wire.max_output_tokens
+    if most is not None and not 1 <= most <= MOST:
+        raise BadRequest(f"max_output_tokens must be between 1 and {MOST}, got {most}.", param="max_output_tokens")
     if wire.temperature is not None and not 0 <= wire.temperature <= 2:
         raise BadRequest(f"temperature must be between 0 and 2, got {wire.temperature}.", param="temperature")
 

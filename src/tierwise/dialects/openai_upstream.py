@@ -206,6 +206,7 @@ def decode_answer(data: bytes) -> tuple[Chunk, ...]:
 def decode_event(data: bytes) -> tuple[Chunk, ...]:
     """One event of a stream, or a whole body: a chunk a choice, or one that holds usage alone."""
     try:
+        str(data, "utf-8")  # what is not read goes on as it came: it must not break a client's own reader
         body = _body.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise WireError("the answer is not what a chat completion looks like") from None

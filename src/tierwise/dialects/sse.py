@@ -73,7 +73,9 @@ def _event(block: bytes) -> Event | None:
 
 
 def encode(data: bytes, event: str = "") -> bytes:
-    """One event. `data` must hold no line break: JSON without indentation never does."""
+    """One event. `data` holds LF as its only line break, and hardly ever: JSON with indentation is sent by few."""
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
     if event:
         return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
     return b"data: %b\n\n" % data
