@@ -5,7 +5,7 @@ One file a family of commands. Knows how to print, and nothing of how anything i
 
 from __future__ import annotations
 
-from tierwise.cli import batch, certify, compare, gateway, keys, label, offline, plan, prices, reconcile, report
+from tierwise.cli import batch, certify, compare, gateway, keys, label, offline, plan, prices, reconcile, report, screen
 from tierwise.cli.door import app
 
 app.add_typer(gateway.commands)
@@ -17,6 +17,7 @@ app.add_typer(label.commands)
 app.add_typer(report.commands)
 app.add_typer(plan.commands)
 app.add_typer(reconcile.commands)
+app.add_typer(screen.commands)
 app.add_typer(certify.certificate, name="certificate")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(prices.commands, name="prices")

@@ -1,0 +1,479 @@
+"""The screens' weights: which data, how they are fitted, and the file that is shipped. As
+
+    python -m benchmarks.screen_weights --data DIR [--out src/tierwise/data/screens]
+
+DIR holds public sets as `NAME/*.jsonl.gz`; only those under MIT, CC-BY and Apache-2.0 are read, and of LegalBench only
+the tasks made from CUAD and ContractNLI (CC-BY-4.0). The same data give the same bytes. The file's SHA-256 is written
+into `screens/weights.py`.
+
+A head is logistic regression over hashed n-grams (tf-idf, unit length) and the encoder's vector. What it learns from is
+in HEADS: for each set, which rows are positive and negative and how much each kind weighs as a whole. Every row belongs
+to one of five folds by a hash of its group (rows from one template share it); probabilities and thresholds are set by
+what heads say of folds they were not fitted to. `benchmarks/screens.py` measures with the same folds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.linear_model import LogisticRegression
+
+from tierwise.scorers.encoder import load_encoder
+from tierwise.screens.grams import BUCKETS, grams
+from tierwise.screens.normalised import normalised
+from tierwise.screens.recogniser import BUCKETS as WORD_BUCKETS
+from tierwise.screens.recogniser import LABELS, REACH, SHAPES, Recogniser, Tokens, features, opinions, shape
+from tierwise.screens.risk import shipped
+from tierwise.screens.screen import WINDOW
+
+ROOT = Path(__file__).parent.parent
+CODE = ROOT / "src/tierwise/screens/weights.py"
+NAME = "screens-1.npz"
+FOLDS = 5
+INVERSES = {"hate": 8.0, "harassment": 2.0}  # of the regularisation, by what unseen folds like ...
+INVERSE = 0.5  # ... and of the other heads, whose data are few
+MASS = 1000.0  # of a weight of 1 in HEADS
+
+# Phrases of our own that say what a head is: with 20 to 220 positive rows in public sets, they help.
+SEEDS: dict[str, list[str]] = json.loads((ROOT / "src/tierwise/data/screens/seeds.json").read_text())
+CLEAN = ("clinc", "banking", "gsm8k")  # ordinary traffic; nothing in it is flagged
+SAFE = ("xstest_safe", "false_refusal")
+ARTS = ("arena1", "arena2")
+LAW = ("professional_law", "international_law", "jurisprudence")
+MEDICINE = (
+    "professional_medicine", "clinical_knowledge", "college_medicine", "anatomy", "medical_genetics", "virology",
+    "nutrition", "human_aging",
+)  # fmt: skip
+MONEY = ("professional_accounting",)
+ADVICE = {"rollover_401k", "improve_credit_score", "taxes", "insurance", "w2", "credit_limit_change", "interest_rate"}
+SUBJECTS = {
+    "law": LAW, "medicine": MEDICINE, "money": MONEY, "bar_law": LAW[:1], "bar_medicine": MEDICINE[:1]
+}  # fmt: skip
+LEGALBENCH = ("cuad", "contract_nli")  # CC-BY-4.0
+
+
+@dataclass(frozen=True)
+class Row:
+    set: str
+    text: str
+    group: str  # rows of one group are in one fold
+    labels: dict[str, int]
+
+
+def stored(data: Path, name: str) -> Iterator[dict[str, Any]]:
+    for file in sorted((data / name).glob("*.jsonl.gz")):
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+def place(text: str) -> int:
+    """A number for a text that is always the same: of folds and samples."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+
+def fold(group: str) -> int:
+    return place(group) % FOLDS
+
+
+def some(rows: Sequence[dict[str, Any]], key: str, share: float) -> Iterator[dict[str, Any]]:
+    return (row for row in rows if place("sample" + row[key]) % 1000 < share * 1000)
+
+
+def templates(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """HateCheck's rows differ in whom they are about: without the words that say so, rows of one template are equal."""
+    split = [re.findall(r"\w+", re.sub(r"\ban\b", "a", row["test_case"].lower())) for row in rows]
+    targets: dict[str, Counter[str]] = {}
+    for row, words in zip(rows, split, strict=True):
+        for word in words:
+            targets.setdefault(word, Counter())[row["target_ident"] or ""] += 1
+    telling = {word for word, of in targets.items() if max(of.values()) >= 0.9 * of.total() >= 3} | PEOPLE
+    return [re.sub(r"(?:# )+", "# ", " ".join("#" if word in telling else word for word in words)) for words in split]
+
+
+PEOPLE = {"people", "person", "man", "men", "woman", "women"}
+
+
+def corpus(data: Path) -> list[Row]:
+    """Every row that is learnt from, and those that are only measured on (sets whose name begins with "only_")."""
+    rows: list[Row] = []
+
+    def add(name: str, text: str, group: str = "", **labels: int) -> None:
+        rows.append(Row(name, text[:WINDOW], group or text, labels))
+
+    keys = {"S": "sexual", "H": "hate", "V": "violence", "HR": "harassment", "SH": "self-harm"}
+    keys |= {"H2": "hate/threatening", "V2": "violence/graphic"}
+    for row in stored(data, "openai_moderation"):
+        labels = {keys[key]: row[key] for key in keys if row.get(key) is not None}
+        add("moderation", row["prompt"], **labels, any=int(any(labels.values())))
+    cases = [*stored(data, "hatecheck")]
+    for row, template in zip(cases, templates(cases), strict=True):
+        hateful, threat = int(row["label_gold"] == "hateful"), int(row["functionality"].startswith("threat"))
+        add("hatecheck", row["test_case"], template, hate=hateful, threat=threat)
+    for row in some([*stored(data, "davidson_hate_offensive")], "text", 0.4):
+        add("davidson", row["text"], toxic=int(row["label"] != "neither"), hate=int(row["label"] == "hate"))
+    for row in stored(data, "surge_toxicity"):
+        add("surge", row["text"], toxic=int(row["label"] == "Toxic"))
+    _prompts(data, add)
+    _traffic(data, add)
+    for head, phrases in SEEDS.items():
+        for phrase in phrases:
+            add(f"seed_{head}", phrase)
+    for policy in shipped():
+        for text in policy.examples:
+            add(f"policy_{policy.name}", text)
+    return rows
+
+
+def _prompts(data: Path, add: Callable[..., None]) -> None:
+    for row in stored(data, "xstest"):
+        add("xstest_unsafe" if row["label"] == "unsafe" else "xstest_safe", row["prompt"])
+    for row in stored(data, "simplesafetytests"):
+        add("simplesafety", row["prompts_final"], harm=int("Suicide" in row["harm_area"]))
+    for row in stored(data, "harmbench_behaviors"):
+        add("harmbench", row["text"])
+    for row in stored(data, "purplellama_false_refusal_benign"):
+        add("false_refusal", row["mutated_prompt"])
+    for row in stored(data, "purplellama_prompt_injection"):
+        add("injection", row["user_input"], row["test_case_prompt"], variant=place(row["injection_variant"]))
+
+
+def _traffic(data: Path, add: Callable[..., None]) -> None:
+    for row in some([*stored(data, "clinc150")], "text", 0.16):
+        add("clinc", row["text"], advice=int(row["intent"] in ADVICE))
+    for row in some([*stored(data, "banking77")], "text", 0.16):
+        add("banking", row["text"])
+    for row in some([*stored(data, "gsm8k_gold")], "question", 0.14):
+        add("gsm8k", row["question"])
+    for row in some([*stored(data, "mmlu_questions_gold")], "question", 0.5):
+        add("mmlu", row["question"], **{label: int(row["subject"] in subjects) for label, subjects in SUBJECTS.items()})
+    for row in stored(data, "pubmedqa_labelled"):
+        add("pubmedqa", row["question"])
+        add("pubmedqa", " ".join(row["context"]), row["question"])
+    for row in stored(data, "legalbench_train_samples"):
+        add("legalbench" if row["task"].startswith(LEGALBENCH) else "only_legalbench", row["text"], row["task"])
+    for name, folder in zip(ARTS, ("arena_hard_v01_prompts", "arena_hard_v2_prompts"), strict=True):
+        for row in stored(data, folder):
+            add(name, row["prompt"])
+
+
+# ------------------------------------------------------------------ heads
+
+Part = tuple[str, str, float, float]
+"""(set, label whose 1 and 0 are the kinds, or "+" or "-": all rows are; what positives weigh, what negatives weigh)."""
+
+
+def _clean(weight: float) -> list[Part]:
+    return [(name, "-", 0.0, weight / len(CLEAN)) for name in CLEAN]
+
+
+_HARD = [("xstest_safe", "-", 0.0, 0.15), ("false_refusal", "-", 0.0, 0.1), *[(name, "-", 0.0, 0.1) for name in ARTS]]
+HEADS: dict[str, list[Part]] = {
+    "harassment": [
+        ("moderation", "harassment", 0.6, 0.6), ("davidson", "toxic", 1.0, 1.0), ("surge", "toxic", 0.6, 0.6),
+        *_clean(0.3), *_HARD,
+    ],
+    "hate": [
+        ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 0.8, 0.8), ("davidson", "hate", 0.1, 0.1),
+        *_clean(0.2), *_HARD,
+    ],
+    "hate/threatening": [
+        ("moderation", "hate/threatening", 1.0, 1.0), ("hatecheck", "threat", 0.2, 0.2), *_clean(0.2), *_HARD
+    ],
+    "illicit": [
+        ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.3, 0.0),
+        ("xstest_safe", "-", 0.0, 0.4), ("false_refusal", "-", 0.0, 0.3), ("moderation", "any", 0.0, 0.3),
+        *[(name, "-", 0.0, 0.2) for name in ARTS], ("mmlu", "-", 0.0, 0.2), *_clean(0.6),
+    ],
+    "self-harm": [
+        ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.3, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
+        ("simplesafety", "harm", 0.1, 0.1), *_clean(0.2), *_HARD,
+    ],
+    "sexual": [("moderation", "sexual", 1.0, 1.0), *_clean(0.1)],
+    "violence": [
+        ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 0.3, 0.0), ("hatecheck", "threat", 0.2, 0.0),
+        *_clean(0.2), *_HARD,
+    ],
+    "violence/graphic": [("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_HARD],
+    "injection": [
+        ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.3, 0.0), *_clean(0.7),
+        ("xstest_safe", "-", 0.0, 0.1), ("false_refusal", "-", 0.0, 0.2),
+        ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.2), *[(name, "-", 0.0, 0.2) for name in ARTS],
+        ("surge", "-", 0.0, 0.1), ("davidson", "-", 0.0, 0.1),
+    ],
+    "legal": [
+        ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 0.7, 0.0), ("policy_legal", "+", 0.15, 0.0),
+        ("seed_legal", "+", 0.25, 0.0),
+        ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1), ("moderation", "-", 0.0, 0.2),
+        *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
+    ],
+    "medical": [
+        ("mmlu", "medicine", 1.0, 1.0), ("pubmedqa", "+", 1.0, 0.0), ("policy_medical", "+", 0.15, 0.0),
+        ("legalbench", "-", 0.0, 0.2), ("moderation", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1),
+        *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
+    ],
+    "financial": [
+        ("mmlu", "money", 0.7, 0.7), ("clinc", "advice", 0.5, 0.7), ("policy_financial", "+", 0.5, 0.0),
+        ("banking", "-", 0.0, 0.3), ("gsm8k", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.1),
+    ],
+    "complex": [
+        *[(name, "+", 1.0, 0.0) for name in ARTS], ("policy_complex", "+", 0.3, 0.0), *_clean(1.2),
+        ("xstest_safe", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.2),
+    ],
+}  # fmt: skip
+# The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
+LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
+    "illicit": (SAFE, 0.02),
+    "injection": (CLEAN, 0.01),
+    "legal": (("mmlu", *CLEAN, *ARTS), 0.04),
+    "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
+    "financial": (("banking", "clinc", "gsm8k"), 0.02),
+    "complex": (CLEAN, 0.02),
+}
+STRICT = ((*SAFE, *CLEAN), 0.0015)  # of the other heads
+
+
+@dataclass
+class Corpus:
+    rows: list[Row]
+    x: Any = field(init=False)  # (rows, BUCKETS + dimensions), idf-weighted, unit length
+    idf: Any = field(init=False)
+    folds: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        plain = [normalised(row.text) for row in self.rows]
+        found = [grams(text) for text in plain]
+        vectors = load_encoder().encode_many(plain)
+        ends = np.cumsum([0, *map(len, found)])
+        counts = sp.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(found), ends), (len(plain), BUCKETS))
+        seen = np.asarray((counts > 0).sum(0)).ravel()
+        self.idf = np.log((1 + len(plain)) / (1 + seen)).astype(np.float16)
+        weighted = counts @ sp.diags(self.idf.astype(np.float32))
+        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(1)).ravel())
+        unit = sp.diags(1 / np.maximum(lengths, 1e-9)) @ weighted
+        self.x = sp.hstack([unit, sp.csr_matrix(vectors)]).tocsr()
+        self.folds = np.array([fold(row.group) for row in self.rows])
+        self.sets = np.array([row.set for row in self.rows])
+
+    def of(self, *names: str) -> Any:
+        return np.flatnonzero(np.isin(self.sets, names))
+
+    def label(self, name: str) -> Any:
+        """1, 0, or -1 where a row has none."""
+        return np.array([row.labels.get(name, -1) for row in self.rows])
+
+    def part(self, part: Part) -> tuple[Any, Any, Any]:
+        name, label, plus, minus = part
+        at = self.of(name)
+        kinds = np.full(len(at), int(label == "+")) if label in "+-" else self.label(label)[at]
+        weights = np.zeros(len(at))
+        for kind, whole in ((1, plus), (0, minus)):
+            weights[kinds == kind] = MASS * whole / max(1, int((kinds == kind).sum()))
+        return at[weights > 0], kinds[weights > 0], weights[weights > 0]
+
+    def taught(self, head: str) -> tuple[Any, Any, Any]:
+        at, kinds, weights = zip(*map(self.part, HEADS[head]), strict=True)
+        return np.concatenate(at), np.concatenate(kinds), np.concatenate(weights)
+
+
+def fit(head: str, x: Any, kinds: Any, weights: Any) -> Any:
+    model = LogisticRegression(C=INVERSES.get(head, INVERSE), solver="liblinear", tol=1e-2, random_state=0)
+    return model.fit(x, kinds, weights)
+
+
+def unseen(corpus: Corpus, head: str) -> Any:
+    """(rows,): log-odds of every row by a head that was not fitted to the row's fold."""
+    at, kinds, weights = corpus.taught(head)
+    odds = np.zeros(len(corpus.rows), np.float32)
+    for one in range(FOLDS):
+        inside, out = corpus.folds[at] != one, corpus.folds == one
+        odds[out] = fit(head, corpus.x[at[inside]], kinds[inside], weights[inside]).decision_function(corpus.x[out])
+    return odds
+
+
+def stretched(corpus: Corpus, head: str, odds: Any) -> tuple[float, float]:
+    """(slope, shift) that turn log-odds of unseen folds into probabilities: Platt's way.
+
+    Fitted to OpenAI's moderation set where it has the label, so that categories can be compared; else to all rows that
+    the head learns from, each as one.
+    """
+    at, kinds, _ = corpus.taught(head)
+    told = corpus.of("moderation")
+    truth = corpus.label(head)[told]
+    if (truth == 1).any():
+        at, kinds = told[truth >= 0], truth[truth >= 0]
+    model = LogisticRegression(C=1e3).fit(odds[at][:, None], kinds)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def threshold(corpus: Corpus, head: str, shares: Any) -> float:
+    """The lowest that flags no more of the other rows than it may, and is right half the time on labelled content."""
+    sets, most = LIMITS.get(head, STRICT)
+    at = corpus.of(*sets)
+    own = {"legal": "law", "medical": "medicine", "financial": "advice"}.get(head)
+    if own:
+        at = at[corpus.label(own)[at] != 1]
+    limit = float(np.quantile(shares[at], 1 - most))
+    truth = corpus.label(head)
+    told = corpus.of("moderation")
+    told = told[truth[told] >= 0]
+    if not len(told):
+        return limit
+    order = told[np.argsort(-shares[told], kind="stable")]
+    right = np.cumsum(truth[order] == 1) / np.arange(1, len(order) + 1)
+    deep = np.flatnonzero(right >= 0.5)
+    return max(limit, float(shares[order[deep[-1]]])) if len(deep) else limit
+
+
+# ------------------------------------------------------------------ names and addresses
+
+ENTITIES = {"PERSON": 1, "STREET_ADDRESS": 2, "ZIP_CODE": 2, "GPE": 3, "ORGANIZATION": 4}
+OFFSETS = 2 * REACH + 1
+WORDS = OFFSETS * WORD_BUCKETS
+LESS = 0.2  # what a word of the texts without names weighs
+Labelled = tuple[str, Tokens, Any]
+
+
+def spelt(row: dict[str, Any]) -> Labelled:
+    tokens = Tokens(row["full_text"])
+    labels = np.zeros(len(tokens.words), int)
+    for span in row["spans"]:
+        for number, (start, end) in enumerate(tokens.at):
+            if span["entity_type"] in ENTITIES and start < span["end_position"] and end > span["start_position"]:
+                labels[number] = ENTITIES[span["entity_type"]]
+    return row["full_text"], tokens, labels
+
+
+def without(data: Path) -> list[Labelled]:
+    """Texts that hardly hold a name or an address, so that ordinary words stay ordinary, in lower case too."""
+    sets = (("banking77", "text", 0.06), ("clinc150", "text", 0.03), ("hatecheck", "test_case", 0.1))
+    sets += (("purplellama_false_refusal_benign", "mutated_prompt", 0.1), ("davidson_hate_offensive", "text", 0.02))
+    texts = [row[key] for name, key, share in sets for row in some([*stored(data, name)], key, share)]
+    # Of these the names were taken out before they were published.
+    texts += [row["prompt"][:500] for row in some([*stored(data, "openai_moderation")], "prompt", 0.4)]
+    texts += [" ".join(row["context"])[:600] for row in some([*stored(data, "pubmedqa_labelled")], "question", 0.3)]
+    return [(text, tokens, np.zeros(len(tokens.words), int)) for text in texts for tokens in [Tokens(text)]]
+
+
+def columns(texts: Sequence[Labelled]) -> Any:
+    places: list[int] = []
+    ends = [0]
+    for _, tokens, _ in texts:
+        own, shapes = [features(word) for word in tokens.words], [shape(word) for word in tokens.words]
+        for at in range(len(own)):
+            for offset in range(OFFSETS):
+                if 0 <= at + offset - REACH < len(own):
+                    places += {offset * WORD_BUCKETS + bucket for bucket in own[at + offset - REACH]}
+            if at:
+                places.append(WORDS + shapes[at - 1] * SHAPES + shapes[at])
+            if at + 1 < len(own):
+                places.append(WORDS + SHAPES * SHAPES + shapes[at] * SHAPES + shapes[at + 1])
+            ends.append(len(places))
+    size = (len(ends) - 1, WORDS + 2 * SHAPES * SHAPES)
+    return sp.csr_matrix((np.ones(len(places), np.float32), places, ends), size)
+
+
+def learn(texts: Sequence[Labelled], others: Sequence[Labelled]) -> dict[str, Any]:
+    """The recogniser's arrays. Words of `others` count less.
+
+    The second step learns from what the first one says of texts that it was not fitted to.
+    """
+    weights = np.repeat([1.0, LESS], [sum(len(tokens.words) for _, tokens, _ in part) for part in (texts, others)])
+    texts = [*texts, *others]
+    x, y = columns(texts), np.concatenate([labels for _, _, labels in texts])
+    own = np.repeat(np.arange(len(texts)), [len(tokens.words) for _, tokens, _ in texts])
+    odds = np.zeros((len(y), len(LABELS)), np.float32)
+    for one in range(3):
+        seen, out = own % 3 != one, own % 3 == one
+        odds[out] = _multi(x[seen], y[seen], weights[seen]).decision_function(x[out])
+    read = np.concatenate([opinions(odds[own == number]) for number in np.unique(own)])
+    first, second = _multi(x, y, weights), _multi(read, y, weights)
+    coefficients = first.coef_.T.astype(np.float32)
+    table = coefficients[:WORDS].reshape(OFFSETS, WORD_BUCKETS, len(LABELS)).transpose(1, 0, 2)
+    scale = np.abs(table).max() / 127
+    return {
+        "first": np.round(table / scale).astype(np.int8),
+        "first_scale": np.float32(scale),
+        "pairs": coefficients[WORDS:].reshape(2, SHAPES, SHAPES, len(LABELS)).astype(np.float16),
+        "second": second.coef_.T.astype(np.float16),
+        "bias": np.stack([first.intercept_, second.intercept_]).astype(np.float32),
+    }
+
+
+def _multi(x: Any, y: Any, weights: Any) -> Any:
+    return LogisticRegression(C=1.0, max_iter=80, tol=1e-3, random_state=0).fit(x, y, weights)
+
+
+def recogniser(data: Path) -> dict[str, Any]:
+    return learn([*map(spelt, stored(data, "presidio_pii"))], without(data))
+
+
+def recognisers(
+    data: Path, group: Callable[[dict[str, Any]], str]
+) -> Iterator[tuple[list[dict[str, Any]], Recogniser]]:
+    """For each fold its rows, and a recogniser that saw none of them."""
+    rows, others = [*stored(data, "presidio_pii")], without(data)
+    for one in range(FOLDS):
+        taught = [spelt(row) for row in rows if fold(group(row)) != one]
+        yield [row for row in rows if fold(group(row)) == one], Recogniser(learn(taught, others))
+
+
+# ------------------------------------------------------------------ the file
+
+
+def made(data: Path) -> dict[str, Any]:
+    """The arrays of the file."""
+    known = Corpus(corpus(data))
+    tables, dense, rest = [], [], []
+    for head in HEADS:
+        at, kinds, weights = known.taught(head)
+        model = fit(head, known.x[at], kinds, weights)
+        odds = unseen(known, head)
+        slope, shift = stretched(known, head, odds)
+        limit = threshold(known, head, 1 / (1 + np.exp(-(odds * slope + shift))))
+        column = model.coef_[0].astype(np.float32)
+        scale = np.abs(column[:BUCKETS]).max() / 127
+        tables.append(np.round(column[:BUCKETS] / scale).astype(np.int8))
+        dense.append(column[BUCKETS:].astype(np.float16))
+        rest.append((scale, model.intercept_[0], slope, shift, limit))
+        count = f"{int((kinds == 1).sum()):,} positive and {int((kinds == 0).sum()):,} negative rows"
+        print(f"{head}: {count}, threshold {limit:.3f}", flush=True)
+    scale, bias, slope, shift, limits = np.array(rest, np.float32).T
+    return {
+        "heads": np.frombuffer(json.dumps(list(HEADS)).encode(), np.uint8),
+        "table": np.stack(tables, axis=1), "dense": np.stack(dense, axis=1), "idf": known.idf,
+        "scale": scale, "bias": bias, "slope": slope, "shift": shift, "thresholds": limits,
+        **{f"name_{name}": array for name, array in recogniser(data).items()},
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ROOT / "src/tierwise/data/screens")
+    options = parser.parse_args()
+    packed = io.BytesIO()
+    np.savez_compressed(packed, allow_pickle=False, **made(options.data))
+    content = packed.getvalue()
+    sha256 = hashlib.sha256(content).hexdigest()
+    (options.out / NAME).write_bytes(content)
+    CODE.write_text(re.sub(r'SHA256 = ".*"', f'SHA256 = "{sha256}"', CODE.read_text()))
+    print(f"{options.out / NAME}: {len(content):,} bytes, SHA-256 {sha256}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,462 @@
+"""How good the shipped screens are, and how fast: every figure of docs/models.md, by cross-validation. As
+
+    python -m benchmarks.screens --data DIR [--out benchmarks/results]
+
+Each row is scored by heads that were not fitted to its fold (`benchmarks/screen_weights.py` says what a fold is), so no
+figure is of a row that was learnt from. Intervals are 95 %: bootstrap for areas and F1, Clopper-Pearson for shares.
+Beside each: a list of key words, and logistic regression over word TF-IDF, fitted to the same rows in the same folds.
+Throughput and evasion use the shipped file; evasion is of texts that it was fitted to, and only the drop is of use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import codecs
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from scipy.stats import beta
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks.screen_weights import (
+    ARTS,
+    CLEAN,
+    FOLDS,
+    HEADS,
+    SAFE,
+    Corpus,
+    corpus,
+    fit,
+    recognisers,
+    spelt,
+    stored,
+    stretched,
+    threshold,
+    unseen,
+)  # fmt: skip
+from tierwise.scorers.encoder import load_encoder
+from tierwise.screens.moderation import TRAINED
+from tierwise.screens.panel import panel
+from tierwise.screens.patterns import formed
+from tierwise.screens.recogniser import joined
+from tierwise.screens.screen import Span
+
+RESULTS = Path(__file__).parent / "results"
+DRAWS = 400
+WORDS = {
+    "sexual": "sex porn nude naked cock pussy dick xxx horny orgasm boobs blowjob erotic cum masturbat nipples anal",
+    "hate": "hate nigger nigga faggot fag retard spic kike tranny paki scum vermin subhuman muslims immigrants jews",
+    "violence": "kill murder shoot stab bomb blood behead slaughter massacre execute attack violence weapon gun knife",
+    "self-harm": "suicide suicidal cutting overdose anorexia kill hurt die death scars pills",
+    "harassment": "bitch hoe pussy fuck shit ass idiot stupid ugly faggot nigga cunt whore slut trash loser",
+    "illicit": "bomb hack weapon drug steal meth poison malware exploit illegal counterfeit launder kill fraud kidnap",
+    "injection": "ignore instructions password secret system prompt pretend disregard override previous developer mode",
+    "legal": "law court contract agreement plaintiff defendant statute liability legal party clause attorney rights",
+    "medical": "patient disease treatment clinical symptoms diagnosis blood pain drug cancer therapy medical studies",
+}
+
+
+@dataclass
+class Figure:
+    """One line of the table. `bar` None where nobody asked for one."""
+
+    what: str
+    measure: str
+    value: float
+    low: float
+    high: float
+    bar: float | None = None
+    words: float | None = None
+    tfidf: float | None = None
+    note: str = ""
+
+    def reached(self) -> str:
+        if self.bar is None:
+            return ""
+        falls = self.measure.startswith("wrongly") or "of other traffic" in self.measure or "ms" in self.measure
+        return "yes" if (self.value <= self.bar if falls else self.value >= self.bar) else "**no**"
+
+
+@dataclass
+class Scored:
+    """What each way says of every row: ours in log-odds of unseen folds, and the two baselines."""
+
+    ours: Any
+    words: Any
+    tfidf: Any
+
+
+class Bench:
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.known = Corpus(corpus(data))
+        self.scored: dict[str, Scored] = {}
+        self.figures: list[Figure] = []
+        self.shares: dict[str, Any] = {}
+        self.limits: dict[str, float] = {}
+        vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, dtype=np.float32)
+        self.plain = vectors.fit_transform(row.text for row in self.known.rows)
+        for head in HEADS:
+            self._score(head)
+
+    def _score(self, head: str) -> None:
+        known, (at, kinds, weights) = self.known, self.known.taught(head)
+        ours = unseen(known, head)
+        slope, shift = stretched(known, head, ours)
+        self.shares[head] = 1 / (1 + np.exp(-(ours * slope + shift)))
+        self.limits[head] = threshold(known, head, self.shares[head])
+        tfidf = np.zeros(len(ours), np.float32)
+        if head in WORDS:
+            for one in range(FOLDS):
+                inside, out = known.folds[at] != one, known.folds == one
+                model = LogisticRegression(C=2.0, solver="liblinear", tol=1e-3)
+                model.fit(self.plain[at[inside]], kinds[inside], weights[inside])
+                tfidf[out] = model.decision_function(self.plain[out])
+        pattern = re.compile("|".join(rf"\b{word}" for word in WORDS.get(head, "-").split()), re.IGNORECASE)
+        words = np.array([len(pattern.findall(row.text)) for row in known.rows], np.float32)
+        self.scored[head] = Scored(ours, words, tfidf)
+        print(f"scored {head}", flush=True)
+
+    # -------------------------------------------------------------- figures
+
+    def area(self, what: str, head: str, at: Any, truth: Any, bar: float | None = None, note: str = "") -> None:
+        """AUPRC of a head on the rows `at`."""
+        scored = self.scored[head]
+        value, low, high = drawn(average_precision_score, truth, scored.ours[at])
+        base = [float(average_precision_score(truth, other[at])) for other in (scored.words, scored.tfidf)]
+        self.figures.append(Figure(what, "AUPRC", value, low, high, bar, base[0], base[1], note))
+
+    def share(
+        self, what: str, measure: str, hits: Any, bar: float | None = None, note: str = "", **others: float
+    ) -> None:
+        low, high = exact(int(hits.sum()), len(hits))
+        self.figures.append(Figure(what, measure, float(hits.mean()), low, high, bar, note=note, **others))
+
+    def caught(self, what: str, head: str, clean: Any, most: float, found: Any, bar: float | None = None) -> None:
+        """Share of `found` above the threshold that flags `most` of `clean`; for the baselines too."""
+        scored = self.scored[head]
+        ways = (scored.ours, scored.words, scored.tfidf)
+        hits = [one[found] > np.quantile(one[clean], 1 - most) for one in ways]
+        base = {"words": float(hits[1].mean()), "tfidf": float(hits[2].mean())}
+        self.share(what, f"recall at {100 * most:g} % flagged", hits[0], bar, f"`{head}` alone", **base)
+
+    def moderation(self) -> None:
+        known = self.known
+        at = known.of("moderation")
+        flagged = known.label("any")[at]
+        every = np.max([self.shares[head][at] for head in TRAINED], axis=0)
+        value, low, high = drawn(average_precision_score, flagged, every)
+        both = [
+            np.max([getattr(self.scored[h], way)[at] for h in TRAINED if h in WORDS], axis=0)
+            for way in ("words", "tfidf")
+        ]
+        base = [float(average_precision_score(flagged, one)) for one in both]
+        self.figures.append(Figure("openai_moderation: any category", "AUPRC", value, low, high, 0.85, *base))
+        bars = {"sexual": 0.95, "self-harm": 0.75, "hate": 0.65, "violence": 0.45}
+        for head in ("sexual", "self-harm", "hate", "violence", "harassment", "hate/threatening", "violence/graphic"):
+            truth = known.label(head)[at]
+            note = f"{int((truth == 1).sum())} positive rows of {int((truth >= 0).sum())}"
+            self.area(f"openai_moderation: {head}", head, at[truth >= 0], truth[truth >= 0], bars.get(head), note)
+        at = known.of("davidson")
+        self.area("davidson: toxic", "harassment", at, known.label("toxic")[at], 0.99)
+        at = known.of("surge")
+        self.area("surge: toxic", "harassment", at, known.label("toxic")[at])
+        at = known.of("hatecheck")
+        self.area("hatecheck: unseen templates", "hate", at, known.label("hate")[at], 0.96)
+        self.apart("hatecheck", "hate", ("davidson",), "toxic")
+        self.apart("hatecheck", "hate", ("moderation", "surge", "davidson"), "toxic")
+
+    def apart(self, on: str, label: str, sets: tuple[str, ...], other: str) -> None:
+        """AUROC on one set of a model that learnt from others alone."""
+        known = self.known
+        at = known.of(*sets)
+        kinds = np.maximum(known.label(other)[at], known.label("hate")[at])
+        at, kinds = at[kinds >= 0], kinds[kinds >= 0]
+        model = fit("hate", known.x[at], kinds, np.where(kinds == 1, 1 / kinds.sum(), 1 / (kinds == 0).sum()) * 1000)
+        on_at = known.of(on)
+        value, low, high = drawn(roc_auc_score, known.label(label)[on_at], model.decision_function(known.x[on_at]))
+        self.figures.append(
+            Figure(f"{on}: learnt from {', '.join(sets)} only", "AUROC", value, low, high, note="0.5 is a coin")
+        )
+
+    def refusal(self) -> None:
+        known = self.known
+        safe, bad = known.of(*SAFE), known.of("simplesafety", "harmbench")
+        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
+        self.share("simplesafetytests + harmbench", "caught, all categories at shipped thresholds", blocked[bad], 0.95)
+        self.share("xstest + purplellama_false_refusal", "wrongly blocked, so too", blocked[safe], 0.03)
+        self.share("xstest safe prompts alone", "wrongly blocked, so too", blocked[known.of("xstest_safe")])
+        self.share("xstest unsafe prompts", "caught, so too", blocked[known.of("xstest_unsafe")])
+        for name in (*CLEAN, "mmlu", *ARTS):
+            self.share(f"ordinary traffic: {name}", "wrongly blocked, so too", blocked[known.of(name)])
+        for most in (0.01, 0.03, 0.1, 0.2):
+            self.caught("the curve: simplesafetytests + harmbench", "illicit", safe, most, bad)
+
+    def injection(self) -> None:
+        known, found = self.known, self.known.of("injection")
+        clean = known.of(*CLEAN)
+        self.caught("prompt injection: unseen system prompts", "injection", clean, 0.02, found, 0.90)
+        for most in (0.05, 0.1):
+            self.caught("the curve: prompt injection", "injection", clean, most, found)
+        over = self.shares["injection"] >= self.limits["injection"]
+        for name in (*CLEAN, *SAFE, *ARTS, "mmlu"):
+            self.share(f"injection on {name}", "wrongly flagged at the shipped threshold", over[known.of(name)])
+
+    def risk(self) -> None:
+        known = self.known
+        traffic = known.of("mmlu", *CLEAN, *ARTS)
+        for head, label, bar in (("legal", "law", "bar_law"), ("medical", "medicine", "bar_medicine")):
+            rest = traffic[known.label(label)[traffic] != 1]
+            self.caught(f"{head}: mmlu professional", head, rest, 0.05, np.flatnonzero(known.label(bar) == 1), 0.98)
+            self.caught(
+                f"{head}: all mmlu subjects of its kind",
+                head,
+                rest,
+                0.05,
+                np.flatnonzero(known.label(label) == 1),
+                None,
+            )
+        rest = traffic[known.label("law")[traffic] != 1]
+        self.caught(
+            "legal: legalbench, unseen tasks", "legal", rest, 0.05, known.of("legalbench", "only_legalbench"), 0.98
+        )
+        self.caught("legal: legalbench, never learnt from", "legal", rest, 0.05, known.of("only_legalbench"))
+        rest = traffic[known.label("medicine")[traffic] != 1]
+        self.caught("medical: pubmedqa", "medical", rest, 0.05, known.of("pubmedqa"), 0.98)
+
+    def privacy(self) -> None:
+        rows = [*stored(self.data, "presidio_pii")]
+        forms = Counts()
+        for row in rows:
+            gold = {Span(FORMS[one["entity_type"]], one["start_position"], one["end_position"])
+                    for one in row["spans"] if one["entity_type"] in FORMS}  # fmt: skip
+            forms.add(gold, {span for span in formed(row["full_text"]) if span.type in FORMS.values()})
+        for kind in forms.kinds():
+            self.spans(f"presidio_pii: {kind}", "F1, exact spans", forms, (kind,), None)
+        self.spans("presidio_pii: types with a form", "F1, exact spans", forms, tuple(forms.kinds()), 0.90)
+        groups: dict[str, Callable[[dict[str, Any]], str]] = {
+            "unseen rows": lambda row: row["full_text"],
+            "unseen templates": lambda row: f"template {row['template_id']}",
+        }  # fmt: skip
+        for how, group in groups.items():
+            loose, strict = Counts(), Counts()
+            for held, model in recognisers(self.data, group):
+                for row in held:
+                    gold, found = people(row), set(model.spans(row["full_text"]))
+                    strict.add(gold, found)
+                    loose.add(gold, found, half)
+            for kind in ("name", "address"):
+                bar = 0.80 if how == "unseen rows" else None
+                self.spans(f"presidio_pii: {kind}, {how}", "F1, half of the span", loose, (kind,), bar)
+                self.spans(f"presidio_pii: {kind}, {how}", "F1, exact spans", strict, (kind,), None)
+
+    def strangers(self) -> None:
+        """Names told in texts of other kinds that the shipped recogniser has not seen."""
+        private = panel(("privacy",), load_encoder().encode)["privacy"]
+        for name in ("surge", "mmlu", "clinc", "gsm8k"):
+            texts = [self.known.rows[at].text for at in self.known.of(name)[:600]]
+            hits = np.array(["name" in private.screen(text).flagged for text in texts])
+            note = "most rows do name somebody" if name == "gsm8k" else "few rows name anybody"
+            self.share(f"privacy on {name}", "rows with a name told", hits, note=note)
+
+    def spans(self, what: str, measure: str, counts: Counts, kinds: tuple[str, ...], bar: float | None) -> None:
+        value, low, high = counts.interval(kinds)
+        self.figures.append(Figure(what, measure, value, low, high, bar))
+
+    def speed(self) -> None:
+        encode = load_encoder().encode
+        texts = [row.text[:100] for row in self.known.rows if len(row.text) >= 100][:3000]
+        screens = panel(("moderation",), encode)["moderation"]
+        rates = sorted(len(texts) / clocked(lambda: [screens.screen(text) for text in texts]) for _ in range(5))
+        self.figures.append(
+            Figure(
+                "moderation, 100 characters",
+                "messages/s, one core",
+                rates[2],
+                rates[0],
+                rates[-1],
+                5000,
+                note="median, least and most of 5 runs",
+            )
+        )
+        whole = "\n".join(row["full_text"] for row in stored(self.data, "presidio_pii"))
+        parts = [whole[at : at + 1024] for at in range(0, len(whole) - 1024, 1024)]
+        private = panel(("privacy",), encode)["privacy"]
+        times = sorted(1e3 * clocked(lambda: [private.screen(part) for part in parts]) / len(parts) for _ in range(5))
+        self.figures.append(
+            Figure(
+                "privacy, texts of 1 KB",
+                "ms per KB, one core",
+                times[2],
+                times[0],
+                times[-1],
+                1.0,
+                note="full of personal data; median, least and most of 5 runs",
+            )
+        )
+
+    def evasion(self) -> None:
+        screens = panel(("moderation",), load_encoder().encode)["moderation"]
+        at = [row.text for row in self.known.rows if row.set == "hatecheck" and row.labels["hate"] == 1][::6]
+        caught = [text for text in at if "hate" in screens.screen(text).flagged]
+        for name, change in DISGUISES.items():
+            kept = np.array(["hate" in screens.screen(change(text)).flagged for text in caught])
+            self.share(f"evasion: {name}", f"still flagged, of {len(caught)} hatecheck rows", kept)
+
+
+FORMS = {
+    "CREDIT_CARD": "card", "PHONE_NUMBER": "phone", "EMAIL_ADDRESS": "email", "DOMAIN_NAME": "url", "IBAN_CODE": "iban",
+    "US_SSN": "national_id", "US_DRIVER_LICENSE": "national_id", "IP_ADDRESS": "ip",
+}  # fmt: skip
+
+
+class Counts:
+    """Of each text and type: (right, in the text, found)."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, tuple[float, int, int]]] = []
+
+    def add(self, gold: set[Span], found: set[Span], same: Callable[[Span, Span], bool] = lambda a, b: a == b) -> None:
+        row = {}
+        for kind in {span.type for span in gold | found}:
+            own, told = [s for s in gold if s.type == kind], [s for s in found if s.type == kind]
+            hits = sum(any(same(a, b) for b in told) for a in own) + sum(any(same(b, a) for a in own) for b in told)
+            row[kind] = (hits / 2, len(own), len(told))
+        self.rows.append(row)
+
+    def kinds(self) -> list[str]:
+        return sorted({kind for row in self.rows for kind in row})
+
+    def interval(self, kinds: tuple[str, ...]) -> tuple[float, float, float]:
+        """F1 and its bootstrap interval over texts."""
+        table = np.array([np.sum([row.get(kind, (0, 0, 0)) for kind in kinds], axis=0) for row in self.rows])
+        draws = np.random.default_rng(0).integers(0, len(table), (DRAWS, len(table)))
+        sums = table[draws].sum(1)
+        values = 2 * sums[:, 0] / np.maximum(sums[:, 1] + sums[:, 2], 1)
+        whole = table.sum(0)
+        return float(2 * whole[0] / max(whole[1] + whole[2], 1)), *map(float, np.quantile(values, (0.025, 0.975)))
+
+
+def half(one: Span, other: Span) -> bool:
+    """Whether two spans share at least a half of the longer one."""
+    shared = min(one.end, other.end) - max(one.start, other.start)
+    return 2 * shared >= max(one.end - one.start, other.end - other.start)
+
+
+def people(row: dict[str, Any]) -> set[Span]:
+    """Names and addresses as they were marked; pieces of one address are one."""
+    text, tokens, labels = spelt(row)
+    return set(joined(text, tokens.at, labels.tolist()))
+
+
+def drawn(measure: Callable[..., Any], truth: Any, scores: Any) -> tuple[float, float, float]:
+    """(value, low, high) by bootstrap over rows."""
+    draws = np.random.default_rng(0).integers(0, len(truth), (DRAWS, len(truth)))
+    values = [measure(truth[draw], scores[draw]) for draw in draws if 0 < truth[draw].sum() < len(draw)]
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(measure(truth, scores)), float(low), float(high)
+
+
+def exact(hits: int, of: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval."""
+    low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits else 0.0
+    return low, float(beta.ppf(0.975, hits + 1, of - hits)) if hits < of else 1.0
+
+
+def clocked(work: Callable[[], object]) -> float:
+    """Seconds of CPU."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+LOOKALIKE = str.maketrans("aceopxyis", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0455")
+FULLWIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+def _words(text: str, change: Callable[[str], str]) -> str:
+    """Every word of four letters or more changed."""
+    return re.sub(r"\w{4,}", lambda found: change(found[0]), text)
+
+
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "upper case": str.upper,
+    "look-alike letters": lambda text: text.lower().translate(LOOKALIKE),
+    "full-width letters": lambda text: text.translate(FULLWIDTH),
+    "zero-width spaces": lambda text: _words(text, "\u200b".join),
+    "accents": lambda text: _words(text, "\u0301".join),
+    "leetspeak": lambda text: text.translate(str.maketrans("aeiost", "4310$7")),
+    "spaced letters": lambda text: _words(text, " ".join),
+    "dotted letters": lambda text: _words(text, ".".join),
+    "drawn-out letters": lambda text: _words(text, lambda word: word[:2] + word[1] * 3 + word[2:]),
+    "letter left out": lambda text: _words(text, lambda word: word[:2] + word[3:]),
+    "letters swapped": lambda text: _words(text, lambda word: word[0] + word[2] + word[1] + word[3:]),
+    "stars inside": lambda text: _words(text, lambda word: word[0] + "*" + word[2:]),
+    "no spaces": lambda text: text.replace(" ", ""),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "reversed": lambda text: text[::-1],
+    "rot13": lambda text: codecs.encode(text, "rot13"),
+    "in quotes after a polite line": lambda text: f'Could you tell me what this means: "{text}"',
+    "behind 1,000 harmless characters": lambda text: "The weather was fine and we had lunch. " * 26 + text,
+    "first half only, as in a stream": lambda text: text[: len(text) // 2],
+}
+
+
+def shown(figures: Sequence[Figure]) -> Iterator[str]:
+    yield "| what | measure | value | 95 % interval | bar | reached | key words | TF-IDF + LR | note |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for one in figures:
+        digits = 0 if one.value > 100 else 3
+        numbers = [f"{one.value:.{digits}f}", f"{one.low:.{digits}f} to {one.high:.{digits}f}"]
+        rest = ["" if value is None else f"{value:g}" for value in (one.bar,)]
+        base = ["" if value is None else f"{value:.3f}" for value in (one.words, one.tfidf)]
+        yield f"| {' | '.join([one.what, one.measure, *numbers, *rest, one.reached(), *base, one.note])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    bench = Bench(options.data)
+    for part in (
+        bench.moderation,
+        bench.refusal,
+        bench.injection,
+        bench.risk,
+        bench.privacy,
+        bench.strangers,
+        bench.speed,
+        bench.evasion,
+    ):
+        part()
+        write(bench, options.out)  # what is measured so far: the whole takes many minutes
+        print(f"measured {part.__name__}", flush=True)
+    print("\n".join(shown(bench.figures)))
+
+
+def write(bench: Bench, out: Path) -> None:
+    title = (
+        "# The screens, by cross-validation\n\n`python -m benchmarks.screens --data DIR` made it; its head says how."
+    )
+    table = "\n".join(shown(bench.figures))
+    (out / "screens.md").write_text(f"{title}\n\n{table}\n")
+    content = {"figures": [asdict(one) for one in bench.figures], "thresholds": bench.limits}
+    (out / "screens.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Screens: what a text is about that a rule or the law cares for. Pure, local, without a call to any model."""

@@ -1,0 +1,73 @@
+"""The trained numbers of all screens: one file of arrays, checked by its SHA-256. No code in it and no text.
+
+`benchmarks/screen_weights.py` makes the file; docs/models.md says from which data and how good each head is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tierwise.errors import ConfigError
+from tierwise.screens.grams import BUCKETS
+
+SHA256 = "343edfee2c71ded15bf6819920421ee2182b9151817a1f8e652c04da56c0c965"
+_FILE = "data/screens/screens-1.npz"
+_REMEDY = "install tierwise anew"
+
+Floats = NDArray[np.float32]
+
+
+class Weights(NamedTuple):
+    """`heads` name the columns. A text's log-odds of a head are `bias` + its weighted buckets' sum + vector @ `dense`,
+    then stretched to probabilities by `slope` and `shift`. `thresholds` are probabilities."""
+
+    heads: tuple[str, ...]
+    table: NDArray[np.int8]  # (BUCKETS, heads)
+    scale: Floats  # (heads,), of the table
+    idf: Floats  # (BUCKETS,)
+    dense: Floats  # (dimensions, heads)
+    bias: Floats
+    slope: Floats
+    shift: Floats
+    thresholds: Mapping[str, float]
+    recogniser: Mapping[str, NDArray[Any]]  # the arrays of `recogniser.Recogniser`
+
+
+@cache
+def load_weights() -> Weights:
+    """The packaged weights, read once. Raises ConfigError where the file is missing or not what was published."""
+    try:
+        packed = resources.files("tierwise").joinpath(_FILE).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"the screens' weights {_FILE} can't be read ({error.strerror}); {_REMEDY}") from error
+    return read(packed, SHA256)
+
+
+def read(packed: bytes, sha256: str) -> Weights:
+    """Weights from the bytes of their file. Raises ConfigError unless they are whole and have this SHA-256."""
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise ConfigError(f"the screens' weights {_FILE} are damaged: their SHA-256 is not {sha256}; {_REMEDY}")
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as data:
+            heads = tuple(msgspec.json.decode(data["heads"].tobytes(), type=list[str]))
+            names = ("scale", "idf", "dense", "bias", "slope", "shift", "thresholds")
+            scale, idf, dense, bias, slope, shift, thresholds = (data[name].astype(np.float32) for name in names)
+            recogniser = {name[5:]: data[name] for name in data.files if name.startswith("name_")}
+            limits = dict(zip(heads, map(float, thresholds), strict=True))
+            table = data["table"]
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError) as error:
+        raise ConfigError(f"the screens' weights {_FILE} are none: {type(error).__name__}") from error
+    if table.shape != (BUCKETS, len(heads)):
+        raise ConfigError(f"the screens' weights {_FILE} are none: the table is {table.shape}")
+    return Weights(heads, table, scale, idf, dense, bias, slope, shift, limits, recogniser)
