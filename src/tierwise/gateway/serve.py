@@ -11,44 +11,45 @@ import errno
 import gc
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from multiprocessing.process import BaseProcess
 
 import msgspec
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from tierwise.errors import ConfigError, TierwiseError
-from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.app import App
-from tierwise.gateway.audits import Auditor
-from tierwise.gateway.budgets import Watcher
-from tierwise.gateway.draws import Draws, draws_secret
-from tierwise.gateway.drifting import drifting
-from tierwise.gateway.gathering import Gatherer
+from tierwise.gateway.draws import draws_secret
 from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.price_feed import Feed
-from tierwise.gateway.settings import Config, Environment, pepper, webhook
+from tierwise.gateway.running import Reloader, run_by
+from tierwise.gateway.settings import Config, Environment, pepper
 from tierwise.gateway.wiring import open_engine
 
 Ready = Callable[[str], None]
-HEAD_LIMIT = 64 << 10  # bytes of a request's head
+HEAD_LIMIT = 64 << 10  # bytes of a request's head; of one that comes at once, up to twice as many
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_RELOAD = (signal.SIGHUP,)
 COLLECT_AFTER = 20_000  # new container objects; the interpreter's own default is 700
-HEAD_SECONDS = 10  # a client may take to send it
+HEAD_SECONDS = 10  # a client may take to send it, and a connection may lie idle before the next one
+CONNECTIONS = 16_384  # of a worker; the next one waits until one of them is closed
 GRACE = 3.0  # seconds that requests may go on for once a signal has come
 
 
 def serve(config: Config, environment: Environment, ready: Ready | None = None) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is told the base URL once connections are taken.
 
+    At each SIGHUP the config's file is read anew; what is wrong with it then goes to the log, and nothing changes.
     Raises ConfigError where the port is taken, and TierwiseError where one of several workers ended by itself.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _RELOAD)  # for workers too: one that comes early waits until it is heard
     config = _with_port(config)
     if config.server.workers == 1:
         uvloop.run(work(config, environment, _settled(ready)))
@@ -61,7 +62,7 @@ def serve(config: Config, environment: Environment, ready: Ready | None = None) 
     for worker in workers:
         worker.start()
     try:
-        asked = uvloop.run(_supervise(config, [worker.sentinel for worker in workers], ready))
+        asked = uvloop.run(_supervise(config, workers, ready))
     finally:
         for worker in workers:
             worker.terminate()
@@ -109,8 +110,9 @@ def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-async def _supervise(config: Config, sentinels: list[int], ready: Ready | None) -> bool:
+async def _supervise(config: Config, workers: Sequence[BaseProcess], ready: Ready | None) -> bool:
     """Until a signal comes (True), or a worker ends: half a gateway is stopped and started as a whole."""
+    sentinels = [worker.sentinel for worker in workers]
     asked, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -118,8 +120,14 @@ async def _supervise(config: Config, sentinels: list[int], ready: Ready | None) 
         asked.set()
         stop.set()
 
+    def reload() -> None:
+        for worker in workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, signal.SIGHUP)
+
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
+    _heed(reload)
     for sentinel in sentinels:
         loop.add_reader(sentinel, stop.set)
     told = asyncio.ensure_future(_tell(config, ready))
@@ -139,39 +147,49 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         engine = dataclasses.replace(engine, secret=draws_secret(secret))
         keyring = Keyring(engine.store, secret, engine.clock)
         await keyring.refresh()
-        alerts = Alerts(webhook(config, environment))
-        gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine)))
-        auditor = Auditor(engine, gatherer, alerts)
-        await auditor.refresh()
-        watcher = Watcher(engine.budgets, engine.snapshot.budgets, keyring, engine.store, alerts)
-        app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)
-        server = Server(
-            app,
-            address=config.server.host,
-            port=config.server.port,
-            interface=Interfaces.RSGI,
-            websockets=False,
-            backlog=1024,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_LIMIT),
-            log_enabled=False,
-        )
+        running = await run_by(engine, config, environment, keyring)
+        app = App(running, keyring)
+        reloader = Reloader(running, config, environment, keyring, app.take)
+        server = _server(app, config)
+        beside = [asyncio.ensure_future(each) for each in (keyring.follow(), reloader.follow(), _tell(config, ready))]
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, _stop, server, app)
-        feed = Feed(engine, config, environment)
-        followers = (keyring.follow(), auditor.follow(), watcher.follow(), feed.follow(), _tell(config, ready))
-        beside = [asyncio.ensure_future(work) for work in followers]
+        _heed(reloader.ask)
         try:
             await _until_stopped(server)
         finally:
-            for task in beside:
-                task.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
-            await gatherer.close()
-            await alerts.close()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
+            await reloader.close()
+            loop.remove_signal_handler(signal.SIGHUP)  # last: what it does to a process by itself is end it
     finally:
         await engine.close()
+
+
+def _heed(reload: Callable[[], None]) -> None:
+    """From now on, SIGHUP means this; one that has come already too."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOAD)
+
+
+def _server(app: App, config: Config) -> Server:
+    """HTTP/1 alone: nobody asks an API for the other one without TLS, and its limits would be others."""
+    return Server(
+        app,
+        address=config.server.host,
+        port=config.server.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_LIMIT),
+        log_enabled=False,
+    )
 
 
 @asynccontextmanager
