@@ -30,6 +30,7 @@ from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.first_run import new_key
 from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.running import Running
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import Config, Environment, load, read_environment
 from tierwise.money import Key, Record
@@ -221,7 +222,7 @@ async def door(engine: Engine, key: Key, pepper: bytes) -> AsyncIterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = Server(App(engine, keyring, 1 << 20), port=port, interface=Interfaces.RSGI, log_enabled=False)
+    server = Server(App(Running(engine, 1 << 20), keyring), port=port, interface=Interfaces.RSGI, log_enabled=False)
     serving = asyncio.ensure_future(server.serve())
     try:
         async with asyncio.timeout(5):

@@ -22,6 +22,7 @@ from tierwise.gateway.batch_run import PER_KEY, Runner
 from tierwise.gateway.batch_table import BatchesTable
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.limits import Grant, Limits
+from tierwise.gateway.running import Running
 from tierwise.gateway.settings import pepper, read_environment
 from tierwise.gateway.shelf import DAY, BatchObject, Counts, FileObject, Shelf, new_id
 from tierwise.gateway.wiring import open_engine
@@ -99,7 +100,7 @@ async def desk(folder: Path, scripts: Sequence[Script] = ()) -> AsyncIterator[De
         engine = await open_engine(place.config, environment)
         keyring = Keyring(engine.store, pepper(place.config, environment), engine.clock)
         await keyring.refresh()
-        app = App(engine, keyring, 1 << 20)
+        app = App(Running(engine, 1 << 20), keyring)
         app.limits = Crowded(engine.clock)
         runner = Runner(app, Shelf(folder / "batches", 1 << 20, 30), 2)
         following = asyncio.ensure_future(runner.follow())

@@ -20,6 +20,7 @@ from tierwise.gateway.audits import UP, State
 from tierwise.gateway.gathering import AT_ONCE, WAITING
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.metrics import metrics
+from tierwise.gateway.running import Running
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
 
@@ -215,8 +216,8 @@ async def test_what_is_learnt_is_used(tmp_path: Path) -> None:
 ODD = State("aa", 2, 3, 123_456_789, 1_234_567, 1 / 3, inf, 40.000000000001, "none")
 
 
-class Known(App):
-    """An app with an audit that no test can wait for."""
+class Known(Running):
+    """With an audit that no test can wait for."""
 
     def audit_state(self, route: str) -> State | None:
         return ODD
@@ -227,7 +228,7 @@ async def test_large_and_odd_numbers(tmp_path: Path) -> None:
     text = DOOR.format(url="http://127.0.0.1:1", route="").replace("[routes.support]", '[routes."a.b:c/d-e"]')
     (tmp_path / "c.toml").write_text(text)
     engine = await open_engine(load(tmp_path / "c.toml", {}), read_environment({"HOME": str(tmp_path)}))
-    app = Known(engine, Keyring(engine.store, bytes(32), engine.clock), 1)
+    app = App(Known(engine), Keyring(engine.store, bytes(32), engine.clock))
     try:
         reply = await metrics(app, Exchange.__new__(Exchange))
     finally:

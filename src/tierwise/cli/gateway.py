@@ -23,7 +23,7 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: tierwise serve --config tierwise.toml --port 8080")
 def serve(config: ConfigOption = None, host: HostOption = None, port: PortOption = None) -> None:
-    """Start the gateway."""
+    """Start the gateway. SIGHUP has it read the config anew while it serves, SIGTERM lets what runs come to its end."""
     from tierwise.gateway.serve import serve as run
 
     settings, environment = load_config(config)

@@ -52,16 +52,20 @@ _ECHOED: Json = {  # what a response says of its request, where the client did n
 class _Item:
     """One item of the output, as far as it has grown."""
 
-    __slots__ = ("call_id", "id", "index", "kind", "name", "text")
+    __slots__ = ("call_id", "id", "index", "kind", "name", "pieces")
 
     def __init__(self, kind: Kind, index: int, request: Request, piece: ToolDelta | None = None) -> None:
         self.kind = kind
         self.index = index
-        self.text = ""
+        self.pieces: list[str] = []  # of its text: a string that grew by each would be copied each time
         self.call_id = piece.id if piece else ""
         self.name = piece.name if piece else ""
         prefix = {"reasoning": "rs", "call": "fc"}.get(kind, "msg")
         self.id = f"{prefix}_{request.id.removeprefix('req_')}_{index}"
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
     @property
     def part(self) -> Json:
@@ -94,10 +98,10 @@ def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
     for kind, text in said:
         if text:
             items.append(_Item(kind, len(items), request))
-            items[-1].text = text
+            items[-1].pieces.append(text)
     for call in choice.tool_calls:
         items.append(_Item("call", len(items), request, ToolDelta(0, call.id, call.name)))
-        items[-1].text = call.arguments
+        items[-1].pieces.append(call.arguments)
     return msgspec.json.encode(_response(request, label, items, choice.finish or "stop", answer.usage or Usage()))
 
 
@@ -225,7 +229,7 @@ class StreamEncoder:
         return self._event("response.output_item.added", {"output_index": item.index, "item": item.json("in_progress")})
 
     def _delta(self, item: _Item, text: str) -> bytes:
-        item.text += text
+        item.pieces.append(text)
         logprobs: Json = {"logprobs": []} if item.kind == "text" else {}
         return self._event(f"{_EVENTS[item.kind]}.delta", item.place | {"delta": text} | logprobs)
 

@@ -15,22 +15,20 @@ import msgspec
 from tierwise.dialects import openai_chat
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
 from tierwise.gateway import batches, chat, files, said
-from tierwise.gateway.audits import Auditor, State
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
 from tierwise.gateway.doors import encode_error
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.feedback import feedback
-from tierwise.gateway.gathering import Gatherer
 from tierwise.gateway.http import JSON, Reply, Watch, new_id
 from tierwise.gateway.idempotency import Replies
 from tierwise.gateway.keyring import Keyring
 from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.openapi import openapi
-from tierwise.gateway.run import Live
-from tierwise.money import Record, Tenant
+from tierwise.gateway.running import Running
+from tierwise.money import Tenant
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
@@ -55,40 +53,25 @@ class Exchange:
 
 
 class App:
-    """An RSGI application. `max_body` is in bytes. Without a gatherer nothing is drawn, without an auditor followed."""
+    """An RSGI application. `running` may be exchanged at any time: a request keeps the one that it began with."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        keyring: Keyring,
-        max_body: int,
-        gatherer: Gatherer | None = None,
-        auditor: Auditor | None = None,
-    ) -> None:
-        self.engine = engine
+    def __init__(self, running: Running, keyring: Keyring) -> None:
+        self.running = running
         self.keyring = keyring
-        self.max_body = max_body
-        self.limits = Limits(engine.clock)
+        self.limits = Limits(running.engine.clock)
         self.conversations = Conversations()
-        self.replies = Replies(engine.clock)
-        self._gatherer = gatherer
-        self._auditor = auditor
+        self.replies = Replies(running.engine.clock)
         self.batches: Runner | None = None  # who runs them, where somebody does
         self.watches: set[Watch] = set()  # over the requests that run
 
-    def answered(self, live: Live) -> Record:
-        """Book a request that has its answer, and see whether it is drawn."""
-        record = live.book(200, "")
-        if self._gatherer is not None:
-            self._gatherer.consider(live, record)
-        return record
-
-    def audit_state(self, route: str) -> State | None:
-        return None if self._auditor is None else self._auditor.state(route)
-
     @property
-    def samples_lost(self) -> int:
-        return 0 if self._gatherer is None else self._gatherer.dropped
+    def engine(self) -> Engine:
+        """Of the config that runs now."""
+        return self.running.engine
+
+    def take(self, running: Running) -> None:
+        """New requests begin with it."""
+        self.running = running
 
     def abandon(self) -> None:
         """End what still runs: its clients are told, and what it has cost is booked."""
@@ -145,7 +128,7 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
         raise NotFound("No route has this name; GET /v1/routes/NAME/certificate takes one of GET /v1/models.")
     standing = app.engine.certificates.get(name, Standing())
     said = app.engine.route(name).certified
-    audit = app.audit_state(name)
+    audit = app.running.audit_state(name)
     return Reply(200, msgspec.json.encode({"route": name, "standing": said, "audit": audit, "signed": standing.signed}))
 
 

@@ -213,7 +213,7 @@ class Run:
         self._key_id = key_id
         self._halted = asyncio.Event()
         self._input = self._shelf.data(key_id, batch.input_file_id)
-        self._longest = runner.app.max_body
+        self._longest = runner.app.running.max_body
         name = batch.id.replace("batch_", "file-")
         self._outputs = f"{name}-output", f"{name}-errors"  # the ids of the two files that it makes
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from granian.rsgi import Scope
 
     from tierwise.gateway.app import App, Exchange
+    from tierwise.gateway.running import Running
 
 TAGS_MAX = 32
 Handler = Callable[["App", "Exchange"], Awaitable[Reply | None]]
@@ -63,7 +64,7 @@ async def messages(app: App, exchange: Exchange) -> Reply | None:
 
 async def count_tokens(app: App, exchange: Exchange) -> Reply:
     """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
-    body = await read_body(exchange.scope, exchange.proto, app.max_body)
+    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
     request = anthropic_messages.decode_countable(body, exchange.id)
     route = app.engine.route(request.asked)
     tokens = app.engine.meter.ratio(route.premium).input(request)
@@ -82,7 +83,7 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 
 
 async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
-    body = await read_body(exchange.scope, exchange.proto, app.max_body)
+    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
     name = exchange.scope.headers.get("idempotency-key")
     if name is None:
         return await _fresh(app, exchange, door, body)
@@ -108,21 +109,23 @@ def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
     """A request that is answered for the first time."""
     headers = exchange.scope.headers
+    running = app.running
     request = _decoded(app, exchange, door, body)
-    route = app.engine.route(request.asked, headers.get("x-tierwise-mode"))
+    route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
     if door is EMBEDDINGS:
         _check_vectors(route)
-    live = Live(app.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    live = Live(running.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, request, route)
+    running.begin()
     watch = Watch(exchange.proto)
     app.watches.add(watch)
     reply: Reply | None = None
     try:
         if not request.stream:
-            reply = await _whole(app, live, watch, len(body), door)
+            reply = await _whole(app, running, live, watch, len(body), door)
         else:
-            stream = Stream(exchange.proto, kept=claim is not None)
-            reply = await _streamed(app, live, watch, _Events(live, stream, door), len(body))
+            stream = Stream(exchange.proto, exchange.scope.client, kept=claim is not None)
+            reply = await _streamed(app, running, live, watch, _Events(live, stream, door), len(body))
         if claim is not None and reply is not None:
             claim.done(reply)
     except ClientLeft:
@@ -131,6 +134,7 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
         if not watch.left:
             raise
     finally:
+        running.end()
         watch.end()
         app.watches.discard(watch)
         if live.record is None:  # a client that left and a crash of ours have cost something too
@@ -147,7 +151,7 @@ def _check_vectors(route: Route) -> None:
         raise BadRequest(f"{route.premium.name} gives no embeddings; an OpenAI-compatible model does.", param="model")
 
 
-async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> Reply:
+async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int, door: Door) -> Reply:
     label = _label(live, door, "")
     try:
         outcome = await watch.over(live.run(size))
@@ -157,18 +161,18 @@ async def _whole(app: App, live: Live, watch: Watch, size: int, door: Door) -> R
         live.book(error.status, error.code or error.kind)
         raise
     _keep(app, live, outcome, label, body, door)
-    record = app.answered(live)
+    record = running.answered(live)
     headers = [*said.decided(live.route, outcome.answer.model, outcome.decision), *said.money(record)]
     return Reply(200, body, tuple(headers))
 
 
-async def _streamed(app: App, live: Live, watch: Watch, events: _Events, size: int) -> Reply | None:
+async def _streamed(app: App, running: Running, live: Live, watch: Watch, events: _Events, size: int) -> Reply | None:
     """All that was sent, where it is to be kept and came to its end."""
     end: TierwiseError | None = internal()  # until we know better
     try:
         outcome = await watch.over(live.run(size, events))
         events.keep(app, outcome)
-        app.answered(live)
+        running.answered(live)
         end = None
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)

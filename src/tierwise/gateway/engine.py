@@ -6,7 +6,7 @@ Knows no client wire. `Engine.route` says what a client's `model` means; `run.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -85,8 +85,26 @@ class Engine:
         """Queue a record. Nobody waits for it: a reservation that is never settled counts in full until it is."""
         self.store.post(record)
 
+    def after(self, before: Engine) -> Engine:
+        """This engine, with what the one that it takes over from remembers and measures."""
+        return replace(
+            self,
+            clock=before.clock,
+            sessions=before.sessions,
+            meter=before.meter,
+            budgets=before.budgets,
+            hours=before.hours,
+            secret=before.secret,
+        )
+
+    async def release(self, heir: Engine | None = None) -> None:
+        """Let go of upstreams, but for those that `heir` has too."""
+        kept = () if heir is None else tuple(heir.providers.values())
+        for provider in self.providers.values():
+            if not any(provider is other for other in kept):
+                await provider.close()
+
     async def close(self) -> None:
         """Let go of upstreams, then of the store once it has written everything."""
-        for provider in self.providers.values():
-            await provider.close()
+        await self.release()
         await self.store.close()

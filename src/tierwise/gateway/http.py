@@ -6,7 +6,6 @@ Speaks granian's RSGI (its specification, version 1.x). Knows no route and no di
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import secrets
 import time
@@ -17,15 +16,19 @@ import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
 from tierwise.core.cascade import Outcome
-from tierwise.errors import BadRequest, Stopping
+from tierwise.errors import BadRequest, ClientError, Stopping
 from tierwise.gateway.packed import oversized, unpack
+from tierwise.gateway.pressure import Reader
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
+BODY_SECONDS = 10.0  # that a body may take,
+SLOWEST = 64 << 10  # and another second for each so many bytes of it
 DRAIN_SECONDS = 0.5  # that a body over the limit is read on for, and forgotten
 WATCH_AFTER = 0.2  # seconds a request may take before it is worth a task to see whether its client is still there
+STRIDE = 256 << 10  # bytes of a stream between two looks at whether its client still reads
 
 JSON = ("content-type", "application/json")
 EVENT_STREAM = [
@@ -62,32 +65,63 @@ async def read_body(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
 async def _received(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
     declared = scope.headers.get("content-length")
     if declared is None:
+        coding = scope.headers.get("transfer-encoding", "chunked")
+        if coding.lower() != "chunked":
+            raise BadRequest(f"transfer-encoding must be chunked, not {coding[:50]!r}.")
         return await _gather(proto, limit, too_large=False)
     if not declared.isdigit():
         raise BadRequest("content-length must be a number.")
-    if int(declared) > limit:
+    size = int(declared)
+    if size > limit:
         return await _gather(proto, limit, too_large=True)
-    return await proto()
+    try:
+        async with asyncio.timeout(BODY_SECONDS + size / SLOWEST):
+            return await proto()
+    except TimeoutError:
+        raise LateBody from None
+    except ProtocolClosed:
+        raise _torn() from None
 
 
 async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
     """A body in pieces. One over the limit is read on for a moment and forgotten: who is cut off never reads why."""
     pieces: list[bytes] = []
-    size = 0
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(DRAIN_SECONDS if too_large else None) as patience:
+    size = empty = 0
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS if too_large else BODY_SECONDS) as patience:
             async for piece in proto:
                 size += len(piece)
+                empty += not piece
                 if size > limit and not too_large:
                     too_large = True
-                    patience.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
-                if too_large:
                     pieces.clear()
-                else:
+                    patience.reschedule(asyncio.get_running_loop().time() + DRAIN_SECONDS)
+                if not too_large:
                     pieces.append(piece)
+                    patience.reschedule(began + BODY_SECONDS + size / SLOWEST)
+    except TimeoutError:
+        if not too_large:
+            raise LateBody from None
     if too_large:
         raise oversized(limit)
+    if empty > 1:  # granian gives one at the end of a whole body, and another one for what went wrong before it
+        raise _torn()
     return b"".join(pieces)
+
+
+class LateBody(ClientError):
+    """A body that did not come to its end in time."""
+
+    status = 408
+    default_code = "request_timeout"
+
+    def __init__(self) -> None:
+        super().__init__("The request's body came too slowly; ask again.")
+
+
+def _torn() -> BadRequest:
+    return BadRequest("The request's body broke off before its end, or is framed in a wrong way.", code="body_torn")
 
 
 class ClientLeft(Exception):
@@ -138,14 +172,17 @@ class Watch:
 
 
 class Stream:
-    """A reply that flows. With `kept` all that was sent stays in `sent`."""
+    """A reply that flows, as fast as its client reads. With `kept` all that was sent stays in `sent`."""
 
-    __slots__ = ("_proto", "_transport", "sent")
+    __slots__ = ("_client", "_proto", "_reader", "_since", "_transport", "sent")
 
-    def __init__(self, proto: HTTPProtocol, *, kept: bool = False) -> None:
+    def __init__(self, proto: HTTPProtocol, client: str, *, kept: bool = False) -> None:
         self.sent: list[bytes] | None = [] if kept else None
         self._proto = proto
+        self._client = client
         self._transport: Callable[[bytes], Awaitable[None]] | None = None
+        self._reader: Reader | None = None
+        self._since = 0  # bytes since the last look at its client
 
     @property
     def opened(self) -> bool:
@@ -163,7 +200,15 @@ class Stream:
                 await self._transport(data)
             except ProtocolClosed:
                 raise ClientLeft from None
+            self._since += len(data)
+            if self._since >= STRIDE:
+                self._since = 0
+                if self._reader is None:
+                    self._reader = Reader(self._client)
+                await self._reader.ready()
 
     def close(self) -> None:
         """The end of the reply. Granian sends its last chunk when the transport is freed, so nothing may hold it."""
         self._transport = None
+        if self._reader is not None:
+            self._reader.close()

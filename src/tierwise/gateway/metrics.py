@@ -23,10 +23,12 @@ Series = tuple[str, str, str, Sequence[tuple[str, float]]]
 
 
 async def metrics(app: App, exchange: Exchange) -> Reply:
-    states = [(name, state) for name in app.engine.snapshot.routes if (state := app.audit_state(name)) is not None]
+    states = [
+        (name, state) for name in app.engine.snapshot.routes if (state := app.running.audit_state(name)) is not None
+    ]
     lines = [line for series in _series(states) for line in _lines(series)]
     lines += _lines(("tierwise_samples_lost_total", "counter", "Drawn requests that there was no room for.", ()))
-    lines.append(f"tierwise_samples_lost_total {app.samples_lost}")
+    lines.append(f"tierwise_samples_lost_total {app.running.samples_lost}")
     lines += counted(app.engine.meter)
     lines += budgeted(app.engine.budgets.used)
     return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,))

@@ -11,50 +11,57 @@ import errno
 import gc
 import logging
 import multiprocessing
+import os
+import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from multiprocessing.process import BaseProcess
 
 import msgspec
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from tierwise.errors import ConfigError, TierwiseError
-from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.app import App
-from tierwise.gateway.audits import Auditor
 from tierwise.gateway.batch_run import Runner
-from tierwise.gateway.budgets import Watcher
-from tierwise.gateway.draws import Draws, draws_secret
-from tierwise.gateway.drifting import drifting
-from tierwise.gateway.gathering import Gatherer
+from tierwise.gateway.draws import draws_secret
 from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.price_feed import Feed
-from tierwise.gateway.settings import Config, Environment, pepper, webhook
+from tierwise.gateway.running import Reloader, run_by
+from tierwise.gateway.settings import Config, Environment, pepper
 from tierwise.gateway.shelf import Shelf
 from tierwise.gateway.wiring import open_engine
 
 Ready = Callable[[str], None]
-HEAD_LIMIT = 64 << 10  # bytes of a request's head
+HEAD_LIMIT = 64 << 10  # bytes of a request's head; of one that comes at once, up to twice as many
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_RELOAD = (signal.SIGHUP,)
 COLLECT_AFTER = 20_000  # new container objects; the interpreter's own default is 700
-HEAD_SECONDS = 10  # a client may take to send it
+HEAD_SECONDS = 10  # a client may take to send it, and a connection may lie idle before the next one
+CONNECTIONS = 16_384  # of a worker; the next one waits until one of them is closed
+FREE = range(20_000, 32_000)  # where a port of 0 is looked for
 GRACE = 3.0  # seconds that requests may go on for once a signal has come
 
 
 def serve(config: Config, environment: Environment, ready: Ready | None = None) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is told the base URL once connections are taken.
 
+    At each SIGHUP the config's file is read anew; what is wrong with it then goes to the log, and nothing changes.
     Raises ConfigError where the port is taken, and TierwiseError where one of several workers ended by itself.
     """
-    config = _with_port(config)
-    if config.server.workers == 1:
-        uvloop.run(work(config, environment, _settled(ready)))
-        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, _RELOAD)  # for workers too: one that comes early waits until it is heard
+    with _with_port(config) as placed:
+        if placed.server.workers == 1:
+            uvloop.run(work(placed, environment, _settled(ready)))
+        else:
+            _serve_by_several(placed, environment, ready)
+
+
+def _serve_by_several(config: Config, environment: Environment, ready: Ready | None) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=_child, args=(config, environment), name=f"tierwise-{number}")
@@ -63,7 +70,7 @@ def serve(config: Config, environment: Environment, ready: Ready | None = None) 
     for worker in workers:
         worker.start()
     try:
-        asked = uvloop.run(_supervise(config, [worker.sentinel for worker in workers], ready))
+        asked = uvloop.run(_supervise(config, workers, ready))
     finally:
         for worker in workers:
             worker.terminate()
@@ -111,8 +118,9 @@ def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-async def _supervise(config: Config, sentinels: list[int], ready: Ready | None) -> bool:
+async def _supervise(config: Config, workers: Sequence[BaseProcess], ready: Ready | None) -> bool:
     """Until a signal comes (True), or a worker ends: half a gateway is stopped and started as a whole."""
+    sentinels = [worker.sentinel for worker in workers]
     asked, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -120,8 +128,14 @@ async def _supervise(config: Config, sentinels: list[int], ready: Ready | None) 
         asked.set()
         stop.set()
 
+    def reload() -> None:
+        for worker in workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, signal.SIGHUP)
+
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
+    _heed(reload)
     for sentinel in sentinels:
         loop.add_reader(sentinel, stop.set)
     told = asyncio.ensure_future(_tell(config, ready))
@@ -141,58 +155,68 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         engine = dataclasses.replace(engine, secret=draws_secret(secret))
         keyring = Keyring(engine.store, secret, engine.clock)
         await keyring.refresh()
-        alerts = Alerts(webhook(config, environment))
-        gatherer = Gatherer(engine, Draws(engine, draws_secret(secret), drifting(engine)))
-        auditor = Auditor(engine, gatherer, alerts)
-        await auditor.refresh()
-        watcher = Watcher(engine.budgets, engine.snapshot.budgets, keyring, engine.store, alerts)
-        app = App(engine, keyring, config.server.max_body_mb << 20, gatherer, auditor)
+        running = await run_by(engine, config, environment, keyring)
+        app = App(running, keyring)
         app.batches = _batches(config, app)
-        server = Server(
-            app,
-            address=config.server.host,
-            port=config.server.port,
-            interface=Interfaces.RSGI,
-            websockets=False,
-            backlog=1024,
-            http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_LIMIT),
-            log_enabled=False,
-        )
+        reloader = Reloader(running, config, environment, keyring, app.take)
+        server = _server(app, config)
+        following = (keyring.follow(), reloader.follow(), app.batches.follow(), _tell(config, ready))
+        beside = [asyncio.ensure_future(each) for each in following]
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, _stop, server, app)
-        feed = Feed(engine, config, environment)
-        following = (keyring, auditor, watcher, feed, app.batches)
-        beside = [
-            asyncio.ensure_future(work) for work in (*(each.follow() for each in following), _tell(config, ready))
-        ]
+        _heed(reloader.ask)
         try:
             await _until_stopped(server)
         finally:
-            for task in beside:
-                task.cancel()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
             await app.batches.close()
-            await gatherer.close()
-            await alerts.close()
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
+            await reloader.close()
+            loop.remove_signal_handler(signal.SIGHUP)  # last: what it does to a process by itself is end it
     finally:
         await engine.close()
+
+
+def _heed(reload: Callable[[], None]) -> None:
+    """From now on, SIGHUP means this; one that has come already too."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOAD)
+
+
+def _server(app: App, config: Config) -> Server:
+    """HTTP/1 alone: nobody asks an API for the other one without TLS, and its limits would be others."""
+    return Server(
+        app,
+        address=config.server.host,
+        port=config.server.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=1024,
+        backpressure=CONNECTIONS,
+        http1_settings=HTTP1Settings(header_read_timeout=HEAD_SECONDS * 1000, max_buffer_size=HEAD_LIMIT),
+        log_enabled=False,
+    )
 
 
 @asynccontextmanager
 async def serving(config: Config, environment: Environment) -> AsyncIterator[str]:
     """A gateway on the running loop until the block ends; gives its base URL. For tests, and to embed one."""
     ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    working = asyncio.ensure_future(work(_with_port(config), environment, ready.set_result))
-    try:
-        await asyncio.wait((working, ready), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        yield ready.result()
-    finally:
-        working.cancel()
-        await asyncio.wait((working,))
+    with _with_port(config) as placed:
+        working = asyncio.ensure_future(work(placed, environment, ready.set_result))
+        try:
+            await asyncio.wait((working, ready), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            yield ready.result()
+        finally:
+            working.cancel()
+            await asyncio.wait((working,))
 
 
 def _batches(config: Config, app: App) -> Runner:
@@ -234,17 +258,43 @@ async def _tell(config: Config, ready: Ready | None) -> None:
         ready(f"http://{shown}:{port}/v1")
 
 
-def _with_port(config: Config) -> Config:
-    """The config with a port that is free now. SO_REUSEPORT would let two gateways share one without a word."""
-    host, port = config.server.host, config.server.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def _with_port(config: Config) -> Iterator[Config]:
+    """The config with a port that is free now, claimed until the block ends. Raises ConfigError.
+
+    SO_REUSEPORT would let two gateways share one without a word. "Any free one" is not one of those that the system
+    gives to outgoing connections: until the server listens, some other program's might take it.
+    """
+    host, wanted = config.server.host, config.server.port
+    ports = [wanted] if wanted else [FREE[secrets.randbelow(len(FREE))] for _ in range(100)]
+    for left, port in enumerate(ports, 1 - len(ports)):
         try:
-            probe.bind((host, port))
+            claim = _claim(host, port)
         except OSError as error:
+            if left < 0:
+                continue
             if error.errno == errno.EADDRINUSE:
                 raise ConfigError(f"port {port} on {host} is in use; stop what uses it, or choose --port") from error
             raise ConfigError(f"can't listen on {host}:{port}: {error.strerror}") from error
-        server = msgspec.structs.replace(config.server, port=probe.getsockname()[1])
-    return msgspec.structs.replace(config, server=server)
+        with claim:
+            yield msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, port=port))
+        return
+
+
+def _claim(host: str, port: int) -> socket.socket:
+    """Until it is closed no other gateway of this machine claims the port. Raises OSError where somebody has it now.
+
+    Where the system has no abstract names (they are Linux's), it only looks.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "linux":
+            claim.bind(f"\0tierwise:{host}:{port}")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError:
+        claim.close()
+        raise
+    return claim

@@ -20,7 +20,7 @@ from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.storage import storage
-from tierwise.ports import Provider
+from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
@@ -28,24 +28,40 @@ from tierwise.providers.weights import Weights
 from tierwise.scorers.trained import open_trained
 
 Builder = Callable[[str, ModelTable, Environment], Provider]
+Before = tuple[Config, Engine]
+"""What runs now."""
 
 
 async def open_engine(
-    config: Config, environment: Environment, opened: Open = open_trained, certified: Certified | None = None
+    config: Config,
+    environment: Environment,
+    opened: Open = open_trained,
+    certified: Certified | None = None,
+    before: Before | None = None,
 ) -> Engine:
     """Everything ready to answer; nothing is called yet. Raises ConfigError, StoreError.
 
-    `opened` reads artefacts, `certified` says what they may serve by.
+    `opened` reads artefacts, `certified` says what they may serve by. An engine that takes over from the one `before`
+    has its store, its memories, and its upstreams of models whose table is the same: their connections, their loaded
+    weights, and what they have used of their quotas.
     """
     snapshot = build(config, environment)
     allowed = certified or certified_by(config, environment)
     scorings = {name: scoring(route, config.routes[name], opened, allowed) for name, route in snapshot.routes.items()}
-    clock = SystemClock()
-    built = {name: _BUILDERS[table.provider](name, table, environment) for name, table in config.models.items()}
-    store = await storage(config, environment, clock)
-    return Engine(
+    clock = SystemClock() if before is None else before[1].clock
+    known = {} if before is None else _unchanged(config, *before)
+    built = {
+        name: _BUILDERS[table.provider](name, table, environment)
+        for name, table in config.models.items()
+        if name not in known
+    }
+    if before is None:
+        store: Store = await storage(config, environment, clock)
+    else:
+        store = before[1].store
+    engine = Engine(
         snapshot=msgspec.structs.replace(snapshot, routes={name: item.route for name, item in scorings.items()}),
-        providers=rationed(built, config.models, clock),
+        providers=known | rationed(built, config.models, clock),
         verifiers={name: item.verifier for name, item in scorings.items()},
         unverified={name: item.unverified for name, item in scorings.items()},
         routers={name: item.router for name, item in scorings.items()},
@@ -55,6 +71,12 @@ async def open_engine(
         centroids={name: item.centroids for name, item in scorings.items() if item.centroids is not None},
         patience={name: _patience(table) for name, table in config.models.items()},
     )
+    return engine if before is None else engine.after(before[1])
+
+
+def _unchanged(config: Config, known: Config, engine: Engine) -> dict[str, Provider]:
+    """The upstreams of models whose table is the same in both configs."""
+    return {name: engine.providers[name] for name, table in config.models.items() if known.models.get(name) == table}
 
 
 def _limits(table: ModelTable) -> Limits:
