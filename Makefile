@@ -21,7 +21,7 @@ run: .venv/run.stamp  ## set everything up and start the gateway on 127.0.0.1:80
 test: .venv/dev.stamp $(CLIENTS)/stamp  ## set everything up and pass the tests
 	@$(MAKE) -s clients
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=90
 	@$(BIN)/coverage report --fail-under=100 --include='src/tierwise/core/*,src/tierwise/dialects/*'

@@ -218,24 +218,27 @@ class Comparison:
             try:
                 return await self._paid(questions, about)
             except BudgetExceeded:
-                if self._freed != freed:
-                    continue
-                if not self._flying:
+                if self._freed == freed and not self._flying:
                     self._ended = MONEY
-                    break
-            await self._landed.wait()
+                    self._landed.set()
+            while self._freed == freed and not self._ended:  # whoever was refused too has freed nothing
+                await self._landed.wait()
         return None
 
     async def _paid(self, questions: Sequence[Question], about: str) -> list[Heard | None]:
         self._flying += 1
+        held = True
         try:
-            heard = await ask(self._engine, self._route, questions, about, self._purse)
-            self._freed += 1
-            return heard
+            return await ask(self._engine, self._route, questions, about, self._purse)
+        except BudgetExceeded:
+            held = False
+            raise
         finally:
             self._flying -= 1
-            self._landed.set()
-            self._landed = asyncio.Event()
+            if held:
+                self._freed += 1
+                self._landed.set()
+                self._landed = asyncio.Event()
 
 
 def _live(found: Heard | None, label: Compared | None) -> Trial:
