@@ -97,7 +97,7 @@ async def test_a_session(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> No
             if request.body["model"] == "premium-1":  # it has no key of its own, and gets nobody else's
                 clean(str(request), UPSTREAM_KEY, where="a request to another provider")
         secrets = (*keys, PROMPT, ANSWER)
-        stored = list(tmp_path.glob("ledger.db*"))
+        stored = kept(tmp_path, "ledger.db*")
         assert len(stored) >= 2  # with its write-ahead log
         for path in stored:
             clean(path.read_bytes(), *secrets, where=path.name)
@@ -121,6 +121,12 @@ async def test_a_key_that_looks_like_none(tmp_path: Path, caplog: pytest.LogCapt
     clean(text + caplog.text, odd, where="a body or the logs")
 
 
+def kept(folder: Path, pattern: str) -> list[Path]:
+    """The files of a ledger, its journals too."""
+    found = [path for each in folder.glob(pattern) for path in (each, *each.rglob("*"))]
+    return [path for path in found if path.is_file()]
+
+
 async def leave_early(gateway: Gateway) -> None:
     asked = {"model": "premium", "stream": True, "messages": [{"role": "user", "content": f"{PROMPT} slow"}]}
     url = f"{gateway.url}/chat/completions"
@@ -141,7 +147,7 @@ async def test_a_crash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
             clean(body, UPSTREAM_KEY, PROMPT, where="a body")
     assert "ZeroDivisionError" in caplog.text
     clean(caplog.text, UPSTREAM_KEY, PROMPT, headers["authorization"].split()[1], where="the logs")
-    for path in tmp_path.glob("tierwise.db*"):
+    for path in kept(tmp_path, "tierwise.db*"):
         clean(path.read_bytes(), UPSTREAM_KEY, PROMPT, where=path.name)
 
 
@@ -174,7 +180,7 @@ def test_the_command(tmp_path: Path) -> None:
     for words in (("keys", "list"), ("keys", "list", "--json"), ("doctor",), ("doctor", "--json"), ("ask", "hi")):
         clean(run(*words).output, UPSTREAM_KEY, key, where=" ".join(words))
     clean(run("ask", f"{PROMPT} down").output, PROMPT, where="an error")
-    for stored in tmp_path.glob("tierwise.*"):
+    for stored in kept(tmp_path, "tierwise.*"):
         clean(stored.read_bytes(), UPSTREAM_KEY, key, PROMPT, ANSWER, where=stored.name)
     path.write_text(
         path.read_text() + f'[models.bad]\nprovider = "openai"\nmodel = "x"\napi_key_env = "{UPSTREAM_KEY}"\n'
