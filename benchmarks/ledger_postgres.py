@@ -13,27 +13,14 @@ from typing import NamedTuple
 
 import uvloop
 
+from benchmarks.ledger import DECISION, ENTRIES, SystemClock
 from tests.support import postgres
-from tierwise.money import Entry, Record, Reservation
+from tierwise.money import Record, Reservation
 from tierwise.store.ledger_store import LedgerStore
 from tierwise.store.postgres import open_postgres
-from tierwise.types import Decision, Evidence, Usage
 
 REQUESTS = 20_000
 AT_ONCE = 128
-DECISION = Decision("serve", "checks_passed", 0.93, (Evidence("finish", True), Evidence("refusal", True)))
-ENTRIES = (
-    Entry("cheap", "small-1", "draft", Usage(220, 45), 61_000, "computed", "rejected", "json_schema", 210.5, 640.0),
-    Entry("large", "large-1", "premium", Usage(220, 60), 900_000, "computed", "served", "escalated", 300.0, 1200.0),
-)
-
-
-class SystemClock:
-    def now_ns(self) -> int:
-        return time.time_ns()
-
-    def monotonic_ms(self) -> float:
-        return time.monotonic() * 1000
 
 
 class Rate(NamedTuple):

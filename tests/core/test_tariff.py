@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -146,26 +145,6 @@ def test_most_is_the_most(one: Tariff, moment: int, used: Usage) -> None:
     usual = tariff.cost(short, moment, text)
     assert usual is not None
     assert usual <= (text.input_tokens * top.input + text.output_tokens * top.output + 999) // 1000
-
-
-@given(st.lists(tariffs(), min_size=1, max_size=3), moments, st.lists(st.integers(0, 3_999_999_999), max_size=4))
-def test_nothing_changes_before_the_next_change(some: list[Tariff], moment: int, edges: list[int]) -> None:
-    """From a moment until just before `next_change` one and the same price holds."""
-    bounds = [None, *sorted(set(edges)), None]
-    spans = list(itertools.pairwise(bounds))
-    dated = [
-        msgspec.structs.replace(one, starts=start, ends=end) for one, (start, end) in zip(some, spans, strict=False)
-    ]
-
-    def asked(when: int) -> tuple[Rates, int] | None:
-        found = tariff.valid(dated, when)
-        return None if found is None else tariff.rates(found, when, Usage(1, 1))
-
-    change = tariff.next_change(dated, moment)
-    last = moment + 2 * tariff.WEEK if change is None else change - 1
-    assert last >= moment
-    for when in (moment, (moment + last) // 2, last):
-        assert asked(when) == asked(moment)
 
 
 def test_the_bill_of_a_day() -> None:
@@ -319,15 +298,3 @@ def test_dates() -> None:
         "list",
         "two",
     ]
-    assert tariff.next_change((one, two), 0) == 100
-    assert tariff.next_change((one, two), 100) == 200
-    assert tariff.next_change((one, two), 200) is None
-
-
-def test_the_next_change_of_a_window() -> None:
-    """The same day, the next one on which it is, a week later."""
-    one = msgspec.structs.replace(PLAIN, windows=(Window(60, 240, frozenset({0, 4}), 0),))
-    assert tariff.next_change((one,), at("2026-11-27T00:00:00")) == at("2026-11-27T01:00:00")
-    assert tariff.next_change((one,), at("2026-11-27T01:00:00")) == at("2026-11-27T04:00:00")
-    assert tariff.next_change((one,), at("2026-11-27T04:00:00")) == at("2026-11-30T01:00:00")
-    assert tariff.next_change((one,), at("2026-11-30T04:00:00")) == at("2026-12-04T01:00:00")

@@ -10,14 +10,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tierwise.tariffs import DAY, MINUTE, ONE, Pricing, Rates, Service, Step, Tariff
+from tierwise.tariffs import ONE, Pricing, Rates, Service, Step, Tariff
 from tierwise.types import Price, Usage
 
 PICO_PER_NANO = 1000
 STANDARD = frozenset({"", "default", "auto", "standard"})
 CHEAPER = frozenset({"batch", "flex"})  # asked for where it is not offered, the standard price is charged at the most
-WEEK = 7 * DAY
-_THURSDAY = 3  # the weekday of 1970-01-01, where Monday is 0
 _UNIT = PICO_PER_NANO * ONE * ONE * ONE  # of a nano-dollar, in pico-dollars times three factors
 
 
@@ -133,23 +131,6 @@ def dearest_in(top: Rates) -> int:
 
 def dearest_out(top: Rates) -> int:
     return max(top.output, top.reasoning, top.speech)
-
-
-def next_change(tariffs: Iterable[Tariff], moment: int) -> int | None:
-    """The first later moment at which what is asked may be another; None where it never is. Unix seconds."""
-    found: list[int] = []
-    for tariff in tariffs:
-        found += [edge for edge in (tariff.starts, tariff.ends) if edge is not None and edge > moment]
-        if tariff.holds(moment):
-            monday = moment - (moment + _THURSDAY * DAY) % WEEK
-            edges = [
-                monday + day * DAY + minute * MINUTE
-                for window in tariff.windows
-                for day in window.days
-                for minute in (window.start, window.end)
-            ]
-            found += [edge if edge > moment else edge + WEEK for edge in edges]
-    return min(found, default=None)
 
 
 def _peak(tariff: Tariff) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from tierwise.dialects.anthropic_answers import NAME
-from tierwise.dialects.openai_chat import MOST, bad_request
+from tierwise.dialects.openai_chat import MOST, decode_body
 from tierwise.errors import BadRequest
 from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, ToolCall
 
@@ -102,7 +102,6 @@ class Countable(Body):
 
 _request = msgspec.json.Decoder(Body)
 _countable = msgspec.json.Decoder(Countable)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _inner = list[_Inner]
 
 
@@ -117,12 +116,7 @@ def decode_countable(data: bytes, request_id: str) -> Request:
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], data: bytes, request_id: str, tags: frozenset[str]) -> Request:
-    try:
-        str(data, "utf-8")
-        wire = decoder.decode(data)
-        body = _fields.decode(data)
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
+    wire, body = decode_body(decoder, data)
     return _neutral(wire, body, request_id, tags)
 
 

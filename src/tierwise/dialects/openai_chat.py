@@ -7,8 +7,8 @@ fields nobody here reads are not lost; everything else is written from the neutr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -33,6 +33,7 @@ from tierwise.types import (
 
 NAME = "openai_chat"
 DONE = b"[DONE]"
+T = TypeVar("T")
 
 # ------------------------------------------------------------------ requests in
 
@@ -126,18 +127,10 @@ _RANGES = (("n", 1, 128), ("max_completion_tokens", 1, MOST), ("max_tokens", 1, 
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:
     """One request body. `request_id` is ours, unique. Raises BadRequest that names the field that is wrong."""
-    try:
-        str(data, "utf-8")
-        wire = _request.decode(data)
-        body = _fields.decode(data)
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
+    wire, body = decode_body(_request, data)
     if not wire.messages:
         raise BadRequest("messages must hold at least one message.", param="messages")
-    for name, low, high in _RANGES:
-        value = getattr(wire, name)
-        if value is not None and not low <= value <= high:
-            raise BadRequest(f"{name} must be between {low} and {high}, got {value}.", param=name)
+    check_ranges(wire, _RANGES)
     form = wire.response_format
     schema = form.json_schema.schema if form and form.type == "json_schema" and form.json_schema else None
     return Request(
@@ -162,6 +155,23 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
         dialect=NAME,
         body=body,
     )
+
+
+def decode_body(decoder: msgspec.json.Decoder[T], data: bytes) -> tuple[T, dict[str, msgspec.Raw]]:
+    """A client's body as what is read of it, and its own fields as they are. Raises BadRequest. For every dialect."""
+    try:
+        str(data, "utf-8")
+        return decoder.decode(data), _fields.decode(data)
+    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
+        raise bad_request(error) from None
+
+
+def check_ranges(wire: msgspec.Struct, ranges: Iterable[tuple[str, int, int]]) -> None:
+    """Of the fields of these names that were given. Raises BadRequest."""
+    for name, low, high in ranges:
+        value = getattr(wire, name)
+        if value is not None and not low <= value <= high:
+            raise BadRequest(f"{name} must be between {low} and {high}, got {value}.", param=name)
 
 
 def bad_request(error: UnicodeDecodeError | RecursionError | msgspec.DecodeError) -> BadRequest:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from tierwise.dialects import openai_chat, sse
-from tierwise.dialects.openai_chat import MOST, Label, bad_request, encode_usage
+from tierwise.dialects.openai_chat import MOST, Label, check_ranges, decode_body, encode_usage
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.types import Answer, Chunk, Message, Request, Usage
 
@@ -40,27 +40,19 @@ class Body(msgspec.Struct):
 
 
 _request = msgspec.json.Decoder(Body)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_RANGES = (("n", 1, 128), ("max_tokens", 1, MOST), ("temperature", 0, 2))
 
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:
     """One request body. Raises BadRequest that names the field that is wrong, or can't be had any more."""
-    try:
-        str(data, "utf-8")
-        wire = _request.decode(data)
-        body = _fields.decode(data)
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
+    wire, body = decode_body(_request, data)
     for name in _UNABLE:
         if bytes(body.get(name, b"null")) not in (b"null", b"false", b"1" if name == "best_of" else b""):
             raise BadRequest(f"{name} is not had from chat models; leave it out.", param=name)
     prompts = [wire.prompt] if isinstance(wire.prompt, str) else wire.prompt
     if len(prompts) != 1:
         raise BadRequest("prompt must be one text; send several as requests of their own.", param="prompt")
-    for name, low, high in (("n", 1, 128), ("max_tokens", 1, MOST), ("temperature", 0, 2)):
-        value = getattr(wire, name)
-        if value is not None and not low <= value <= high:
-            raise BadRequest(f"{name} must be between {low} and {high}, got {value}.", param=name)
+    check_ranges(wire, _RANGES)
     return Request(
         id=request_id,
         asked=wire.model,

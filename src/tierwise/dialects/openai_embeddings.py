@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tierwise.dialects.openai_chat import Label, bad_request
+from tierwise.dialects.openai_chat import Label, decode_body
 from tierwise.errors import BadRequest, WireError
 from tierwise.types import Answer, Chunk, Message, Model, Request, Usage
 
@@ -33,18 +33,12 @@ class _Answer(msgspec.Struct):
 
 
 _request = msgspec.json.Decoder(Body)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _answer = msgspec.json.Decoder(_Answer)
 
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:
     """One request body, its texts as messages of the user. Raises BadRequest that names the field that is wrong."""
-    try:
-        str(data, "utf-8")
-        wire = _request.decode(data)
-        body = _fields.decode(data)
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
+    wire, body = decode_body(_request, data)
     texts = [wire.input] if isinstance(wire.input, str) else [item for item in wire.input if isinstance(item, str)]
     if not wire.input or (not isinstance(wire.input, str) and len(wire.input) > MOST):
         raise BadRequest(f"input must hold a text, or 1 to {MOST:,} of them.", param="input")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tierwise.dialects.openai_chat import MOST, bad_request
+from tierwise.dialects.openai_chat import MOST, decode_body
 from tierwise.errors import BadRequest
 from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, ToolCall
 
@@ -78,7 +78,6 @@ class Body(msgspec.Struct):
 
 
 _request = msgspec.json.Decoder(Body)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNABLE = {
     "background": "Responses are answered at once here: `background` can't be true.",
     "conversation": "Conversations are not kept here; go on with `previous_response_id`, or send the whole input.",
@@ -87,12 +86,7 @@ _UNABLE = {
 
 def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozenset()) -> Request:
     """One request body. `request_id` is ours, unique. Raises BadRequest that names the field that is wrong."""
-    try:
-        str(data, "utf-8")
-        wire = _request.decode(data)
-        body = _fields.decode(data)
-    except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:
-        raise bad_request(error) from None
+    wire, body = decode_body(_request, data)
     _check(wire)
     form = wire.text.format if wire.text else None
     choice = wire.tool_choice

@@ -90,12 +90,7 @@ def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
     """The body of a response."""
     choice = answer.choices[0] if answer.choices else Choice()
     items: list[_Item] = []
-    said: tuple[tuple[Kind, str], ...] = (
-        ("reasoning", choice.reasoning),
-        ("text", choice.text),
-        ("refusal", choice.refusal),
-    )
-    for kind, text in said:
+    for kind, text in _spoken(choice):
         if text:
             items.append(_Item(kind, len(items), request))
             items[-1].pieces.append(text)
@@ -103,6 +98,11 @@ def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
         items.append(_Item("call", len(items), request, ToolDelta(0, call.id, call.name)))
         items[-1].pieces.append(call.arguments)
     return msgspec.json.encode(_response(request, label, items, choice.finish or "stop", answer.usage or Usage()))
+
+
+def _spoken(said: Choice | Chunk) -> tuple[tuple[Kind, str], ...]:
+    """In the order in which their items come."""
+    return ("reasoning", said.reasoning), ("text", said.text), ("refusal", said.refusal)
 
 
 def _response(request: Request, label: Label, items: list[_Item], finish: Finish | None, usage: Usage | None) -> Json:
@@ -187,12 +187,7 @@ class StreamEncoder:
 
     def _written(self, chunk: Chunk) -> bytes:
         events = b"" if self._event.number else self._start()
-        said: tuple[tuple[Kind, str], ...] = (
-            ("reasoning", chunk.reasoning),
-            ("text", chunk.text),
-            ("refusal", chunk.refusal),
-        )
-        for kind, text in said:
+        for kind, text in _spoken(chunk):
             if text:
                 events += self._grow(kind, text)
         for piece in chunk.tool_calls:

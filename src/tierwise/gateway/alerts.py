@@ -7,14 +7,12 @@ answer and no key is ever in it. A webhook that fails is tried again twice, then
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
-import urllib.error
-import urllib.request
 from typing import Any
 
 import msgspec
 
+from tierwise.gateway.outside import Unanswered, ask
 from tierwise.proof import Event
 
 TIMEOUT = 10.0  # seconds
@@ -65,22 +63,10 @@ class Alerts:
         return True
 
 
-class _Straight(urllib.request.HTTPRedirectHandler):
-    """Follows nobody elsewhere: what is told is for one address only."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 def _post(address: str, body: bytes) -> str | None:
-    """What went wrong, without the address: it may be a secret. None where nothing did."""
+    """What went wrong; None where nothing did."""
     try:
-        headers = {"content-type": "application/json"}
-        request = urllib.request.Request(address, body, headers, method="POST")  # noqa: S310  http(s): `settings.webhook`
-        with urllib.request.build_opener(_Straight).open(request, timeout=TIMEOUT):
-            return None
-    except urllib.error.HTTPError as error:
-        error.close()
-        return f"HTTP {error.code}"
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        return type(error).__name__
+        ask(address, {"content-type": "application/json"}, body, timeout=TIMEOUT)
+    except Unanswered as error:
+        return str(error)
+    return None

@@ -8,24 +8,20 @@ the log. Knows nothing of what a price is.
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
-import os
-import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from tierwise.errors import ConfigError
 from tierwise.gateway.certified import Certified, Standing, certified_by, stand
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.outside import Unanswered, ask
 from tierwise.gateway.price_lists import LARGEST, PriceList, check
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build, fetched_path
+from tierwise.gateway.whole_file import written_aside
 from tierwise.types import Model, Route
 
 TIMEOUT = 30.0  # seconds
@@ -100,24 +96,12 @@ class Feed:
             return Standing("suspended: it can't be read")
 
 
-class _Straight(urllib.request.HTTPRedirectHandler):
-    """Follows nobody elsewhere: the operator trusts one address."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
 def _fetch(address: str) -> bytes:
     """Raises ConfigError, without the address: it may hold a secret."""
     try:
-        request = urllib.request.Request(address, headers={"accept": "application/json"})  # noqa: S310  http(s): `check_prices`
-        with urllib.request.build_opener(_Straight).open(request, timeout=TIMEOUT) as reply:
-            content: bytes = reply.read(LARGEST + 1)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise ConfigError(f"HTTP {error.code}") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ConfigError(type(error).__name__) from None
+        content = ask(address, {"accept": "application/json"}, timeout=TIMEOUT, most=LARGEST + 1)
+    except Unanswered as error:
+        raise ConfigError(str(error)) from None
     if len(content) > LARGEST:
         raise ConfigError(f"larger than {LARGEST // 1_000_000} MB")
     return content
@@ -148,17 +132,11 @@ def _jumps(known: Mapping[str, Model], fresh: Mapping[str, Model]) -> Iterator[s
 
 def _keep(path: Path, content: bytes) -> None:
     """Whole or not at all. Raises ConfigError."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with written_aside(path, content, mode=0o666) as aside:  # less what the process masks: it holds no secret
+            aside.replace(path)
     except OSError as error:
         raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _priced(model: Model) -> object:

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from tierwise.gateway.price_table import PricesTable, check_prices
 from tierwise.gateway.route_table import RouteTable, Table, check_route
 from tierwise.gateway.store_table import StoreTable, check_store
 from tierwise.gateway.toml_check import read
+from tierwise.gateway.whole_file import written_aside
 
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -232,19 +234,9 @@ def _kept(path: Path, what: str) -> bytes:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Whole or not at all, and never over another process's file: written aside, then linked into place."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(aside, path)
-        except FileExistsError:
-            return  # another process was first; its secret is the one
-    finally:
-        aside.unlink(missing_ok=True)
+    """Never over another process's file: if that was first, its secret is the one."""
+    with written_aside(path, content) as aside, suppress(FileExistsError):
+        os.link(aside, path)
 
 
 # ------------------------------------------------------------------ checks of meaning

@@ -20,6 +20,7 @@ from typing import ParamSpec, TypeVar
 import msgspec
 
 from tierwise.errors import ClientError, NotFound, StoreError, TooLarge
+from tierwise.gateway.whole_file import written_aside
 
 DAY = 86_400  # seconds
 SECOND = 1_000_000_000
@@ -247,12 +248,5 @@ def _read(path: Path, kind: type[T]) -> T | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{secrets.token_hex(16)}{LEFT_OVER}")
-    try:
-        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    with written_aside(path, content, f"{secrets.token_hex(16)}{LEFT_OVER}") as part:
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
