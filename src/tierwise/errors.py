@@ -5,6 +5,8 @@
       ClientError             the client's request can't be served as it is; the same request fails again
         BadRequest            400  malformed, or a field has a wrong value (`param` names it)
         Unauthorized          401  no key, or not one of ours
+        Forbidden             403  the key may not do this, or no model may have it; the message says by which rule
+        Blocked               400  a screen stops the request or its answer; `classes` says why
         NotFound              404  no such path, route or model
         MethodNotAllowed      405
         TooLarge              413  a body over the limit, as it came or once it is unpacked
@@ -74,6 +76,22 @@ class BadRequest(ClientError):
 class Unauthorized(ClientError):
     status = 401
     default_code = "invalid_api_key"
+
+
+class Forbidden(ClientError):
+    status = 403
+    kind = "permission_error"
+    default_code = "forbidden"
+
+
+class Blocked(ClientError):
+    """`classes` are the screens and their classes that stop it, e.g. "moderation:hate"."""
+
+    default_code = "content_filter"
+
+    def __init__(self, message: str, classes: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.classes = classes
 
 
 class NotFound(ClientError):

@@ -17,12 +17,13 @@ from tierwise.tariffs import Pricing
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter"]
-Duty = Literal["draft", "premium", "direct", "opinion", "judge", "audit", "observe"]
+Duty = Literal["draft", "premium", "direct", "opinion", "judge", "audit", "observe", "screen"]
 CostState = Literal["provider_reported", "computed", "estimated", "unknown"]
 Hold = Literal["draft", "window", "none"]
 Mode = Literal["observe", "enforce", "premium"]
 Uncertified = Literal["observe", "checks", "agreement"]
 OpinionForm = Literal["same", "reason", "code"]
+Structured = Literal["native", "tool", "retry"]
 ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
 
 
@@ -44,14 +45,36 @@ class Image(Value, frozen=True, tag="image", tag_field="kind"):
     detail: str | None = None
 
 
+class Document(Value, frozen=True, tag="document", tag_field="kind"):
+    """A file to read, such as a PDF: an `https:` address, or a `data:` URL with its type and its bytes in base64."""
+
+    url: str
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        return "file"
+
+
+class Audio(Value, frozen=True, tag="audio", tag_field="kind"):
+    """Speech or sound: its bytes in base64, and what they are: "wav", "mp3"."""
+
+    data: str
+    format: str
+
+    @property
+    def what(self) -> str:
+        return "input_audio"
+
+
 class Foreign(Value, frozen=True, tag="foreign", tag_field="kind"):
-    """A part that only the dialect it came in can express (audio, files); `what` names it in errors."""
+    """A part that only the dialect it came in can express (files kept at a provider); `what` names it in errors."""
 
     what: str
     dialect: str
 
 
-Part = Text | Image | Foreign
+Part = Text | Image | Document | Audio | Foreign
 
 
 class ToolCall(Value, frozen=True):
@@ -112,6 +135,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()  # what only its own dialect can say: tools of other kinds than functions
     continues: str = ""  # the answer that it goes on from, on a wire that keeps conversations
     last_model: str = ""  # the configured model that answered this conversation's last turn, where that is known
+    doubts: tuple[str, ...] = ()  # screens that could not decide by themselves: a model is asked, where there is one
     deadline_s: float | None = None  # the client can wait so long for the answer
     dialect: str = "openai_chat"
     extras: tuple[tuple[str, str], ...] = ()  # headers for a provider of the same dialect
@@ -215,6 +239,10 @@ class Model(Value, frozen=True):
     context: int | None = None  # tokens
     logprobs: bool = False  # ask for token log-probabilities: evidence for the verifier
     pricing: Pricing | None = None
+    structured: Structured = "native"  # how a JSON Schema for the answer is asked of it
+    region: str = ""  # where it runs, e.g. "eu"; "": nobody has said
+    open_weights: bool = False
+    retention_days: int | None = None  # that its provider keeps what it is sent; None: nobody has said
 
 
 class Vector(Value, frozen=True):
@@ -291,6 +319,9 @@ class Route(msgspec.Struct, frozen=True):
     over_budget: Literal["refuse", "cheap"] = "refuse"  # what becomes of a request that a budget can't bear
     escalations: Escalations | None = None
     holdout: float = 0.0  # share of requests that premium answers by chance, to compare the others with
+    screener: Model | None = None  # asked where a screen has doubts about a request
+    human: frozenset[str] = frozenset()  # tags that a person answers, and no model
+    human_reply: str = ""  # what the client is told meanwhile
     insisted: bool = False  # mode "premium" is the client's wish, not the operator's
 
     @property

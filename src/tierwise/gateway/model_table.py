@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from tierwise.gateway.route_table import Table, check_name
 from tierwise.gateway.toml_check import Problems
-from tierwise.types import Price, ProviderName
+from tierwise.types import Price, ProviderName, Structured
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Quota = Annotated[int, msgspec.Meta(ge=1, le=10**12)]
@@ -104,6 +104,11 @@ class ModelTable(Table, frozen=True):
     context: Tokens | None = None
     logprobs: bool | None = None  # where it is not said: local models only
     limits: Limits = Limits()
+    api: Literal["chat", "responses"] = "chat"  # which of OpenAI's wires its server speaks
+    structured: Structured = "native"  # how a JSON Schema is asked of it: its own way, as a tool, or by asking again
+    region: str = ""  # where it runs, e.g. "eu": rules for personal data go by it
+    open_weights: bool = False  # so do they by this
+    retention_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None  # ... and by how long it keeps texts
     rpm: Quota | None = None  # requests a minute that its provider grants us
     tpm: Quota | None = None  # tokens a minute, in and out
     streams: Quota | None = None  # requests at once

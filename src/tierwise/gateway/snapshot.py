@@ -89,6 +89,10 @@ def _model(name: str, table: ModelTable, terms: Terms, moment: int) -> Model:
         context=table.context,
         logprobs=bool(table.logprobs),
         pricing=pricing(listed, moment),
+        structured=table.structured,
+        region=table.region,
+        open_weights=table.open_weights,
+        retention_days=table.retention_days,
     )
 
 
