@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import Protocol
 
 from tierwise.money import Amount, Correction, Key, Record, Reservation, Spend, Traffic
-from tierwise.proof import Day, Event, Label, Sample, Texts
+from tierwise.proof import Case, Day, Event, Label, Sample, Texts
 from tierwise.types import Answer, Chunk, Evidence, Model, Request, Verdict
 
 Batch = tuple[Chunk, ...]
@@ -53,8 +53,21 @@ class Clock(Protocol):
     def monotonic_ms(self) -> float: ...  # for durations; never jumps
 
 
+class Desk(Protocol):
+    """Requests that wait for a person, and what was answered."""
+
+    async def hand(self, case: Case) -> None: ...  # durable when it returns; the same id a second time is none
+    async def case(self, case_id: str) -> Case | None: ...
+    async def cases(self, *, answered: bool = False, route: str = "") -> Sequence[Case]: ...  # oldest first; "": all
+    async def answer(self, case_id: str, text: str, by: str, at_ns: int) -> bool: ...  # False: unknown, or answered
+    async def forget(self, route: str, before_ns: int) -> int: ...  # cases that were answered before that
+
+
 class Proof(Protocol):
-    """Samples, their labels and texts, and the trail. Raises StoreError when a write can't be made durable."""
+    """Samples, labels, texts and the trail; what people answer. Raises StoreError where a write is not durable."""
+
+    @property
+    def desk(self) -> Desk: ...
 
     def keep(self, item: Sample | Texts | Label) -> Awaitable[None]: ...  # queued at once
     async def samples(self, route: str, after: int = 0) -> Sequence[Sample]: ...  # in their order, of ids above `after`

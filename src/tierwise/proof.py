@@ -141,3 +141,20 @@ class Day(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     nanos: int  # spent on them
     aside_nanos: int
     baseline_nanos: int  # what always-premium would have cost
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that a person answers, and no model. Its id is the request's.
+
+    `answered_ns` 0: nobody has yet. `why` is the decision's rule, e.g. "human:self-harm".
+    """
+
+    id: str
+    route: str
+    key_id: str
+    at_ns: int
+    why: str
+    turns: tuple[Turn, ...]
+    answer: str = ""
+    by: str = ""
+    answered_ns: int = 0

@@ -13,7 +13,7 @@ from tests.conformance.store import NOW, entry, record, reservation
 from tierwise.errors import RowRefused, StoreError
 from tierwise.money import Entry, Record
 from tierwise.ports import Store
-from tierwise.proof import Day, Event, Label, Offered, Said, Sample, Texts, Turn
+from tierwise.proof import Case, Day, Event, Label, Offered, Said, Sample, Texts, Turn
 from tierwise.types import Usage
 
 Kept = Sample | Texts | Label
@@ -330,3 +330,72 @@ class ProofConformance:
         for call in asked:
             with pytest.raises(StoreError, match="closed"):
                 await call
+
+
+# ------------------------------------------------------------------ cases
+
+
+CASE = Case(
+    id="r1",
+    route="support",
+    key_id="k1",
+    at_ns=NOW,
+    why="human:self-harm",
+    turns=(Turn("system", "Be kind."), Turn("user", STRANGE)),
+)
+
+
+class DeskConformance:
+    """What every Desk does. An implementation subclasses it and supplies the fixtures of `ProofConformance`."""
+
+    async def test_a_case_waits_until_it_is_answered(self, store: Store, other: Store) -> None:
+        """Whole, for every instance; then it is among the answered ones, with who said what and when."""
+        desk = store.proof.desk
+        await desk.hand(CASE)
+        assert await other.proof.desk.cases() == [CASE]
+        assert await other.proof.desk.case("r1") == CASE
+        assert await desk.answer("r1", STRANGE, "ada", NOW + 7)
+        done = replace(CASE, answer=STRANGE, by="ada", answered_ns=NOW + 7)
+        assert (await desk.cases(), await desk.cases(answered=True)) == ([], [done])
+        assert await other.proof.desk.case("r1") == done
+
+    async def test_a_case_is_answered_once(self, store: Store, other: Store) -> None:
+        """Whoever comes second is told so, and changes nothing; nor does handing it over again."""
+        await store.proof.desk.hand(CASE)
+        assert await store.proof.desk.answer("r1", "first", "ada", NOW)
+        assert not await other.proof.desk.answer("r1", "second", "bob", NOW + 1)
+        assert not await other.proof.desk.answer("r2", "to nobody", "bob", NOW + 1)
+        await other.proof.desk.hand(replace(CASE, why="human:minors"))
+        case = await store.proof.desk.case("r1")
+        assert case is not None
+        assert (case.answer, case.by, case.why) == ("first", "ada", "human:self-harm")
+
+    async def test_cases_come_oldest_first(self, store: Store) -> None:
+        """All of them, over pages; those of one route where one is named."""
+        for number in range(250):
+            route = "support" if number % 2 else "claims"
+            await store.proof.desk.hand(replace(CASE, id=f"r{number:03}", at_ns=NOW - number, route=route))
+        assert [case.id for case in await store.proof.desk.cases()] == [
+            f"r{number:03}" for number in range(249, -1, -1)
+        ]
+        assert {case.route for case in await store.proof.desk.cases(route="claims")} == {"claims"}
+        assert len(await store.proof.desk.cases(route="claims")) == 125
+
+    async def test_only_answered_cases_are_forgotten(self, store: Store) -> None:
+        """Of the route, from before the moment; one that waits is never lost, however old it is."""
+        for number in range(150):
+            await store.proof.desk.hand(replace(CASE, id=f"r{number}", at_ns=NOW - 10))
+            if number:
+                await store.proof.desk.answer(f"r{number}", "yes", "ada", NOW + number)
+        await store.proof.desk.hand(replace(CASE, id="else", route="claims"))
+        await store.proof.desk.answer("else", "yes", "ada", NOW + 1)
+        assert await store.proof.desk.forget("support", NOW + 149) == 148
+        assert [case.id for case in await store.proof.desk.cases()] == ["r0"]
+        assert {case.id for case in await store.proof.desk.cases(answered=True)} == {"r149", "else"}
+        assert await store.proof.desk.case("r1") is None
+
+    async def test_what_no_database_can_hold_is_refused(self, store: Store) -> None:
+        """Nothing of it is kept."""
+        with pytest.raises(StoreError):
+            await store.proof.desk.hand(replace(CASE, why=NO_TEXT))
+        assert await store.proof.desk.cases() == []

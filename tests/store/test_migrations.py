@@ -105,7 +105,7 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
     before["meta"].append(("trail", 0))
     assert {table: query(path, _ALL.format(table)) for table in _TABLES} == before
     assert query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'") == [
-        (old.replace("'judge')", "'judge', 'audit', 'observe')"),)
+        (old.replace("'judge')", "'judge', 'audit', 'observe', 'screen')"),)
     ]
     for statement in ("DELETE FROM entries", "UPDATE entries SET nanos = 0", "DELETE FROM requests"):
         with pytest.raises(sqlite3.IntegrityError, match="is append-only"):

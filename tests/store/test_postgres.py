@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.ledger import LedgerConformance
-from tests.conformance.proof import ProofConformance
+from tests.conformance.proof import DeskConformance, ProofConformance
 from tests.conformance.store import DOLLAR, StoreConformance, entry, key, record, reservation, timed
 from tests.store.audit import check
 from tests.store.clock import ManualClock
@@ -44,6 +44,10 @@ async def other(store: LedgerStore, database: str, tmp_path: Path, clock: Manual
 
 class TestPostgres(StoreConformance):
     """The suite of every store."""
+
+
+class TestPostgresDesk(DeskConformance):
+    """The suite of every desk, on a server."""
 
 
 class TestPostgresProof(ProofConformance):

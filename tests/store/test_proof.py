@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.conformance.proof import EVENT, LABEL, SAMPLE, TEXTS, ProofConformance, label, sample, texts
+from tests.conformance.proof import EVENT, LABEL, SAMPLE, TEXTS, DeskConformance, ProofConformance, label, sample, texts
 from tests.conformance.store import NOW, entry, record, reservation
 from tests.store.audit import assert_sound, query
 from tests.store.clock import ManualClock
@@ -23,6 +23,10 @@ from tierwise.store.sqlite import open_sqlite
 from tierwise.store.sqlite_database import SqliteDatabase
 
 WORDS = "a secret of somebody's, "
+
+
+class TestSqliteDesk(DeskConformance):
+    """The suite of every desk, on a file."""
 
 
 class TestSqliteProof(ProofConformance):

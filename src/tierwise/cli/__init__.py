@@ -5,7 +5,21 @@ One file a family of commands. Knows how to print, and nothing of how anything i
 
 from __future__ import annotations
 
-from tierwise.cli import batch, certify, compare, gateway, keys, label, offline, plan, prices, reconcile, report, screen
+from tierwise.cli import (
+    batch,
+    certify,
+    compare,
+    gateway,
+    keys,
+    label,
+    offline,
+    plan,
+    prices,
+    queue,
+    reconcile,
+    report,
+    screen,
+)
 from tierwise.cli.door import app
 
 app.add_typer(gateway.commands)
@@ -21,5 +35,6 @@ app.add_typer(screen.commands)
 app.add_typer(certify.certificate, name="certificate")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(prices.commands, name="prices")
+app.add_typer(queue.commands, name="queue")
 
 __all__ = ["app"]

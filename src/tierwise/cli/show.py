@@ -63,15 +63,16 @@ def key_row(key: Key, posted: int, held: int) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "prefix": key.prefix,
-        "created": _moment(key.created_ns),
-        "revoked": _moment(key.revoked_ns) if key.revoked_ns is not None else None,
+        "created": moment(key.created_ns),
+        "revoked": moment(key.revoked_ns) if key.revoked_ns is not None else None,
         "budget_nanos": key.budget_nanos,
         "spent_nanos": posted,
         "held_nanos": held,
     }
 
 
-def _moment(at_ns: int) -> str:
+def moment(at_ns: int) -> str:
+    """Such as 2026-01-31T12:00:00Z."""
     return datetime.fromtimestamp(at_ns // 1_000_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
 
 

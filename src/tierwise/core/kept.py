@@ -16,6 +16,7 @@ from tierwise.money import Entry
 from tierwise.proof import Called, Offered, Said, Texts, Turn
 from tierwise.types import Answer, Choice, Finish, Message, Request, Text, Tool, ToolCall
 
+_UNSHOWN = "[a picture, file or sound, which is not kept]"
 _FINISHES = frozenset(get_args(Finish))
 
 
@@ -58,6 +59,18 @@ def texts_of(request: Request, route: str, at_ns: int, said: tuple[Said, ...]) -
         tags=tuple(sorted(map(_sound, request.tags))),
         json_answer=request.json_answer,
     )
+
+
+def turns_of(request: Request) -> tuple[Turn, ...]:
+    """The conversation in words, for a person; of a picture, file or sound only that there is one. Never raises."""
+    return tuple([_turn(_described(message)) for message in request.messages])
+
+
+def _described(message: Message) -> Message:
+    if isinstance(message.content, str):
+        return message
+    lines = [part.text if isinstance(part, Text) else _UNSHOWN for part in message.content]
+    return msgspec.structs.replace(message, content="\n".join(lines))
 
 
 def request_of(texts: Texts, asked: str) -> Request:

@@ -18,6 +18,7 @@ from tierwise.gateway import batches, chat, files, said
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
+from tierwise.gateway.desk import show_case
 from tierwise.gateway.doors import encode_error
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.feedback import feedback
@@ -141,6 +142,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/messages": {"POST": chat.messages},
     "/v1/messages/count_tokens": {"POST": chat.count_tokens},
     "/v1/feedback": {"POST": feedback},
+    "/v1/cases/": {"GET": show_case},
     "/v1/files": {"GET": files.list_files, "POST": files.upload},
     "/v1/files/": {"GET": files.show_file, "DELETE": files.delete_file},
     "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},

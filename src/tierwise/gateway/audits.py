@@ -230,9 +230,16 @@ class Auditor:
     async def _clean_up(self) -> None:
         self._cleaned_ms = self._engine.clock.monotonic_ms()
         for name, route in self._engine.snapshot.routes.items():
-            gone = await self._engine.store.proof.forget(name, self._engine.clock.now_ns() - route.keep_days * DAY_NS)
+            before_ns = self._engine.clock.now_ns() - route.keep_days * DAY_NS
+            gone = await self._engine.store.proof.forget(name, before_ns)
+            gone += await self._engine.store.proof.desk.forget(name, before_ns)
             if gone:
-                _log.info("route %s: texts of %d samples are over %d days old and gone", name, gone, route.keep_days)
+                _log.info(
+                    "route %s: texts of %d samples and answered cases are over %d days old and gone",
+                    name,
+                    gone,
+                    route.keep_days,
+                )
 
 
 async def _on_record(proof: Proof, route: Route, said: str, certificate: str, now_ns: int) -> None:

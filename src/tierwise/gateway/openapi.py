@@ -50,6 +50,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
         "How many tokens a request to Messages has, estimated", anthropic_messages.Countable, also=(413, 415)
     ),
     ("POST", "/v1/feedback"): Operation("What a user thought of an answer", feedback.Body, also=(413, 415, 503)),
+    ("GET", "/v1/cases/"): Operation("Whether a person has answered", name="case_id", also=(503,)),
     ("POST", "/v1/files"): Operation(
         "Upload a file of requests", files.Form, also=(413, 415, 503), sent="multipart/form-data"
     ),

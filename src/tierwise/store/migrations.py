@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tierwise.core.window import account
 from tierwise.errors import StoreError
 from tierwise.money import Budget, Period
+from tierwise.store import cases
 
 APPLICATION = 0x5457_4C47  # "TWLG": marks a file as ours, so that another program's database is never migrated
 
@@ -98,20 +99,25 @@ def m001_initial(conn: sqlite3.Connection) -> None:
         _append_only(conn, table)
 
 
-def m002_opinions(conn: sqlite3.Connection) -> None:
-    """Entries of second opinions and judges. A CHECK can't be altered, so the rows move to a new table."""
+def _entries(conn: sqlite3.Connection, step: int, roles: str) -> None:
+    """The table of entries with these roles too. A CHECK can't be altered, so the rows move to a new table."""
     (wider,) = [statement for statement in _TABLES if "TABLE entries(" in statement]
     for old, new in (
-        ("TABLE entries(", "TABLE entries_2("),
-        ("'direct')", "'direct', 'opinion', 'judge')"),
+        ("TABLE entries(", f"TABLE entries_{step}("),
+        ("'direct')", f"'direct', {roles})"),
         ("'rejected', ", "'rejected', 'consulted', "),
     ):
         wider = wider.replace(old, new)
     conn.execute(wider)
-    conn.execute("INSERT INTO entries_2 SELECT * FROM entries ORDER BY request_id, seq")
+    conn.execute(f"INSERT INTO entries_{step} SELECT * FROM entries ORDER BY request_id, seq")  # noqa: S608
     conn.execute("DROP TABLE entries")  # its triggers go with it
-    conn.execute("ALTER TABLE entries_2 RENAME TO entries")
+    conn.execute(f"ALTER TABLE entries_{step} RENAME TO entries")
     _append_only(conn, "entries")
+
+
+def m002_opinions(conn: sqlite3.Connection) -> None:
+    """Entries of second opinions and judges."""
+    _entries(conn, 2, "'opinion', 'judge'")
 
 
 # Nothing is ever deleted from a table that is append-only, so `id`, which SQLite makes the highest one and one more, is
@@ -168,20 +174,10 @@ _PROOF = (
 
 def m003_proof(conn: sqlite3.Connection) -> None:
     """Samples, labels, texts and the trail; entries of audits and of observation, in a table made anew as before."""
-    (wider,) = [statement for statement in _TABLES if "TABLE entries(" in statement]
-    for old, new in (
-        ("TABLE entries(", "TABLE entries_3("),
-        ("'direct')", "'direct', 'opinion', 'judge', 'audit', 'observe')"),
-        ("'rejected', ", "'rejected', 'consulted', "),
-    ):
-        wider = wider.replace(old, new)
-    conn.execute(wider)
-    conn.execute("INSERT INTO entries_3 SELECT * FROM entries ORDER BY request_id, seq")
-    conn.execute("DROP TABLE entries")
-    conn.execute("ALTER TABLE entries_3 RENAME TO entries")
+    _entries(conn, 3, "'opinion', 'judge', 'audit', 'observe'")
     for statement in _PROOF:
         conn.execute(statement)
-    for table in ("entries", "samples", "labels", "trail"):
+    for table in ("samples", "labels", "trail"):
         _append_only(conn, table)
 
 
@@ -336,12 +332,19 @@ def m005_leases(conn: sqlite3.Connection) -> None:
         _append_only(conn, table)
 
 
+def m006_screens(conn: sqlite3.Connection) -> None:
+    """Cases that wait for a person; entries of models that screens ask, in a table made anew as before."""
+    cases.in_sqlite(conn)
+    _entries(conn, 6, "'opinion', 'judge', 'audit', 'observe', 'screen'")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_initial,
     m002_opinions,
     m003_proof,
     m004_periods,
     m005_leases,
+    m006_screens,
 )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tierwise.errors import StoreError
+from tierwise.store import cases
 from tierwise.store.database import Database
 
 MARK = "Tierwise ledger"  # on the table `meta`: another program's schema is never migrated
@@ -227,7 +228,17 @@ def _first() -> Iterator[str]:
     yield "INSERT INTO meta VALUES ('schema', 0)"
 
 
-MIGRATIONS = (_first,)
+def _screens() -> Iterator[str]:
+    """Cases that wait for a person; entries of models that screens ask."""
+    yield from cases.in_postgres()
+    yield "ALTER TABLE entries DROP CONSTRAINT entries_role_check"
+    yield (
+        "ALTER TABLE entries ADD CONSTRAINT entries_role_check CHECK(role IN ("
+        "'draft', 'premium', 'direct', 'opinion', 'judge', 'audit', 'observe', 'screen'))"
+    )
+
+
+MIGRATIONS = (_first, _screens)
 
 
 def migrate(db: Database) -> None:

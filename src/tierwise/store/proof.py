@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from tierwise.proof import Day, Event, Label, Sample, Texts
 from tierwise.store import days, samples, trail
 from tierwise.store.database import Database
+from tierwise.store.desk import LedgerDesk
 from tierwise.store.journal import NOWHERE
 from tierwise.store.writer import Writer
 
@@ -26,6 +27,7 @@ class LedgerProof:
     """Implements `ports.Proof`. Lives and ends with the store whose writer it shares."""
 
     def __init__(self, writer: Writer) -> None:
+        self.desk = LedgerDesk(writer)
         self._writer = writer
 
     def keep(self, item: Sample | Texts | Label) -> Awaitable[None]:
