@@ -24,7 +24,7 @@ Mode = Literal["observe", "enforce", "premium"]
 Uncertified = Literal["observe", "checks", "agreement"]
 OpinionForm = Literal["same", "reason", "code"]
 Structured = Literal["native", "tool", "retry"]
-ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted"]
+ProviderName = Literal["openai", "anthropic", "deepseek", "local", "scripted", "sorter"]
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):

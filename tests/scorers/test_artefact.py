@@ -15,8 +15,9 @@ import pytest
 
 from tests.scorers.stacks import data, fitted
 from tierwise.errors import ConfigError
-from tierwise.scorers.artefact import LARGEST, VERSION, Artefact, TierModel, Typical, dump, read
+from tierwise.scorers.artefact import KIND, Artefact, TierModel, Typical, dump, read
 from tierwise.scorers.grams import BUCKETS
+from tierwise.scorers.sealed import LARGEST
 from tierwise.scorers.stack import Stack
 from tierwise.types import Thresholds
 
@@ -176,11 +177,11 @@ def test_arrays_that_are_not_those_of_the_manifest(tmp_path: Path) -> None:
     assert problem(path, packed(more=bias)).startswith("damaged")
 
 
-@pytest.mark.parametrize("version", [0, VERSION + 1])
+@pytest.mark.parametrize("version", [0, KIND.version + 1])
 def test_another_format(tmp_path: Path, version: int) -> None:
     """An older or newer one is named, with what to do."""
     told = problem(tmp_path / "a.npz", packed(manifest=manifest(version=version)))
-    assert told == f"format {version}, and this version reads {VERSION}; train it anew"
+    assert told == f"format {version}, and this version reads {KIND.version}; train it anew"
 
 
 @pytest.mark.parametrize(

@@ -5,27 +5,12 @@ One file a family of commands. Knows how to print, and nothing of how anything i
 
 from __future__ import annotations
 
-from tierwise.cli import (
-    batch,
-    certify,
-    compare,
-    gateway,
-    keys,
-    label,
-    offline,
-    plan,
-    prices,
-    queue,
-    reconcile,
-    report,
-    screen,
-)
+from tierwise.cli import certify, compare, gateway, keys, label, offline, plan, prices, queue, reconcile, report, screen
 from tierwise.cli.door import app
 
 app.add_typer(gateway.commands)
 app.add_typer(offline.commands)
 app.add_typer(certify.commands)
-app.add_typer(batch.commands)
 app.add_typer(compare.commands)
 app.add_typer(label.commands)
 app.add_typer(report.commands)

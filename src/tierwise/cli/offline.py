@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
-from tierwise.cli.certify import DAYS
-from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, RouteOption, load_config
+from tierwise.cli.batch import commands as batches
+from tierwise.cli.options import JsonOption
 from tierwise.cli.show import bar, imported, print_json, stages
-from tierwise.cli.stored import to_train_on
+from tierwise.cli.training import commands as trainings
 
 commands = typer.Typer()
+commands.add_typer(trainings)
+commands.add_typer(batches)
 
 
 @commands.command("import", epilog="Example: tierwise import spend.json --out outcomes.parquet")
@@ -98,46 +98,3 @@ def replay(
         write_json(jsonable(report), json)
     if plot is not None:
         draw(report, plot)
-
-
-@commands.command(epilog="Example: tierwise train --route support --outcomes outcomes.parquet")
-def train(
-    route: RouteOption,
-    outcomes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default="the route's own traffic"
-        ),
-    ] = None,
-    config: ConfigOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The artefact.", show_default="ROUTE.tierwise.npz"),
-    ] = None,
-    alpha: AlphaOption = None,
-    delta: DeltaOption = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the split.")] = 0,
-    json: JsonOption = False,
-) -> None:
-    """Learn a route's router and verifier from outcomes, and certify what they may keep."""
-    from tierwise.cli.certificates import certificate_place, issue, issued
-    from tierwise.cli.results import told_trained, training
-    from tierwise.offline.certify import of_training
-    from tierwise.offline.train import trained as run
-
-    settings, environment = load_config(config)
-    with to_train_on((settings, environment), route, outcomes, quiet=json) as given:
-        wanted = training(settings, route, given.outcomes, out or Path(f"{route}.tierwise.npz"))
-        claim = (wanted.alpha if alpha is None else alpha, wanted.delta if delta is None else delta)
-        wanted = replace(wanted, alpha=claim[0], delta=claim[1], seed=seed)
-        with stages() as tell:
-            report, fitted = run(wanted, tell)
-        place = certificate_place(settings, route, wanted.out)
-        found = given.by(of_training(wanted, fitted))
-    signed = issue((settings, environment), route, found, place, DAYS, wanted.out)
-    if json:
-        return print_json(msgspec.to_builtins(report) | {"certificate": None if signed is None else str(place)})
-    told_trained(report, route)
-    if signed is not None:
-        issued(signed, place)
-    return None

@@ -19,11 +19,13 @@ from tierwise.core.budget import usd
 from tierwise.errors import ConfigError
 from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.model_table import ModelTable
+from tierwise.gateway.reply_table import replies
 from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment, load, pepper_path, webhook
 from tierwise.gateway.snapshot import build
 from tierwise.providers import scripted
 from tierwise.providers.weights import Weights, find
+from tierwise.scorers.sorter import read
 from tierwise.scorers.trained import open_trained
 from tierwise.types import Price, Route, Value
 
@@ -66,6 +68,7 @@ def examine(
         *_keys(config, environment),
         *_local(config, environment),
         *_scripts(config),
+        *_sorters(config),
         *_prices(config, environment),
         *_routes(config, environment, opened, certified),
         *_budgets(config),
@@ -96,7 +99,7 @@ def local_weights(config: Config) -> dict[str, Weights]:
 def _keys(config: Config, environment: Environment) -> Iterator[Finding]:
     for name, model in config.models.items():
         what = f"model {name}"
-        if model.provider in ("local", "scripted"):
+        if model.provider in ("local", "scripted", "sorter"):
             continue
         if not model.api_key_env:
             yield Finding("ok", what, f"{_called(model)} at {model.base_url}, without a key")
@@ -162,6 +165,22 @@ def _scripts(config: Config) -> Iterator[Finding]:
                 yield Finding("fail", f"model {name}", error.message, "correct `script`, or the file")
             else:
                 yield Finding("ok", f"model {name}", f"{_count(len(rules), 'scripted answer')} from {model.script}")
+
+
+def _sorters(config: Config) -> Iterator[Finding]:
+    for name, model in config.models.items():
+        if model.provider == "sorter":
+            try:
+                labels, said = read(Path(model.trained)).labels, replies(model)
+            except ConfigError as error:
+                yield Finding("fail", f"model {name}", error.message, "correct `trained` and `replies`, or the files")
+                continue
+            strange = sorted(set(said or {}) - set(labels))
+            if strange:
+                detail = f"a reply stands for labels that it never learnt: {', '.join(strange[:5])}"
+                yield Finding("warn", f"model {name}", detail, f"correct {model.replies}")
+            answered = "" if said is None else f", replies for {len(said.keys() & set(labels))}"
+            yield Finding("ok", f"model {name}", f"sorts into {_count(len(labels), 'label')}{answered}")
 
 
 def _prices(config: Config, environment: Environment) -> Iterator[Finding]:

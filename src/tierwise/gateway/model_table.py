@@ -93,7 +93,7 @@ class Limits(Table, frozen=True):
 
 
 class ModelTable(Table, frozen=True):
-    """`load` fills in `base_url`, `api_key_env` and `logprobs`, and makes `script` a path."""
+    """`load` fills in `base_url`, `api_key_env` and `logprobs`, and makes files paths."""
 
     provider: ProviderName
     model: str = ""  # the provider's own name for it
@@ -117,6 +117,8 @@ class ModelTable(Table, frozen=True):
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 1
     idle_minutes: Annotated[float, msgspec.Meta(gt=0, le=100_000)] = 10.0  # a local model is stopped after it
     script: str = ""  # a scripted model's answers, a JSON file
+    trained: str = ""  # what a sorter has learnt
+    replies: str = ""  # what a sorter answers for each of its labels, a JSON file; "": the label itself
 
 
 def complete_model(name: str, model: ModelTable, folder: Path) -> ModelTable:
@@ -133,9 +135,15 @@ def complete_model(name: str, model: ModelTable, folder: Path) -> ModelTable:
         weights=tuple(
             source if _remote(source) else str(folder / Path(source).expanduser()) for source in model.weights
         ),
-        script=str(folder / Path(model.script).expanduser()) if model.script else "",
+        script=_placed(folder, model.script),
+        trained=_placed(folder, model.trained),
+        replies=_placed(folder, model.replies),
         sha256=model.sha256.lower(),
     )
+
+
+def _placed(folder: Path, file: str) -> str:
+    return str(folder / Path(file).expanduser()) if file else ""
 
 
 def _remote(source: str) -> bool:
@@ -191,6 +199,15 @@ def _check_sources(path: tuple[str, ...], model: ModelTable, problems: Problems)
         problems.add(path, "a scripted model needs `script`: the JSON file with its answers")
     elif model.provider != "scripted" and model.script:
         problems.add((*path, "script"), "only a scripted model has a script")
+    _check_sorter(path, model, problems)
+
+
+def _check_sorter(path: tuple[str, ...], model: ModelTable, problems: Problems) -> None:
+    if model.provider == "sorter" and not model.trained:
+        problems.add(path, "a sorter needs `trained`: the file that `tierwise train --sorter` wrote")
+    for key in ("trained", "replies"):
+        if model.provider != "sorter" and getattr(model, key):
+            problems.add((*path, key), "only a sorter has it")
 
 
 def _web(url: str) -> bool:

@@ -26,6 +26,7 @@ from tierwise.money import Budget
 from tierwise.tariffs import Tariff
 from tierwise.types import Checks, Escalations, Model, Price, Route
 
+SORTED = Price(0, 0, 0, 0, "a sorter reads and writes no tokens")
 _log = logging.getLogger("tierwise.prices")
 
 
@@ -108,6 +109,8 @@ def price_of(table: ModelTable, listed: Iterable[Tariff], moment: int) -> Price 
     """The config's own price before its lists', and those before the catalogue's; None where none holds then."""
     if table.price is not None:
         return table.price.price()
+    if table.provider == "sorter":
+        return SORTED
     held = valid(listed, moment)
     return None if held is None else dearest(held)
 

@@ -16,6 +16,7 @@ from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.model_table import ModelTable
 from tierwise.gateway.quotas import rationed
+from tierwise.gateway.reply_table import replies
 from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
@@ -24,7 +25,10 @@ from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
+from tierwise.providers.sorter import SorterProvider
 from tierwise.providers.weights import Weights
+from tierwise.scorers.encoder import load_encoder
+from tierwise.scorers.sorter import Sorter, read
 from tierwise.scorers.trained import open_trained
 
 Builder = Callable[[str, ModelTable, Environment], Provider]
@@ -126,10 +130,15 @@ def _scripted(name: str, table: ModelTable, environment: Environment) -> Provide
     return scripted.ScriptedProvider(scripted.load(Path(table.script)))
 
 
+def _sorter(name: str, table: ModelTable, environment: Environment) -> Provider:
+    return SorterProvider(Sorter(read(Path(table.trained)), load_encoder()).sort, replies(table))
+
+
 _BUILDERS: Mapping[str, Builder] = {
     "openai": _openai,
     "deepseek": _deepseek,
     "anthropic": _anthropic,
     "local": _local,
     "scripted": _scripted,
+    "sorter": _sorter,
 }

@@ -29,6 +29,7 @@ PROVIDERS: Mapping[str, str] = {
     "deepseek": "DeepSeek",
     "local": "Self-hosted",
     "scripted": "Scripted",
+    "sorter": "Sorter",
 }
 UNKNOWN = "Unknown"  # of a model that the config no longer has
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run

@@ -7,13 +7,9 @@ thresholds, and a SHA-256 over everything else, which is checked on reading. Kno
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import msgspec
@@ -21,19 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.errors import ConfigError
+from tierwise.scorers import sealed
 from tierwise.scorers.encoder import DIMENSIONS
 from tierwise.scorers.grams import BUCKETS
+from tierwise.scorers.sealed import Arrays
 from tierwise.scorers.stack import Base, Stack
 from tierwise.types import Thresholds
 
-VERSION = 1
-LARGEST = 512 << 20  # bytes of a file
+KIND = sealed.Kind("artefact of `tierwise train`", 1)
 
-Arrays = dict[str, NDArray[Any]]
 _SPARSE = ("idf_prompt", "idf_draft")
 _LISTED = ("names", "targets", "tasks", "crossed")
-# What numpy and zipfile raise for files that are no archives of theirs, or were; RuntimeError is for encrypted ones.
-_NONE = (ValueError, TypeError, KeyError, EOFError, RuntimeError, TokenError, zipfile.BadZipFile, zlib.error)
 
 
 class TierModel(msgspec.Struct, frozen=True):
@@ -110,33 +104,19 @@ def dump(artefact: Artefact) -> bytes:
             if stack is not None:
                 stacks[f"{place}.{name}"] = _put(stack, f"{place}.{name}", arrays)
     manifest = _Manifest(
-        VERSION, artefact.tiers, artefact.opinions, artefact.typical, artefact.thresholds, dict(artefact.notes), stacks,
-        _digest(arrays), artefact.orders,
+        KIND.version, artefact.tiers, artefact.opinions, artefact.typical, artefact.thresholds, dict(artefact.notes),
+        stacks, sealed.digest(arrays), artefact.orders,
     )  # fmt: skip
-    packed = io.BytesIO()
-    content = np.frombuffer(msgspec.json.encode(manifest), np.uint8)
-    np.savez_compressed(packed, allow_pickle=False, manifest=content, **arrays)
-    return packed.getvalue()
+    return sealed.pack(manifest, arrays)
 
 
 def read(path: Path) -> Artefact:
     """Raises ConfigError where there is no such file, or it is damaged, too new, or something else."""
+    packed, arrays = sealed.unpack(path, KIND)
     try:
-        if path.stat().st_size > LARGEST:
-            raise ConfigError(f"{path}: larger than any artefact of `tierwise train`")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy would leave it open
-            if sum(member.file_size for member in archive.zip.infolist()) > LARGEST:
-                raise ConfigError(f"{path}: unpacks to more than any artefact of `tierwise train`")
-            arrays = {name: archive[name] for name in archive.files}
-        manifest = msgspec.json.decode(arrays.pop("manifest").tobytes(), type=_Manifest)
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror or error}") from error
-    except _NONE as error:
-        raise ConfigError(f"{path}: not an artefact of `tierwise train`") from error
-    if manifest.version != VERSION:
-        raise ConfigError(f"{path}: format {manifest.version}, and this version reads {VERSION}; train it anew")
-    if _digest(arrays) != manifest.sha256:
-        raise ConfigError(f"{path}: damaged: its SHA-256 is not the manifest's; train it anew, or restore it")
+        manifest = msgspec.json.decode(packed, type=_Manifest)
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"{path}: not an {KIND.name}") from error
     try:
         return _artefact(manifest, arrays)
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -216,12 +196,3 @@ def _take_sparse(name: str, arrays: Arrays) -> NDArray[np.float32]:
     values = np.zeros(size, np.float32)
     values[arrays[f"{name}.at"]] = arrays[f"{name}.is"]
     return values
-
-
-def _digest(arrays: Arrays) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
