@@ -12,6 +12,7 @@ import typer
 
 from tierwise import __version__
 from tierwise.cli.door import DONE, FOUND
+from tierwise.cli.drive import commands as driving
 from tierwise.cli.options import ConfigOption, HostOption, JsonOption, PortOption, load_config, place
 from tierwise.cli.show import bars, console, print_json, report, say, welcome
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tierwise.gateway.settings import Config
 
 commands = typer.Typer()
+commands.add_typer(driving)
 
 
 @commands.command(epilog="Example: tierwise serve --config tierwise.toml --port 8080")
