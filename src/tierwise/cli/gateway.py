@@ -13,6 +13,7 @@ import typer
 from tierwise import __version__
 from tierwise.cli.door import DONE, FOUND
 from tierwise.cli.drive import commands as driving
+from tierwise.cli.examples import write as write_example
 from tierwise.cli.options import ConfigOption, HostOption, JsonOption, PortOption, load_config, place
 from tierwise.cli.show import bars, console, print_json, report, say, welcome
 
@@ -79,13 +80,19 @@ def ask(
 def init(
     config: ConfigOption = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a config that is there.")] = False,
+    example: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One that runs as it is: support, moderation, filter.", show_default=False),
+    ] = None,
 ) -> None:
-    """Write a starter config: hosted models where a provider's key is set, else two local ones."""
+    """Write a starter config: hosted models where a provider's key is set, else two local ones. Or an example."""
     from tierwise.gateway.starter import starter, write
 
     path, environment = place(config)
+    if example is not None:
+        return write_example(example, path, force=force)
     write(path, starter(environment), force=force)
-    console().print(f"Wrote {path}. Next: tierwise doctor --config {path}", soft_wrap=True)
+    return console().print(f"Wrote {path}. Next: tierwise doctor --config {path}", soft_wrap=True)
 
 
 @commands.command(epilog="Example: tierwise doctor --config tierwise.toml --fetch")

@@ -17,6 +17,7 @@ from tierwise.errors import Refused
 from tierwise.ports import Batch
 from tierwise.types import Chunk, Model, Request, Usage
 
+CHARACTERS = 4  # of a token, roughly: nothing is charged by it, but premium is compared by it
 LEAST = 1e-9  # of a probability: its logarithm has to be a number
 
 Sort = Callable[[str], tuple[str, float]]
@@ -36,7 +37,8 @@ class SorterProvider:
         text = next((message.text for message in reversed(request.messages) if message.role == "user"), "")
         label, probability = self._sort(text)
         said = self._said(model, request, label)
-        usage = Usage(output_tokens=1)  # the label
+        asked = sum(len(message.text) for message in request.messages)
+        usage = Usage(input_tokens=asked // CHARACTERS + 1, output_tokens=len(said) // CHARACTERS + 1)
         yield (Chunk(said, finish="stop", logprobs=(log(max(probability, LEAST)),), usage=usage),)
 
     async def close(self) -> None:
