@@ -323,10 +323,16 @@ class Route(msgspec.Struct, frozen=True):
     human: frozenset[str] = frozenset()  # tags that a person answers, and no model
     human_reply: str = ""  # what the client is told meanwhile
     insisted: bool = False  # mode "premium" is the client's wish, not the operator's
+    reference: Model | None = None  # its own premium, where a rule for personal data has left models out
 
     @property
     def premium(self) -> Model:
         return self.tiers[-1]
+
+    @property
+    def yardstick(self) -> Model:
+        """What always-premium would call, whoever may have the request."""
+        return self.reference or self.premium
 
 
 # ------------------------------------------------------------------ what was decided, and what it cost

@@ -8,6 +8,7 @@ import pytest
 
 from tests.core.plans import CHEAP, MIDDLE, OTHER, PREMIUM, request, route
 from tierwise.core import policy
+from tierwise.errors import Forbidden
 from tierwise.types import Estimate, Message, Model, Thresholds, Tool
 
 
@@ -29,6 +30,16 @@ from tierwise.types import Estimate, Message, Model, Thresholds, Tool
 def test_path(changes: dict[str, Any], tags: tuple[str, ...], tiers: tuple[Any, ...], rule: str) -> None:
     """Modes, floors and missing certificates only ever lead upwards."""
     assert policy.path(request(tags=frozenset(tags)), route(**changes)) == (tiers, rule)
+
+
+def test_a_route_that_lacks_models() -> None:
+    """It says so; and where premium may not have a request that has to go there, nobody answers."""
+    lacks = route(tiers=(CHEAP,), reference=PREMIUM, floor=frozenset({"legal"}))
+    assert policy.path(request(), lacks) == ((CHEAP,), "residence")
+    with pytest.raises(Forbidden, match="class legal are answered by premium on r, which may not"):
+        policy.path(request(tags=frozenset({"legal"})), lacks)
+    kept = route(tiers=(PREMIUM,), reference=PREMIUM, floor=frozenset({"legal"}))
+    assert policy.path(request(tags=frozenset({"legal"})), kept) == ((PREMIUM,), "floor:legal")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.core.join import join
-from tierwise.dialects.anthropic_answers import StreamDecoder, decode_answer
+from tierwise.dialects.anthropic_answers import NAME, StreamDecoder, decode_answer
 from tierwise.dialects.anthropic_messages import decode_request
 from tierwise.dialects.anthropic_replies import (
     StreamEncoder,
@@ -181,6 +181,64 @@ def test_a_provider_s_own_words_pass() -> None:
     sent = encoder.encode(batch) + encoder.done()
     assert [data for _, data in Events().feed(sent)] == wires
     assert encoder.encode((Chunk(dialect="anthropic"),)) == b""
+
+
+def wired(*stream: Json) -> list[Chunk]:
+    """The chunks of a provider's own events."""
+    decoder = StreamDecoder()
+    chunks = [decoder.feed("", msgspec.json.encode(event)) for event in stream]
+    return [chunk for chunk in chunks if chunk is not None]
+
+
+def begin(index: int, block: Json) -> Json:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+START: Json = {"type": "message_start", "message": {"type": "message", "content": [], "usage": {"input_tokens": 3}}}
+THOUGHT, WORDS = begin(0, {"type": "thinking", "thinking": ""}), begin(1, {"type": "text", "text": ""})
+CALL = begin(2, {"type": "tool_use", "id": "t", "name": "f", "input": {}})
+END: Json = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}}
+
+
+def stop(index: int) -> Json:
+    return {"type": "content_block_stop", "index": index}
+
+
+def test_what_is_written_among_a_provider_s_events_goes_on_with_its_blocks() -> None:
+    """Words and arguments that were changed on their way lie in the blocks that are open."""
+    first = wired(START, THOUGHT, stop(0), WORDS, stop(1), CALL, stop(2), END, {"type": "message_stop"})
+    first[4:4] = [Chunk("Hi")]
+    first[7:7] = [Chunk(tool_calls=(ToolDelta(0, arguments="{}"),))]
+    stream = events(tuple(first))
+    assert [event["index"] for event in stream if event["type"] == "content_block_delta"] == [1, 2]
+    assert [event["type"] for event in stream].count("message_start") == 1
+    assert [event["type"] for event in stream].count("message_stop") == 1
+    answer = joined(stream)
+    assert (answer.text, answer.choices[0].tool_calls) == ("Hi", (ToolCall("t", "f", "{}"),))
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_provider_s_stream_that_is_cut_is_ended(ended: bool) -> None:
+    """Its open blocks, each once, and the message."""
+    cut = wired(START, THOUGHT, stop(0), WORDS, stop(1), CALL, *([stop(2), END] if ended else []))
+    stream = events((*cut, Chunk(finish="content_filter")))
+    assert [event["index"] for event in stream if event["type"] == "content_block_stop"] == [0, 1, 2]
+    told = [event for event in stream if event["type"] == "message_delta"]
+    assert [event["delta"]["stop_reason"] for event in told] == ["end_turn" if ended else "refusal"]
+    assert stream[-1] == {"type": "message_stop"}
+    later = events((*wired(START, WORDS, stop(1)), Chunk("Hi", finish="stop")))
+    assert [event["index"] for event in later if event["type"] == "content_block_start"] == [1, 2]
+    open_words = events((*wired(START, WORDS), Chunk("Hi", finish="stop", usage=Usage(3, 4))))
+    assert joined(open_words).text == "Hi"
+    assert open_words[-2]["usage"]["output_tokens"] == 4
+
+
+def test_a_block_without_content_is_passed_over() -> None:
+    """What later versions may send goes out as it came; an event of several choices goes out once."""
+    odd = Chunk(wire=b'{"type":"content_block_start","index":0}', dialect=NAME)
+    assert events((*wired(START), odd, Chunk(dialect=NAME), Chunk("Hi", finish="stop")))[1:2] == [
+        {"type": "content_block_start", "index": 0}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tierwise.screens.patterns import apart, formed, luhn, mod97
 from tierwise.screens.screen import Span
 
 KEY = "sk-" + "proj-" + "A1b2C3d4E5f6G7h8I9j0"
+PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow+/IBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
 FOUND = [
     ("email", "write to ", "jane.o+x@mail.example.co.uk", ", please"),
     ("url", "see ", "https://example.com/a?b=c", "."),
@@ -39,6 +40,73 @@ FOUND = [
     ("secret", "use ", KEY, ""),
     ("secret", "password: ", "hunter2hunter", " ok"),
     ("secret", "api_key=", "0123456789abcdef", ""),
+    ("card", "", "4111111111111111", ""),
+    ("card", "", "5500-0000-0000-0004", ""),
+    ("card", "", "3782 822463 10005", ""),
+    ("card", "", "30569309025904", ""),
+    ("card", "", "6011000990139424", ""),
+    ("card", "", "3530111333300000", ""),
+    ("iban", "", "FR14 2004 1010 0505 0001 3M02 606", ""),
+    ("iban", "", "NL91ABNA0417164300", "."),
+    ("ip", "", "fe80::1", ""),
+    ("ip", "(", "2001:db8::8a2e:370:7334", ")"),
+    ("national_id", "SSN: ", "514690360", ""),
+    ("national_id", "", "Y1234567X", ""),
+    ("national_id", "", "X-1234567-L", ""),
+    ("national_id", "", "86 095 742 719", ""),
+    ("national_id", "IdNr. ", "65929970489", ""),
+    ("national_id", "", "1 84 12 76 451 089 46", ""),
+    ("national_id", "", "255081416802538", "."),
+    ("national_id", "", "RSSMRA85T10A562S", ""),
+    ("national_id", "BSN ", "111222333", ""),
+    ("national_id", "my burgerservicenummer is ", "123 456 782", ""),
+    ("national_id", "PESEL: ", "44051401359", ""),
+    ("national_id", "aadhaar ", "2341 2341 2346", ""),
+    ("national_id", "Aadhar no ", "499118665246", ""),
+    ("national_id", "", "529.982.247-25", ""),
+    ("national_id", "CPF ", "52998224725", ""),
+    ("phone", "", "+49 30 901820", ""),
+    ("phone", "", "0049 30 901820", ""),
+    ("phone", "", "030/901820-15", ""),
+    ("phone", "", "+33 1 23 45 67 89", ""),
+    ("phone", "", "01 23 45 67 89", ""),
+    ("phone", "", "020 7946 0958", ""),
+    ("phone", "", "+44 (0)20 7946 0958", ""),
+    ("phone", "", "+91 98765 43210", ""),
+    ("phone", "", "+55 11 98765-4321", ""),
+    ("phone", "", "(11) 98765-4321", ""),
+    ("phone", "", "+81 3-1234-5678", ""),
+    ("phone", "", "+8613800138000", ""),
+    ("phone", "", "(555) 234-5678", ""),
+    ("phone", "", "555.234.5678", ""),
+    ("phone", "", "1-555-234-5678 ext. 12", ""),
+    ("phone", "tel ", "5552345678", ""),
+    ("secret", "", "ghp_" + "a1B2" * 9, ""),
+    ("secret", "", "github_pat_" + "a1B2" * 9, ""),
+    ("secret", "", "AKIA" + "IOSFODNN7EXAMPLE", ""),
+    ("secret", "", "ASIA" + "IOSFODNN7EXAMPLE", ""),
+    ("secret", "", "AIza" + "Sy" + "a1B2c" * 6 + "xyz", ""),
+    ("secret", "", "xoxb-" + "123456789012-abcdefABCDEF", ""),
+    ("secret", "", "glpat-" + "a1B2" * 5, ""),
+    ("secret", "", "hf_" + "aBcDe1" * 6, ""),
+    ("secret", "", "sk_" + "live_" + "a1B2" * 6, ""),
+    ("secret", "", "whsec_" + "a1B2" * 8, ""),
+    ("secret", "", "npm_" + "a1B2" * 9, ""),
+    ("secret", "", "pypi-" + "AgEIcHlwaS5vcmc" * 3, ""),
+    ("secret", "", "gsk_" + "a1B2" * 13, ""),
+    ("secret", "", "SG." + "a1B2c3D4e5F6g7H8i9J0kl" + "." + "a1B2" * 10, ""),
+    ("secret", "bot ", "6922832127:" + "AA" + "Em2DMKEBRO2GNeRhLONJqe4__Roc-QfiA", ""),
+    ("secret", "", "eyJ" + "hbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0." + "dozjgNryP4J3jVmNHl0w5N", ""),
+    ("secret", "", PEM, "\nthat was it"),
+    ("secret", "", PEM.replace("\n", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,1A\n\n", 1), ""),
+    ("secret", "", PEM.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK"), ""),
+    ("secret", "", PEM.partition("-----END")[0], ""),
+    ("secret", "DB_PASSWORD=", "s3cr3t!pass", ""),
+    ("secret", '{"password": "', "hunter2hunter", '"}'),
+    ("secret", "my password is ", "Tr0ub4dor&3", ""),
+    ("secret", "aws_secret_access_key = ", "wJalrXUtnFEMI/" + "K7MDENG/bPxRfiCYEXAMPLEKEY", ""),
+    ("secret", "Authorization: Bearer ", "a1b2c3d4e5f6g7h8", ""),
+    ("secret", "postgres://admin:", "hunter2", "@db:5432/x"),
 ]  # fmt: skip
 NOTHING = [
     "order 4111111111111112 shipped",  # Luhn fails
@@ -57,6 +125,63 @@ NOTHING = [
     "order number 555 666 777 88",
     "a@b",
     "the password is good",
+    "order 1234-5678-9012",
+    "00 12 34 56 78 90",
+    "0001234567 89",
+    "5552345678 units",
+    "\u212aSSMRA85T10A562S",  # a sign that is a letter only for some
+    "order 6771798021000009",  # Luhn fits, and no network has such numbers
+    "event 456712345678901237",
+    "at 1700000000003 ms",
+    "01101000 01100101 01101100 01101100",  # in base 2
+    "64 20 69 6e 20 41 49",  # in base 16
+    "1000-450-300=250",
+    "from 2002-2009 by phone in 2002-2009",
+    "the number 12345.6789",
+    "2024-01-15 10:30:00",
+    "15.01.2024 10:30",
+    "40.7128, -74.0060",
+    "viewBox 0 0 980 820",
+    "11 12 13 14 15 16 17",
+    "0.967/0.947/0.925",
+    "1 234 567 890 inhabitants",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "Chrome/120.0.0.0 and section 3.2.1.4",
+    "release 10.0.1.2",
+    "std::vector, a::b, Ab::Cd and 12:34:56",
+    "logo@2x.png",
+    "pkg@1.2.3",
+    "DE89370400440532013001",
+    "514690360 parts",  # nine digits, and no word
+    "order 111222333",  # the sum of eleven fits, and no word
+    "order 44051401359",
+    "order 234123412346",
+    "order 52998224725",
+    "529.982.247-26",
+    "86095742718",
+    "11111111111",
+    "01234567890",
+    "184127645108947",
+    "RSSMRA85T10A562T",
+    "Y1234567L",
+    "AO 12 34 56 C",
+    "invoice 555 234 5678",
+    "password: required",
+    "token: authentication",
+    "password = getpass(prompt1)",
+    "password=${DB_PASS1}",
+    "api_key = <your key 1>",
+    "api_key=<key1234567>",
+    "token = tokens[12345678]",
+    "bearer securities",
+    "sk-learn is a library, sk-estimators",
+    "AKIA is a prefix",
+    "eyJ.a.b",
+    "https:",
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
 ]
 
 
@@ -108,6 +233,12 @@ def test_one_pair_of_digits_fits_an_iban(pair: int) -> None:
         "+1 ",
         "GB82 ",
         "Jan 1 ",
+        "-----BEGIN RSA " + "PRIVATE KEY-----",
+        "-----BEGIN RSA " + "PRIVATE KEY-----" + "-",
+        "://a:",
+        "token is ",
+        "1 11 ",
+        "01-",
     ],
 )
 def test_time_is_linear(unit: str) -> None:
@@ -116,6 +247,15 @@ def test_time_is_linear(unit: str) -> None:
     start = time.process_time()
     formed(text)
     assert time.process_time() - start < 0.5
+
+
+@given(st.text(alphabet="0123456789 .-+()ABCxyz/:@_\u212a\u0661\u00b2\u00e9\n", max_size=60))
+def test_any_text_can_be_read(text: str) -> None:
+    """Whatever counts as a digit or a letter somewhere; spans are in order, and apart."""
+    spans = formed(text)
+    edges = [edge for span in spans for edge in (span.start, span.end)]
+    assert edges == sorted(edges)
+    assert all(span.start < span.end <= len(text) for span in spans)
 
 
 def test_where_two_overlap_the_first_stays() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tierwise.core import decide, price
 from tierwise.core.budget import NANOS
 from tierwise.core.tiers import Tier, best, full_cost
+from tierwise.errors import Forbidden
 from tierwise.money import Arm
 from tierwise.types import Estimate, Hold, Model, Request, Route
 
@@ -18,13 +19,21 @@ def path(request: Request, route: Route, arm: Arm = "") -> tuple[tuple[Model, ..
     """The tiers to try, cheapest first, and the rule that says so. The last one's answer is final.
 
     `arm` is what the route's experiment has drawn. No text of a prompt can take a request below the floor of its class:
-    tags only ever lead upwards.
+    tags only ever lead upwards. Raises Forbidden where premium, which has to answer it, may not have it.
     """
-    if len(route.tiers) == 1:
+    if len(route.tiers) == 1 and route.reference is None:
         return route.tiers, "direct"
     floor = sorted(request.tags & route.floor)
+    if floor and route.premium != route.yardstick:
+        raise Forbidden(
+            f"Requests of the class {floor[0]} are answered by {route.yardstick.name} on {route.name}, which may not"
+            " have the personal data in this one.",
+            code="personal_data",
+        )
     if floor:
         return (route.premium,), f"floor:{floor[0]}"
+    if len(route.tiers) == 1:
+        return route.tiers, "residence"
     if route.mode != "enforce":
         return (route.premium,), f"mode:{route.mode}"
     if arm == "holdout":
@@ -53,7 +62,7 @@ def escalates(route: Route, model: Model, rule: str) -> bool:
 
     What goes there because the operator wants it is none: all of a route without a certificate, or a holdout.
     """
-    if route.escalations is None or len(route.tiers) == 1 or model.name != route.premium.name:
+    if route.escalations is None or len(route.tiers) == 1 or model.name != route.yardstick.name:
         return False
     return route.insisted or not rule.startswith(("mode:", "uncertified", "holdout"))
 

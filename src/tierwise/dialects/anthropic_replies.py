@@ -42,8 +42,14 @@ _KINDS = {
 }
 
 
+class _Block(msgspec.Struct):
+    type: str = ""
+
+
 class _Kind(msgspec.Struct):
     type: str = "ping"
+    index: int = 0
+    content_block: _Block | None = None
 
 
 _kind = msgspec.json.Decoder(_Kind)
@@ -117,17 +123,22 @@ def encode_usage(usage: Usage) -> Json:
 
 
 class StreamEncoder:
-    """Chunks to the events of one stream: blocks in order, each begun and ended once."""
+    """Chunks to the events of one stream: blocks in order, each begun and ended once.
 
-    __slots__ = ("_calls", "_finish", "_label", "_next", "_open", "_started", "_thinks", "_usage", "_wired")
+    A provider's own events go out as they came; what is written among them goes on with the block that they opened,
+    and where they stop before their end the stream is ended for them.
+    """
+
+    __slots__ = ("_calls", "_ended", "_finish", "_label", "_next", "_open", "_started", "_stopped", "_thinks", "_usage")
 
     def __init__(self, request: Request, label: Label) -> None:
         self._label = label
         self._thinks = thinks(request)
         self._started = False
-        self._wired = False  # the provider's own events: it begins and ends everything itself
+        self._ended: set[str] = set()  # of the events that end a message, those that a provider sent itself
         self._open: tuple[str, int] | None = None  # the text or thinking block that grows: its kind and index
         self._calls: dict[int, int] = {}  # a tool call's place -> its block, which stays open to the end
+        self._stopped: set[int] = set()  # blocks that a provider has ended itself
         self._next = 0
         self._finish: Finish | None = None
         self._usage = Usage()
@@ -138,13 +149,15 @@ class StreamEncoder:
 
     def done(self) -> bytes:
         """The end of a stream that came to its end. A torn stream never gets it."""
-        if self._wired:
+        if "message_stop" in self._ended:
             return b""
         events = self._start() + self._close()
         for index in self._calls.values():
-            events += _event("content_block_stop", {"index": index})
-        delta = {"stop_reason": _REASON[self._finish], "stop_sequence": None}
-        events += _event("message_delta", {"delta": delta, "usage": encode_usage(self._usage)})
+            if index not in self._stopped:
+                events += _event("content_block_stop", {"index": index})
+        if "message_delta" not in self._ended:
+            delta = {"stop_reason": _REASON[self._finish], "stop_sequence": None}
+            events += _event("message_delta", {"delta": delta, "usage": encode_usage(self._usage)})
         return events + _event("message_stop", {})
 
     @staticmethod
@@ -153,8 +166,31 @@ class StreamEncoder:
         return sse.encode(encode_error(error), "error")
 
     def _passed(self, chunk: Chunk) -> bytes:
-        self._wired = True
-        return b"" if chunk.wire is None else sse.encode(chunk.wire, _kind.decode(chunk.wire).type)
+        if chunk.wire is None:
+            return b""
+        event = _kind.decode(chunk.wire)
+        self._follow(event)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        return sse.encode(chunk.wire, event.type)
+
+    def _follow(self, event: _Kind) -> None:
+        """What is open, once a provider's own event has gone out."""
+        match event.type:
+            case "message_start":
+                self._started = True
+            case "content_block_start" if event.content_block is not None:
+                self._next = event.index + 1
+                if event.content_block.type == "tool_use":
+                    self._calls[len(self._calls)] = event.index
+                else:
+                    self._open = event.content_block.type, event.index
+            case "content_block_stop":
+                self._stopped.add(event.index)
+                if self._open is not None and self._open[1] == event.index:
+                    self._open = None
+            case "message_delta" | "message_stop":
+                self._ended.add(event.type)
 
     def _written(self, chunk: Chunk) -> bytes:
         events = self._start()

@@ -161,9 +161,9 @@ class Subject:
     arm: Arm = ""
 
     def role(self, model: Model) -> Duty:
-        if len(self.route.tiers) == 1:
+        if len(self.route.tiers) == 1 and self.route.reference is None:
             return "direct"
-        return "premium" if model.name == self.route.premium.name else "draft"
+        return "premium" if model.name == self.route.yardstick.name else "draft"
 
     def record(
         self,
@@ -201,7 +201,7 @@ class Subject:
         if last.role != "draft":
             return last.nanos, last.cost_state
         spent = sum(entry.nanos for entry in entries)
-        return price.baseline(self.route.premium, last.usage, spent, self.started_ns // SECOND)
+        return price.baseline(self.route.yardstick, last.usage, spent, self.started_ns // SECOND)
 
 
 def _speaks(batch: Sequence[Chunk]) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from tierwise.screens import national_ids as ids
 from tierwise.screens.screen import Span
 
 _DIGIT = re.compile(r"\d")
@@ -19,9 +20,9 @@ _NEAR = 48  # characters before a match that may say what it is
 
 class _Form(NamedTuple):
     type: str
-    pattern: re.Pattern[str]
+    pattern: re.Pattern[str]  # of all of it, or with a group "value"
     holds: Callable[[str, str], bool]  # (the match, what stands before it)
-    needs: str = ""  # that a text must hold for the pattern to be tried
+    needs: tuple[str, ...] = ("",)  # that a text must hold one of, in small letters, for the pattern to be tried
 
 
 def _always(found: str, before: str) -> bool:
@@ -42,16 +43,20 @@ def mod97(iban: str) -> bool:
 
 
 def _card(found: str, before: str) -> bool:
+    """By the numbers and lengths that card networks use; the rare ones only where a word says so."""
     digits = re.sub(r"\D", "", found)
-    if len(set(digits)) == 1 or not 12 <= len(digits) <= 19:
+    if len(set(digits)) == 1 or not luhn(digits):
         return False
-    return luhn(digits) and (len(digits) > 12 or _said(_CARD, before))
+    return _NETWORKS.fullmatch(digits) is not None or _said(_CARD, before)
 
 
 def _said(words: re.Pattern[str], before: str) -> bool:
     return words.search(before) is not None
 
 
+_NETWORKS = re.compile(  # Visa, Mastercard, American Express, Discover and UnionPay, Diners Club, JCB
+    r"4\d{15}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|6(?:011|22|4[4-9]|5)\d{12,13}|3(?:0[0-5]|[689])\d{11}|35\d{14}"
+)
 _CARD = re.compile(r"(?i)card|\bcc\b|visa|amex|mastercard|maestro|payment")
 _CALL = re.compile(
     r"(?i)(?:phone|mobile|cell|tel|fax|call|desk|contact|number|reach|ring|dial|text|sms|whatsapp|answering|office|"
@@ -68,37 +73,90 @@ _NO_PHONE = re.compile(r"\d{3}-\d\d-\d{4}$|(?:19|20)\d\d-\d\d-\d\d|\d{1,2}[./]\d
 _AFTER_PHONE = re.compile(r"(?i)[\s-]{0,3}(?:office|fax|mobile|cell|phone|desk|home|work|f\b|m\b|o\b)")
 
 
+_QUANTITY = re.compile(r"\d+\.\d+|(?:19|20)\d\d[-/](?:19|20)\d\d")  # a decimal, or years
+_AMERICAN = re.compile(r"(?:1[ .-]?)?[2-9]\d\d([ .-]?)[2-9]\d\d\1\d{4}(?:(?: ?x| ext\.? ?)\d{1,6})?")
+_TRUNK = re.compile(r"0[1-9]\d{0,4}(?:[ .\-/]{1,3}\d{2,8}){1,5}")
+
+
 def _phone(found: str, before: str) -> bool:
+    """One that is written as phones are, or that a word before it calls one."""
     digits = re.sub(r"\D", "", found)
-    if not 7 <= len(digits) <= 15 or _said(_ACCOUNT, before):
+    if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or _said(_ACCOUNT, before) or _QUANTITY.fullmatch(found):
         return False
-    formed = found.startswith(("+", "00", "(")) or len(re.findall(r"\d+", found)) >= 3
-    return (formed and len(digits) >= 8 and not _NO_PHONE.match(found)) or _said(_CALL, before)
+    return _said(_CALL, before) or (len(digits) >= 8 and not _NO_PHONE.match(found) and _dialled(found, digits))
+
+
+def _dialled(found: str, digits: str) -> bool:
+    """With a country's code, a code in brackets, as in North America, or from the zero that elsewhere comes first."""
+    if found.startswith("("):
+        return True
+    if found.startswith(("+", "00")):
+        return 8 <= len(digits.lstrip("0")) <= 15 and (found[0] == "+" or found[2:3] not in "0 ")
+    if _AMERICAN.fullmatch(found):
+        return not found.isdigit()
+    return 9 <= len(digits) <= 12 and _TRUNK.fullmatch(found) is not None
 
 
 def _iban(found: str, before: str) -> bool:
     return mod97(found)
 
 
-def _ssn(found: str, before: str) -> bool:
-    area, group, serial = found[:3], found[4:6], found[-4:]
-    return area not in ("000", "666") and group != "00" and serial != "0000"
+_NUMBERED_TEXT = re.compile(
+    r"(?i)(?:version|release|build|firmware|section|chapter|clause|\bec|\bv|\u00a7)\s*$|[a-z]/$"
+)
 
 
 def _v4(found: str, before: str) -> bool:
-    return all(int(part) < 256 for part in found.split(".")) and not re.search(r"(?i)(?:version|v)\s*$", before)
+    return all(int(part) < 256 for part in found.split(".")) and not _said(_NUMBERED_TEXT, before)
 
 
 def _v6(found: str, before: str) -> bool:
-    return found.count(":") >= 3 and ("::" in found) != (found.count(":") == 7)
+    """Of short ones only what code would hardly write: `a::b` may be a name."""
+    colons = found.count(":")
+    if "::" not in found:
+        return colons == 7
+    return colons >= 3 or (len(found) > 6 and any(map(str.isdigit, found)))
 
 
-def _dni(found: str, before: str) -> bool:
-    return "TRWAGMYFPDXBNJZSQVHLCKE"[int(re.sub(r"\D", "", found)) % 23] == found[-1].upper()
+_ID_WORDS = re.compile(
+    r"(?i)(?:ssn|social security|bsn|burgerservice(?:nummer)?|sofi(?:nummer)?|pesel|aadha{1,2}r|uidai?|cpf|"
+    r"steuer-?id|steuernummer|tax|tin|idnr|identifikationsnummer|national|identity|citizen|insurance|nir|"
+    r"s\u00e9curit\u00e9 sociale)\b[^\d\n]{0,24}$"
+)
+_USUAL = re.compile(r"\d{3}[ -]\d\d[ -]\d{4}"), re.compile(r"[\d.]{11}-\d\d"), re.compile(r".*"), re.compile(r"(?!)")
+_NUMBERS = (  # a check, and the spelling in which it is proof: in others, or of others, a word has to say so
+    (ids.ssn, _USUAL[0]),
+    (ids.cpf, _USUAL[1]),
+    (ids.steuer_id, _USUAL[2]),
+    (ids.nir, _USUAL[2]),
+    (ids.bsn, _USUAL[3]),
+    (ids.pesel, _USUAL[3]),
+    (ids.aadhaar, _USUAL[3]),
+)
 
 
-def _nino(found: str, before: str) -> bool:
-    return found[:2].upper() not in {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"}
+def _numbered(found: str, before: str) -> bool:
+    said = _said(_ID_WORDS, before)
+    return any((said or usual.fullmatch(found)) and check(found) for check, usual in _NUMBERS)
+
+
+def _lettered(found: str, before: str) -> bool:
+    if len(found) == 16:
+        return ids.codice_fiscale(found)
+    return ids.nino(found) if found[:2].isalpha() else ids.dni(found)
+
+
+_FILES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp", ".css", ".js")  # logo@2x.png
+
+
+def _email(found: str, before: str) -> bool:
+    return not found.lower().endswith(_FILES)
+
+
+def _secret(found: str, before: str) -> bool:
+    """Words are none, nor is code that looks one up."""
+    mixed = any(map(str.isdigit, found)) or re.search(r"[!#%&*+/?@^~]", found) is not None
+    return mixed and any(map(str.isalpha, found)) and not re.search(r"[(\[]|^[<${*]", found)
 
 
 def _born(found: str, before: str) -> bool:
@@ -116,41 +174,73 @@ _FORMS = (
     _Form(
         "secret",
         re.compile(
-            r"(?<![\w-])(?:sk-(?:ant-|proj-)?[\w-]{16,200}|gh[pousr]_\w{30,100}|github_pat_\w{30,100}|AKIA[0-9A-Z]{16}|"
-            r"AIza[\w-]{35}|xox[abprs]-[\w-]{10,100}|glpat-[\w-]{20}|hf_[A-Za-z]{30,40}|[rs]k_live_\w{16,100}|"
+            r"(?<![\w-])(?:sk-(?:ant-|proj-)?[\w-]{16,200}|gh[pousr]_\w{30,100}|github_pat_\w{30,100}|A[KS]IA[0-9A-Z]{16}|"
+            r"AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,100}|glpat-[\w-]{20,50}|hf_[A-Za-z0-9]{30,40}|gsk_\w{40,60}|"
+            r"(?:sk|rk|whsec)_(?:live_|test_)?\w{16,100}|SG\.[\w-]{16,32}\.[\w-]{30,60}|npm_\w{36}|pypi-\w{30,200}|"
+            r"dop_v1_\w{64}|xai-\w{60,100}|r8_\w{36,40}|\d{8,10}:AA[\w-]{33}|"
             r"eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000})(?![\w-])"
         ),
         _always,
     ),
     _Form(
         "secret",
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8000}(?:-----END [A-Z ]{0,30}-----)?"),
+        re.compile(
+            r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,8000}+"
+            r"(?:-----END [A-Z0-9 ]{0,40}-----)?"
+        ),
         _always,
-        "-----BEGIN",
+        ("-----begin",),
     ),
     _Form(
         "secret",
         re.compile(
-            r"(?i)(?<=[\s\"'_:=])(?:(?<=password[=:])|(?<=passwd[=:])|(?<=secret[=:])|(?<=api_key[=:])|(?<=apikey[=:])|"
-            r"(?<=token[=:])|(?<=password: )|(?<=secret: )|(?<=api key: )|(?<=api_key: )|(?<=token: )|(?<=bearer ))"
-            r"[^\s\"',;]{8,200}"
+            r"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|(?:api|access|account|auth|private)[_ -]?key|token|"
+            r"credentials?)[\"']?(?:\s{0,2}[=:]|\s{1,2}is:?)\s{0,2}[\"']?(?P<value>[^\s\"',;]{8,200})"
         ),
-        _always,
+        _secret,
+        ("pass", "pwd", "secret", "key", "token", "credential"),
     ),
+    _Form("secret", re.compile(r"(?i)\bbearer\s(?P<value>[\w.~+/=-]{8,2000})"), _secret, ("bearer",)),
+    _Form("secret", re.compile(r"(?<=://)[^\s/:@]{1,100}:(?P<value>[^\s/@]{1,200})(?=@)"), _always, ("://",)),
     _Form(
         "email",
         re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){0,5}\.[^\W\d_]{2,24}(?![\w-])"),
-        _always,
-        "@",
+        _email,
+        ("@",),
     ),
-    _Form("url", re.compile(r"(?i)(?<!\w)(?:https?://|www\.)[^\s<>\"'{}|\\^`]{3,2000}(?<![.,;:!?)\]])"), _always),
+    _Form(
+        "url",
+        re.compile(r"(?i)(?<!\w)(?:https?://|www\.)[^\s<>\"'{}|\\^`]{3,2000}(?<![.,;:!?)\]])"),
+        _always,
+        ("://", "www."),
+    ),
     _Form("iban", re.compile(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"), _iban),
-    _Form("ip", re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), _v4),
-    _Form("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}(?![\w:])"), _v6, ":"),
-    _Form("card", re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])"), _card),
-    _Form("national_id", re.compile(r"(?<![\w-])\d{3}([- ])\d\d\1\d{4}(?![\w-])"), _ssn),
-    _Form("national_id", re.compile(r"(?i)(?<!\w)[XYZ]?\d{7,8}-?[A-HJ-NP-TV-Z](?!\w)"), _dni),
-    _Form("national_id", re.compile(r"(?i)(?<!\w)[A-CEGHJ-PR-TW-Z]{2} ?\d\d ?\d\d ?\d\d ?[A-D](?!\w)"), _nino),
+    _Form("ip", re.compile(r"\d(?<![\w.]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), _v4),
+    _Form("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), _v6, (":",)),
+    _Form(
+        "card",
+        re.compile(
+            r"\d(?<![\w.-]\d)(?:\d{11,18}|\d{3}(?:([ -])\d{4}){2,3}(?:\1\d{1,3})?|\d{3}([ -])\d{6}\2\d{4,5})(?![\w-])"
+        ),
+        _card,
+    ),
+    _Form(
+        "national_id",
+        re.compile(
+            r"\d(?<![\w.+-]\d)(?:\d{8}|\d{10,11}|\d{14}|\d\d([ -])\d\d\1\d{4}|\d\d([ .])\d{3}\2\d{3}(?:-\d\d)?|"
+            r"\d(?: \d{3}){3}|\d{3}([ -])\d{4}\3\d{4}|( ?)\d\d\4\d\d\4(?:\d\d|2[AB])\4\d{3}\4\d{3} ?\d\d)"
+            r"(?![\w-]|[.,]\d| \d)"
+        ),
+        _numbered,
+    ),
+    _Form(
+        "national_id",
+        re.compile(
+            r"(?ai)(?<!\w)(?:(?:\d{8}|[XYZ]-?\d{7})-?[A-HJ-NP-TV-Z]|[A-CEGHJ-PR-TW-Z]{2}(?: ?\d\d){3} ?[A-D]|"
+            r"[A-Z]{6}[\dL-NP-V]{2}[A-EHLMPR-T][\dL-NP-V]{2}[A-Z][\dL-NP-V]{3}[A-Z])(?!\w)"
+        ),
+        _lettered,
+    ),
     _Form("national_id", re.compile(r"(?<![\w-])[A-Z]{0,2}\d[\dA-Z-]{5,18}(?![\w-])"), _licensed),
     _Form(
         "birth_date",
@@ -160,6 +250,7 @@ _FORMS = (
             rf"(?:19|20)\d\d)(?![\w/-])"
         ),
         _born,
+        ("birth", "born", "dob", "b-day"),
     ),
     _Form(
         "phone",
@@ -179,15 +270,16 @@ def formed(text: str) -> list[Span]:
 
 
 def _matches(text: str) -> Iterator[Span]:
-    digits = _DIGIT.search(text) is not None
+    digits, small = _DIGIT.search(text) is not None, text.lower()
     for form in _FORMS:
-        if form.needs not in text or (form.type in _NUMBERED and not digits):
+        if not any(word in small for word in form.needs) or (form.type in _NUMBERED and not digits):
             continue  # most texts hold nothing: that is found out in a fraction of the time
+        group = "value" if form.pattern.groupindex else 0
         for found in form.pattern.finditer(text):
-            before = text[max(0, found.start() - _NEAR) : found.start()]
-            said = form.holds(found[0], before)
+            start, end = found.span(group)
+            said = form.holds(found[group], text[max(0, start - _NEAR) : start])
             if said or (form.type == "phone" and _labelled(text, found)):
-                yield Span(form.type, found.start(), found.end())
+                yield Span(form.type, start, end)
 
 
 def _labelled(text: str, found: re.Match[str]) -> bool:
