@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 ROUTES = ("support", "direct")  # over OpenAI's wire, over Anthropic's
+CALLED = ("called", "called_too")  # over models, of both wires, that have no schemas and are given a tool instead
 GOOD = "The parcel leaves our warehouse tomorrow morning and reaches you on Friday."  # what the providers say
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm would download prices as it is imported
 if find_spec("langchain_tests") is None:

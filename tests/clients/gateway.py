@@ -19,11 +19,27 @@ MODEL = """
 provider = "{provider}"
 base_url = "{{url}}/v1"
 model = "{name}-1"
+structured = "{how}"
 price = {{{{ input = 3, output = 15 }}}}
 limits = {{{{ connect = 1, first_token = 1, idle = 1, total = 20 }}}}
 """
-MODELS = (("claude", "anthropic"), ("plain", "openai"), ("bland", "anthropic"))
-ROUTES = 'opinions = []\n[routes.direct]\ntiers = ["claude"]\n[routes.dull]\ntiers = ["plain", "bland"]\n'
+MODELS = (
+    ("claude", "anthropic", "native"),
+    ("plain", "openai", "native"),
+    ("bland", "anthropic", "native"),
+    ("caller", "openai", "tool"),
+    ("calling", "anthropic", "tool"),
+)
+ROUTES = """opinions = []
+[routes.direct]
+tiers = ["claude"]
+[routes.dull]
+tiers = ["plain", "bland"]
+[routes.called]
+tiers = ["caller"]
+[routes.called_too]
+tiers = ["calling"]
+"""
 SCRIPTS = (
     Script(model="plain-1", text=GOOD),  # these two do nothing but answer
     Script(model="bland-1", text=GOOD),
@@ -37,7 +53,7 @@ SCRIPTS = (
 
 
 async def main() -> None:
-    config = CONFIG + "".join(MODEL.format(name=name, provider=provider) for name, provider in MODELS)
+    config = CONFIG + "".join(MODEL.format(name=name, provider=provider, how=how) for name, provider, how in MODELS)
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder), SCRIPTS, route=ROUTES, config=config) as gate:
             print(json.dumps({"url": gate.url, "key": gate.key}), flush=True)

@@ -10,7 +10,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from tests.clients.conftest import ROUTES, Gateway
+from tests.clients.conftest import CALLED, ROUTES, Gateway
 
 
 class City(BaseModel):
@@ -33,6 +33,17 @@ def test_openai(gate: Gateway, mode: instructor.Mode, route: str) -> None:
         assert last.model_dump() == BERN
         several = client.create_iterable(model=route, messages=ASKED, response_model=City)
         assert [city.model_dump() for city in several] == [BERN]
+
+
+@pytest.mark.parametrize("route", CALLED)
+def test_models_without_schemas(gate: Gateway, route: str) -> None:
+    """They are given the schema as a tool; the client's mode does not know."""
+    client = instructor.from_openai(
+        openai.OpenAI(base_url=gate.url, api_key=gate.key), mode=instructor.Mode.JSON_SCHEMA
+    )
+    assert client.create(model=route, messages=ASKED, response_model=City).model_dump() == BERN
+    *_, last = client.create_partial(model=route, messages=ASKED, response_model=City)
+    assert last.model_dump() == BERN
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ImageUrl, ModelHTTPError, NativeOutput, PromptedOutput, ToolOutput
+from pydantic_ai import Agent, BinaryContent, ImageUrl, ModelHTTPError, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -12,7 +12,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.conftest import GOOD, ROUTES, Gateway
+from tests.clients.conftest import CALLED, GOOD, ROUTES, Gateway
 
 
 class Word(BaseModel):
@@ -78,6 +78,28 @@ async def test_structures(gate: Gateway, wire: str, route: str) -> None:
         assert found.output == City(name="Bern", people=300)
     prompted = Agent(model, output_type=PromptedOutput(Word))
     assert (await prompted.run("A JSON object with 'word'.")).output == Word(word="word")
+
+
+@pytest.mark.parametrize("route", CALLED)
+@pytest.mark.parametrize("wire", WIRES)
+async def test_models_without_schemas(gate: Gateway, wire: str, route: str) -> None:
+    """Answers are as of models that have them, whole and streamed."""
+    agent = Agent(through(gate, wire, route), output_type=NativeOutput(City))
+    bern = City(name="Bern", people=300)
+    assert (await agent.run("How many of the 300 people live in 'Bern'?")).output == bern
+    async with agent.run_stream("How many of the 300 people live in 'Bern'?") as stream:
+        assert await stream.get_output() == bern
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("wire", WIRES)
+async def test_files(gate: Gateway, wire: str, route: str) -> None:
+    """A PDF goes over every wire, and a text beside it."""
+    files = [
+        BinaryContent(b"%PDF-1.7", media_type="application/pdf"),
+        BinaryContent(b"a;b", media_type="text/plain"),
+    ]
+    assert (await Agent(through(gate, wire, route)).run(["Read this.", *files])).output == GOOD
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -14,7 +14,7 @@ from tests.core.plans import CHEAP, PREMIUM, answer, request
 from tierwise.core import price, tariff
 from tierwise.core.tokens import UNTAUGHT
 from tierwise.tariffs import ONE, Rates, Service, Tariff, Window
-from tierwise.types import Answer, Choice, Image, Message, Model, Price, Text, ToolCall, Usage
+from tierwise.types import Answer, Choice, Document, Image, Message, Model, Price, Text, ToolCall, Usage
 
 CEILING = Price(10_000_000, 50_000_000, 10_000_000, 10_000_000)
 tokens = st.integers(0, 10_000_000)
@@ -54,6 +54,15 @@ def test_bound_adds_tiers_and_choices() -> None:
     assert one == 1000 * 150 + 100 * 600
     assert both == one + 1000 * 2500 + 100 * 10_000
     assert two == one + 100 * 600
+
+
+def test_bound_of_files() -> None:
+    """Pages may fill all of what a model reads, beyond the bytes; known or not."""
+    file = Document("data:application/pdf;base64,AA==")
+    asked = request(max_output=100, messages=(Message("user", (file,)),))
+    small = msgspec.structs.replace(CHEAP, context=8000)
+    assert price.bound(asked, 1000, (small,), CEILING) == 9000 * 150 + 100 * 600
+    assert price.bound(asked, 1000, (CHEAP,), CEILING) == 1_001_000 * 150 + 100 * 600
 
 
 def test_cost_states() -> None:

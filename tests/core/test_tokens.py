@@ -12,7 +12,21 @@ from hypothesis import strategies as st
 from tests.core.plans import request
 from tierwise.core import tokens
 from tierwise.core.tokens import UNTAUGHT, Line, Ratio
-from tierwise.types import Answer, Choice, Foreign, Image, Message, Text, Tool, ToolCall, Usage
+from tierwise.types import (
+    Answer,
+    Audio,
+    Choice,
+    Document,
+    Foreign,
+    Image,
+    Message,
+    Model,
+    Part,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 
 # ------------------------------------------------------------------ texts
 
@@ -105,6 +119,49 @@ def test_pictures() -> None:
     assert tokens.pictures(asked) == 85 + 3 * 765
     assert UNTAUGHT.input(asked) == pytest.approx(tokens.asked(asked) + 85 + 3 * 765)
     assert UNTAUGHT.taught(asked, Answer("m", (Choice("hello"),)), Usage(900, 1)).plain == Line()
+
+
+PDF = "data:application/pdf;base64,"
+
+
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (Document(PDF + "A" * 100), 3000),
+        (Document(PDF + "A" * 3 * 4096), 4 * 3000),
+        (Document(PDF + "A" * 10_000_000), 100 * 3000),
+        (Document("https://example.org/a.pdf"), 100 * 3000),
+        (Document("data:text/plain;base64," + "A" * 77), 75),
+        (Audio("A" * 1333, "mp3"), 13.33),
+    ],
+)
+def test_files_and_sound(part: Part, most: float) -> None:
+    """By their pages, bytes or seconds, rather too many than too few; they teach nothing about text."""
+    asked = request(messages=(Message("user", (Text("hello"), part)),))
+    assert tokens.pictures(asked) == pytest.approx(most)
+    assert UNTAUGHT.taught(asked, Answer("m", (Choice("hello"),)), Usage(900, 1)).plain == Line()
+
+
+@pytest.mark.parametrize(
+    ("part", "unread"),
+    [
+        (Document(PDF + "AA=="), True),
+        (Document("https://example.org/a.pdf"), True),
+        (Foreign("input_file by file_id", "openai_responses"), True),
+        (Foreign("document by file", "anthropic"), True),
+        (Foreign("search_result", "anthropic"), False),
+        (Document("data:text/plain;base64,AA=="), False),
+        (Audio("AA==", "mp3"), False),
+        (Image("https://example.org/a.png"), False),
+        (Text("x"), False),
+    ],
+)
+def test_what_bytes_do_not_bound(part: Part, unread: bool) -> None:
+    """Pages of files can take all that a model reads, whatever their bytes are."""
+    asked = request(messages=(Message("user", "x"), Message("user", (Text("x"), part))))
+    small = Model("m", "openai", "m", context=8000)
+    assert tokens.unread(asked, small) == (8000 if unread else 0)
+    assert tokens.unread(asked, Model("m", "openai", "m")) == (1_000_000 if unread else 0)
 
 
 # ------------------------------------------------------------------ lines

@@ -13,7 +13,7 @@ from tierwise.dialects.anthropic_messages import decode_countable, decode_reques
 from tierwise.dialects.anthropic_requests import encode_request
 from tierwise.dialects.openai_upstream import encode_request as to_openai
 from tierwise.errors import BadRequest
-from tierwise.types import Foreign, Image, Message, Model, Request, Text, Tool, ToolCall
+from tierwise.types import Document, Foreign, Image, Message, Model, Request, Text, Tool, ToolCall
 
 CLAUDE = Model("claude", "anthropic", "claude-test-1", max_output=777)
 GPT = Model("gpt", "openai", "gpt-test-1")
@@ -94,15 +94,73 @@ def test_pictures() -> None:
             {"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}},
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
             {"type": "image", "source": {"type": "file", "file_id": "f"}},
-            {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}},
+            {"type": "search_result", "source": "https://example.org", "title": "t", "content": []},
         )
     )
     assert request.messages[0].content == (
         Image("https://example.org/a.png"),
         Image("data:image/png;base64,AA=="),
         Foreign("image by file", "anthropic"),
-        Foreign("document", "anthropic"),
+        Foreign("search_result", "anthropic"),
     )
+
+
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+
+
+@pytest.mark.parametrize(
+    ("block", "parts"),
+    [
+        ({"source": PDF, "title": "a.pdf"}, (Document("data:application/pdf;base64,JVBERi0=", "a.pdf"),)),
+        ({"source": {"type": "url", "url": "https://example.org/a"}}, (Document("https://example.org/a"),)),
+        (
+            {"source": {"type": "text", "media_type": "text/plain", "data": "né"}, "title": "n", "context": "c"},
+            (Text("c"), Document("data:text/plain;base64,bsOp", "n")),
+        ),
+        ({"source": {"type": "content", "content": "x"}}, (Document("data:text/plain;base64,eA=="),)),
+        (
+            {
+                "source": {
+                    "type": "content",
+                    "content": [
+                        {"type": "text", "text": "x"},
+                        {"type": "image", "source": {"type": "url", "url": "https://example.org/i"}},
+                    ],
+                },
+                "title": "n",
+            },
+            (Text("n"), Text("x"), Image("https://example.org/i")),
+        ),
+        ({"source": {"type": "content", "content": [{"type": "text", "text": "x"}]}}, "x"),
+        ({"source": {"type": "file", "file_id": "f"}}, (Foreign("document by file", "anthropic"),)),
+        ({"source": PDF, "citations": {"enabled": True}}, (Foreign("document with citations", "anthropic"),)),
+        ({"source": PDF, "citations": {"enabled": False}}, (Document("data:application/pdf;base64,JVBERi0="),)),
+    ],
+)
+def test_documents(block: Json, parts: Any) -> None:
+    """By address, as data, as text or as what their client wrote; so too in a tool's result, and back as they were."""
+    document = {"type": "document", **block}
+    assert asked(user(document)).messages[0].content == parts
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [document]}
+    assert asked(user(result)).messages == (Message("tool", parts, tool_call_id="t"),)
+
+
+@pytest.mark.parametrize(
+    ("block", "param"),
+    [
+        ({"type": "document"}, ""),
+        ({"type": "image"}, ""),
+        ({"type": "document", "source": "https://example.org"}, ".source"),
+        ({"type": "document", "source": {"type": "url", "url": "http://example.org"}}, ".source"),
+        ({"type": "document", "source": {**PDF, "data": "?"}}, ".source"),
+        ({"type": "document", "source": {**PDF, "data": ""}}, ".source"),
+        ({"type": "document", "source": {**PDF, "media_type": ""}}, ".source"),
+        ({"type": "document", "source": {**PDF, "data": "é"}}, ".source"),
+    ],
+)
+def test_documents_that_are_none(block: Json, param: str) -> None:
+    """The field is named before anybody is asked."""
+    assert refused(user(block)).param == f"messages[0].content[0]{param}"
 
 
 def test_thoughts_are_for_their_own_model() -> None:
@@ -151,7 +209,7 @@ def test_tools_of_the_provider_s_own_are_refused_elsewhere() -> None:
     assert msgspec.json.decode(encode_request(request, CLAUDE))["tools"][0]["name"] == "web_search"
     with pytest.raises(BadRequest, match="web_search_20250305"):
         to_openai(request, GPT)
-    with pytest.raises(BadRequest, match="document"):
+    with pytest.raises(BadRequest, match="by their address"):
         to_openai(asked(user({"type": "document", "source": {"type": "url", "url": "https://example.org"}})), GPT)
     with pytest.raises(BadRequest, match="web_search_20250305"):
         encode_request(msgspec.structs.replace(request, dialect="openai_chat"), CLAUDE)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tierwise.dialects.anthropic_messages import decode_request
 from tierwise.dialects.anthropic_requests import JSON_LINE, encode_request
 from tierwise.errors import BadRequest
-from tierwise.types import Foreign, Image, Message, Model, Request, Role, Text, Tool, ToolCall
+from tierwise.types import Audio, Document, Foreign, Image, Message, Model, Part, Request, Role, Text, Tool, ToolCall
 
 MODEL = Model("claude", "anthropic", "claude-test-1", max_output=777)
 HELLO = Message("user", "Hello")
@@ -171,6 +174,78 @@ def test_images_in_another_form(url: str) -> None:
 def test_images_of_others(role: Role) -> None:
     """Only the user and tools may show a picture."""
     assert refused(HELLO, Message(role, (Image("https://example.com/a.png"),))).param == "messages[1].content[0]"
+
+
+PDF = "data:application/pdf;base64,JVBERi0="
+
+
+def test_documents() -> None:
+    """By address, as data, and texts as text; each with its title. From tools too."""
+    parts = (
+        Document("https://example.com/a.pdf"),
+        Document(PDF, "a.pdf"),
+        Document("data:text/csv;base64,YTtiCg==", "a.csv"),
+    )
+    written = [
+        {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            "title": "a.pdf",
+        },
+        {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": "a;b\n"},
+            "title": "a.csv",
+        },
+    ]
+    assert sent(Message("user", parts))["messages"][0]["content"] == written
+    result = sent(HELLO, Message("tool", parts, tool_call_id="c"))["messages"][0]["content"][1]
+    assert result == {"type": "tool_result", "tool_use_id": "c", "content": written}
+
+
+@pytest.mark.parametrize(
+    ("role", "part", "words"),
+    [
+        ("user", Document("data:application/msword;base64,AA=="), "not application/msword"),
+        ("user", Document("data:text/plain;base64,/w=="), "not UTF-8"),
+        ("assistant", Document(PDF), "from tools only"),
+        ("user", Audio("AA==", "wav"), "input_audio"),
+    ],
+)
+def test_what_it_can_t_read(role: Role, part: Part, words: str) -> None:
+    """Sound, other kinds of files, and files of others are refused by the name of their field."""
+    error = refused(HELLO, Message(role, (Text("See"), part)))
+    assert error.param == "messages[1].content[1]"
+    assert words in error.message
+
+
+names = st.text("abc.", max_size=8)
+texts = st.text(max_size=20).map(lambda words: base64.b64encode(words.encode()).decode())
+data = st.binary(min_size=1, max_size=20).map(lambda raw: base64.b64encode(raw).decode())
+documents = st.one_of(
+    st.builds(Document, st.just("https://example.org/a.pdf"), names),
+    st.builds(Document, data.map("data:application/pdf;base64,{}".format), names),
+    st.builds(Document, texts.map("data:text/plain;base64,{}".format), names),
+)
+
+
+@given(st.lists(documents, min_size=2, max_size=4).map(tuple))
+def test_documents_are_read_back(parts: tuple[Document, ...]) -> None:
+    """decode(encode(x)) == x for every document that this wire can say, from users and tools."""
+    call = ToolCall("c", "f", "{}")
+    said = (Message("user", parts), Message("assistant", "", (call,)), Message("tool", parts, tool_call_id="c"))
+    body = encode_request(Request(id="r", asked="claude", messages=said), MODEL)
+    assert decode_request(body, "q").messages == said
+
+
+def test_tools_of_ours() -> None:
+    """They go into a body of the client's own that has none."""
+    request = decode_request(b'{"model":"r","max_tokens":9,"messages":[{"role":"user","content":"x"}],"top_k":1}', "q")
+    changed = msgspec.structs.replace(request, tools=(Tool("f"),), tool_choice="f", parallel_tools=False)
+    body = json.loads(encode_request(changed, MODEL))
+    assert (body["top_k"], body["tools"]) == (1, [{"name": "f", "input_schema": {"type": "object"}}])
+    assert body["tool_choice"] == {"type": "tool", "name": "f", "disable_parallel_tool_use": True}
 
 
 @pytest.mark.parametrize(

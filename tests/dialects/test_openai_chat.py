@@ -12,8 +12,10 @@ from tierwise.dialects.openai_chat import Label, StreamEncoder, decode_request
 from tierwise.errors import BadRequest, Overloaded, TierwiseError
 from tierwise.types import (
     Answer,
+    Audio,
     Choice,
     Chunk,
+    Document,
     Foreign,
     Image,
     Message,
@@ -53,7 +55,10 @@ def test_full_request() -> None:
                 "content": [
                     {"type": "text", "text": "look"},
                     {"type": "image_url", "image_url": {"url": "https://example.org/i.png", "detail": "low"}},
-                    {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
+                    {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+                    {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="}},
+                    {"type": "file", "file": {"file_id": "f"}},
+                    {"type": "video_url", "video_url": {"url": "https://example.org/v"}},
                 ],
             },
             {
@@ -83,7 +88,10 @@ def test_full_request() -> None:
     assert request.messages[1].content == (
         Text("look"),
         Image("https://example.org/i.png", "low"),
-        Foreign("input_audio", "openai_chat"),
+        Audio("AA==", "wav"),
+        Document("data:application/pdf;base64,AA==", "a.pdf"),
+        Foreign("file by file_id", "openai_chat"),
+        Foreign("video_url", "openai_chat"),
     )
     assert request.messages[2].tool_calls == (ToolCall("c", "f", "{}"),)
     assert request.messages[3] == Message("tool", "42", (), "c")
@@ -144,6 +152,21 @@ def test_newer_limit_wins() -> None:
             b'{"model":"r","messages":[{"role":"user","content":[{"type":"image_url"}]}]}',
             "messages[0].content[0]",
             "no image",
+        ),
+        (
+            b'{"model":"r","messages":[{"role":"user","content":[{"type":"file","file":{}}]}]}',
+            "messages[0].content[0].file",
+            "without its data",
+        ),
+        (
+            b'{"model":"r","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"JVBERi0="}}]}]}',
+            "messages[0].content[0].file.file_data",
+            "data: URL with a media type",
+        ),
+        (
+            b'{"model":"r","messages":[{"role":"user","content":[{"type":"input_audio"}]}]}',
+            "messages[0].content[0]",
+            "no input_audio",
         ),
         (b'{"model":"r","messages":[{"role":"user","content":""}],"temperature":3}', "temperature", "between 0 and 2"),
         (b'{"model":"r","messages":[{"role":"user","content":""}],"n":0}', "n", "between 1 and 128"),

@@ -10,7 +10,7 @@ import pytest
 from tierwise.dialects.openai_responses import decode_request
 from tierwise.dialects.openai_upstream import encode_request
 from tierwise.errors import BadRequest
-from tierwise.types import Foreign, Image, Message, Model, Request, Text, Tool, ToolCall
+from tierwise.types import Audio, Document, Foreign, Image, Message, Model, Request, Text, Tool, ToolCall
 
 GPT = Model("gpt", "openai", "gpt-test-1")
 Json = dict[str, Any]
@@ -62,6 +62,15 @@ def test_items() -> None:
             {"type": "function_call", "call_id": "c3", "name": "look", "arguments": "{}"},
             {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]},
             {"role": "user", "content": [{"type": "input_file", "file_id": "f"}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AA=="},
+                    {"type": "input_file", "file_url": "https://example.org/a.pdf"},
+                    {"type": "input_audio", "input_audio": {"data": "AA==", "format": "mp3"}},
+                    {"type": "input_audio"},
+                ],
+            },
             {"role": "user"},
             {"type": "item_reference", "id": "x"},
         ]
@@ -75,7 +84,16 @@ def test_items() -> None:
         Message("tool", (Text("a"), Text("b")), tool_call_id="c2"),
         Message("assistant", "", (ToolCall("c3", "look", "{}"),)),
         Message("assistant", "No."),
-        Message("user", (Foreign("input_file", "openai_responses"),)),
+        Message("user", (Foreign("input_file by file_id", "openai_responses"),)),
+        Message(
+            "user",
+            (
+                Document("data:application/pdf;base64,AA==", "a.pdf"),
+                Document("https://example.org/a.pdf"),
+                Audio("AA==", "mp3"),
+                Foreign("input_audio", "openai_responses"),
+            ),
+        ),
         Message("user", ""),
         Message("user", (Foreign("an item of type item_reference", "openai_responses"),)),
     )
@@ -124,6 +142,11 @@ def test_it_goes_on_without_a_word() -> None:
         ({"conversation": "conv_1"}, "conversation"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0]"),
+        ({"input": [{"role": "user", "content": [{"type": "input_file"}]}]}, "input[0].content[0]"),
+        (
+            {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "http://example.org"}]}]},
+            "input[0].content[0].file_url",
+        ),
         ({"input": [{"role": "robot", "content": "x"}]}, "input[...]"),
     ],
 )

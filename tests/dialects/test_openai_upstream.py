@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import msgspec
@@ -15,12 +16,16 @@ from tierwise.dialects.openai_chat import decode_request
 from tierwise.errors import BadRequest, Overloaded, Refused, WireError
 from tierwise.tariffs import Rates, Service, Tariff
 from tierwise.types import (
+    Audio,
     Chunk,
+    Document,
     Foreign,
     Image,
     Message,
     Model,
+    Part,
     Request,
+    Role,
     Text,
     Tool,
     ToolCall,
@@ -113,8 +118,12 @@ def test_a_bound_of_ours(limits: dict[str, Any], expected: dict[str, Any]) -> No
 names = st.text("abcdefgh_", min_size=1, max_size=8)
 texts = st.text(max_size=20)
 calls = st.builds(ToolCall, names, names, st.just('{"a": 1}'))
+data = st.binary(min_size=1, max_size=9).map(lambda raw: base64.b64encode(raw).decode())
 parts = st.one_of(
-    st.builds(Text, texts), st.builds(Image, st.just("https://example.org/a.png"), st.sampled_from([None, "low"]))
+    st.builds(Text, texts),
+    st.builds(Image, st.just("https://example.org/a.png"), st.sampled_from([None, "low"])),
+    st.builds(Document, data.map("data:application/pdf;base64,{}".format), names),
+    st.builds(Audio, data, st.sampled_from(["wav", "mp3"])),
 )
 messages = st.one_of(
     st.builds(Message, st.sampled_from(["system", "developer", "user"]), texts),
@@ -163,8 +172,55 @@ def test_foreign_parts_are_refused() -> None:
     request = Request(
         id="q", asked="r", messages=(Message("user", (Foreign("document", "anthropic"),)),), dialect="anthropic"
     )
-    with pytest.raises(BadRequest, match="document"):
+    with pytest.raises(BadRequest, match="document") as caught:
         upstream.encode_request(request, MODEL)
+    assert caught.value.param == "messages[0].content[0]"
+
+
+PDF = "data:application/pdf;base64,JVBERi0="
+CSV = Document("data:text/csv;charset=utf-8;base64,YTtiCg==", "a.csv")
+
+
+def said(role: Role, part: Part) -> Any:
+    request = Request(id="q", asked="r", messages=(Message(role, (Text("See"), part)),), dialect="anthropic")
+    return sent(request)["messages"][0]["content"][1]
+
+
+def test_files_and_sound() -> None:
+    """PDF as data with a name, which OpenAI wants; texts as text, below their name; sound as it is."""
+    assert said("user", Document(PDF, "a.pdf")) == {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}
+    assert said("user", Document(PDF))["file"]["filename"] == "document.pdf"
+    assert said("user", CSV) == {"type": "text", "text": "a.csv:\n\na;b\n"}
+    assert said("tool", msgspec.structs.replace(CSV, name="")) == {"type": "text", "text": "a;b\n"}
+    assert said("user", Audio("AA==", "wav")) == {
+        "type": "input_audio",
+        "input_audio": {"data": "AA==", "format": "wav"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "part", "words"),
+    [
+        ("user", Document("https://example.org/a.pdf"), "not by their address"),
+        ("user", Document("data:application/msword;base64,AA=="), "not application/msword"),
+        ("user", Document("data:text/plain;base64,/w=="), "not UTF-8"),
+        ("tool", Document(PDF), "file from the user only"),
+        ("assistant", Audio("AA==", "wav"), "input_audio from the user only"),
+    ],
+)
+def test_files_that_can_t_be_sent(role: Role, part: Part, words: str) -> None:
+    """By the name of their field, before anybody is asked."""
+    with pytest.raises(BadRequest, match=words) as caught:
+        said(role, part)
+    assert caught.value.param == "messages[0].content[1]"
+
+
+def test_tools_of_ours() -> None:
+    """They go into a body of the client's own that has none."""
+    request = decode_request(b'{"model":"r","messages":[{"role":"user","content":"x"}],"seed":1}', "q")
+    body = sent(msgspec.structs.replace(request, tools=(Tool("f"),), tool_choice="f", parallel_tools=False))
+    assert (body["seed"], body["tools"][0]["function"]["name"], body["parallel_tool_calls"]) == (1, "f", False)
+    assert body["tool_choice"] == {"type": "function", "function": {"name": "f"}}
 
 
 def test_whole_answer() -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from tierwise.core.join import join
 from tierwise.dialects import (
+    amended,
     anthropic_answers,
     anthropic_messages,
     anthropic_requests,
@@ -25,10 +26,11 @@ from tierwise.errors import BadRequest, ProviderError, TooLarge, Torn, Unsupport
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.packed import unpack
 from tierwise.providers import anthropic, openai
-from tierwise.types import Chunk, Model, Request
+from tierwise.types import Chunk, Message, Model, Request, Tool
 
 LABEL = Label("id-1", 1_790_000_000, "claude")
 MODEL = Model("claude", "anthropic", "claude-1")
+AGAIN = (Message("assistant", "no"), Message("user", "again"))
 TALKING = (CHAT, RESPONSES, COMPLETIONS, MESSAGES)
 ENDS = ("message_stop", "response.completed", "response.incomplete")
 LIMIT = 1 << 16  # bytes that a packed body may unpack to
@@ -43,11 +45,13 @@ def asked(door: Door, data: bytes) -> None:
     if door is EMBEDDINGS:
         _read(openai_embeddings.encode_request(request, MODEL))
         return
-    for encode in (openai_upstream.encode_request, anthropic_requests.encode_request):
-        try:
-            _read(encode(request, MODEL))
-        except BadRequest:
-            continue
+    plain = amended.continued(amended.instructed(amended.formless(request), "Be brief."), AGAIN)
+    for sent in (request, plain, amended.offered(plain, Tool("answer"))):
+        for encode in (openai_upstream.encode_request, anthropic_requests.encode_request):
+            try:
+                _read(encode(sent, MODEL))
+            except BadRequest:
+                continue
 
 
 def counted(data: bytes) -> None:

@@ -15,6 +15,7 @@ from backports import zstd
 from tests.support.shapes import Anthropic, Embeddings, Json, OpenAI, Script
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
+PDF = "data:application/pdf;base64,JVBERi0="
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
 CALL = {"id": "c1", "type": "function", "function": {"name": "track", "arguments": '{"id": 12345678901234567890}'}}
 TOOL = {"name": "track", "description": "tracks", "parameters": SCHEMA, "strict": True}
@@ -25,7 +26,12 @@ CHAT: Json = {
         {"role": "system", "content": "Be kind."},
         {
             "role": "user",
-            "content": [{"type": "text", "text": "hé\u2028"}, {"type": "image_url", "image_url": {"url": PICTURE}}],
+            "content": [
+                {"type": "text", "text": "hé\u2028"},
+                {"type": "image_url", "image_url": {"url": PICTURE}},
+                {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}},
+                {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+            ],
         },
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "tool_call_id": "c1", "content": "here"},
@@ -49,7 +55,11 @@ RESPONSES: Json = {
     "input": [
         {
             "role": "user",
-            "content": [{"type": "input_text", "text": "hi"}, {"type": "input_image", "image_url": PICTURE}],
+            "content": [
+                {"type": "input_text", "text": "hi"},
+                {"type": "input_image", "image_url": PICTURE},
+                {"type": "input_file", "filename": "a.pdf", "file_data": PDF},
+            ],
         },
         {"type": "reasoning", "id": "r", "summary": []},
         {"type": "function_call", "call_id": "c1", "name": "track", "arguments": "{}"},
@@ -72,6 +82,12 @@ MESSAGES: Json = {
             "content": [
                 {"type": "text", "text": "hi"},
                 {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
+                {
+                    "type": "document",
+                    "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="},
+                    "title": "a.pdf",
+                },
+                {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "x"}]}},
             ],
         },
         {

@@ -11,9 +11,10 @@ from tierwise.dialects.openai_chat import decode_request
 from tierwise.dialects.openai_upstream import encode_request
 from tierwise.errors import BadRequest
 from tierwise.providers.deepseek import adapt
-from tierwise.types import Image, Message, Model, Request
+from tierwise.types import Audio, Document, Foreign, Image, Message, Model, Part, Request, Text
 
 MODEL = Model("deep", "deepseek", "deepseek-test")
+HI = Message("user", "Hello")
 HELLO = {"role": "user", "content": "Hello"}
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
@@ -107,12 +108,30 @@ def test_several_answers() -> None:
     assert caught.value.param == "n"
 
 
-def test_images() -> None:
-    """It takes no images, which the message names."""
-    request = Request(id="r", asked="deep", messages=(Message("user", (Image("https://example.com/a.png"),)),))
-    with pytest.raises(BadRequest, match="DeepSeek") as caught:
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [
+        (Image("https://example.com/a.png"), "images"),
+        (Document("https://example.com/a.pdf"), "files"),
+        (Document("data:text/plain;base64,eA=="), "files"),  # its own wire has no texts as files
+        (Audio("AA==", "wav"), "sound"),
+    ],
+)
+def test_what_it_cannot_see_or_hear(part: Part, what: str) -> None:
+    """It takes words alone; the message names what it does not take, and where that is."""
+    request = Request(id="r", asked="deep", messages=(HI, Message("user", (Text("See"), part))))
+    with pytest.raises(BadRequest, match=f"DeepSeek takes no {what}") as caught:
         adapt(request)
-    assert caught.value.param == "messages[0].content"
+    assert caught.value.param == "messages[1].content[1]"
+
+
+def test_files_of_text() -> None:
+    """Another wire's are written out as text; what only the client's own wire has is for the server to refuse."""
+    text = (Text("See"), Document("data:text/plain;base64,eA=="))
+    request = Request(id="r", asked="deep", messages=(Message("user", text),), dialect="anthropic")
+    body = json.loads(encode_request(adapt(request), MODEL))
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "See"}, {"type": "text", "text": "x"}]
+    adapt(Request(id="r", asked="deep", messages=(Message("user", (Foreign("refusal", "openai_chat"),)),)))
 
 
 def test_the_request_itself_is_not_changed() -> None:

@@ -24,7 +24,7 @@ import uvloop
 from tests.conformance.provider import Ability, Bench, Check, cases, run
 from tests.support.shapes import Script
 from tierwise.dialects.openai_chat import decode_request
-from tierwise.errors import ProviderError, Refused, TimedOut, Torn, Unreachable
+from tierwise.errors import BadRequest, ProviderError, Refused, TimedOut, Torn, Unreachable
 from tierwise.providers.footprint import memory
 from tierwise.providers.llama import running
 from tierwise.providers.local import LocalOptions, LocalProvider
@@ -58,6 +58,23 @@ def request(**fields: Any) -> Request:
 
 async def ask(provider: LocalProvider, model: Model = MODEL, **fields: Any) -> list[Chunk]:
     return [chunk async for batch in provider.stream(model, request(**fields)) for chunk in batch]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}},
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}},
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+    ],
+)
+async def test_it_reads_words_alone(tmp_path: Path, part: dict[str, Any]) -> None:
+    """What else it is shown is refused by its field, before anything is fetched or started."""
+    provider = LocalProvider("small", Weights(("/nowhere",), "0" * 64), tmp_path)
+    with pytest.raises(BadRequest, match="the local model 'small' takes no") as caught:
+        await ask(provider, messages=[{"role": "user", "content": [{"type": "text", "text": "See"}, part]}])
+    assert caught.value.param == "messages[0].content[1]"
+    await provider.close()
 
 
 def text(chunks: list[Chunk]) -> str:

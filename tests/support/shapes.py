@@ -153,9 +153,10 @@ def _openai_deltas(script: Script, choices: range, answer_id: str) -> Iterator[t
     for piece in script.pieces:
         for index in choices:
             yield index, {"content": piece}, 1
-    for index, call in enumerate(script.tool_calls):
-        for delta, tokens in _openai_call_deltas(answer_id, index, call):
-            yield 0, {"tool_calls": [delta]}, tokens
+    for number, call in enumerate(script.tool_calls):
+        for delta, tokens in _openai_call_deltas(answer_id, number, call):
+            for index in choices:
+                yield index, {"tool_calls": [delta]}, tokens
 
 
 def _openai_frame(kind: str, request: Json, answer_id: str) -> Json:

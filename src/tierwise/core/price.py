@@ -11,7 +11,7 @@ import msgspec
 
 from tierwise.core import tariff
 from tierwise.core.tariff import PICO_PER_NANO
-from tierwise.core.tokens import UNTAUGHT, Ratio
+from tierwise.core.tokens import UNTAUGHT, Ratio, unread
 from tierwise.types import Answer, CostState, Model, Price, Request, Text, Usage
 
 NOTHING = Usage()
@@ -73,11 +73,13 @@ def _top(model: Model, size: int, output: int, ceiling: Price) -> int:
 def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price) -> int:
     """Nano-dollars that `request`, of `size` bytes, costs at the most when every model of `models` is called once.
 
-    A token is at least one byte, so the size in bytes bounds the input.
+    A token is at least one byte, so the size in bytes bounds the input, but for files whose pages nobody here counts.
     """
     total = 0
     for model in models:
-        total += _top(model, size, (request.max_output or model.max_output) * request.n, ceiling)
+        total += _top(
+            model, size + unread(request, model), (request.max_output or model.max_output) * request.n, ceiling
+        )
     return total
 
 

@@ -10,12 +10,18 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tierwise.types import Answer, Choice, Foreign, Image, Message, Request, Text, Usage, Value
+from tierwise.types import Answer, Audio, Choice, Document, Foreign, Image, Message, Model, Request, Text, Usage, Value
 
 PICTURE = 765.0  # tokens: what OpenAI's models take for one of 1024 x 1024; many take less, some twice as much
 SMALL_PICTURE = 85.0  # ... with detail = "low"
+PAGE = 3000.0  # tokens of a page of a PDF, its text and its picture: Anthropic says 1,500 to 3,000
+PAGE_BYTES = 4096  # of base64: a page of words with little else is seldom shorter
+PAGES = 100  # of a file at an address, or the most of one: what models of 200,000 tokens take
+SOUND = 100.0  # bytes of base64 a token; OpenAI's models take ten a second, and a second of the plainest MP3 has 1,300
+READ = 1_000_000  # tokens that a model reads at the most, where its `context` is not known
 MESSAGE = 4.0  # tokens of the frame around a message
 FRAME = 3.0  # ... and around all of them
+_TEXT = "data:text/"
 DECAY = 0.995  # of what was learnt, an answer: about the last two hundred count
 PIECE, PIECES = 1024, 8  # characters; a longer text is judged by so many pieces of it, evenly spaced
 
@@ -88,7 +94,7 @@ def _guess(text: str) -> float:
 
 
 def asked(request: Request) -> float:
-    """Tokens of everything that a request sends but its pictures: messages, tools, the schema of its answer."""
+    """Tokens of the text that a request sends: messages, tools, the schema of its answer."""
     total = FRAME + sum([MESSAGE + _message(message) for message in request.messages])
     for tool in request.tools:
         total += MESSAGE + guess(tool.name) + guess(tool.description) + _json(tool.parameters)
@@ -108,16 +114,44 @@ def _json(value: object) -> float:
 
 
 def pictures(request: Request) -> float:
-    """Tokens of what is no text: pictures, and the parts that nobody here can read."""
+    """Tokens of what is no text: pictures, files, sound, and the parts that nobody here can read."""
     total = 0.0
     for message in request.messages:
         for part in () if isinstance(message.content, str) else message.content:
             match part:
                 case Image():
                     total += SMALL_PICTURE if part.detail == "low" else PICTURE
+                case Document():
+                    total += _document(part.url)
+                case Audio():
+                    total += len(part.data) / SOUND
                 case Foreign():
                     total += PICTURE
     return total
+
+
+def _document(url: str) -> float:
+    if not url.startswith("data:"):
+        return PAGE * PAGES
+    if url.startswith(_TEXT):
+        return len(url) * 0.75  # a token is at least a byte
+    return PAGE * min(1 + len(url) // PAGE_BYTES, PAGES)
+
+
+def unread(request: Request, model: Model) -> int:
+    """Tokens that a request's files may take beyond the bytes that they have here, at the most.
+
+    A page is a picture too, and packed, so the bytes of a PDF bound nothing; and of one at an address, or at its
+    provider, we have none. What bounds them all is what the model can read.
+    """
+    for message in request.messages:
+        for part in () if isinstance(message.content, str) else message.content:
+            match part:
+                case Document(url=url) if not url.startswith(_TEXT):
+                    return model.context or READ
+                case Foreign(what=what) if "file" in what or "document" in what:
+                    return model.context or READ
+    return 0
 
 
 def said(choices: Iterable[Choice]) -> float:

@@ -7,10 +7,12 @@ what another wire can't say stays visible as `Foreign`, to be refused there by n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from tierwise.dialects import parts
 from tierwise.dialects.anthropic_answers import NAME
 from tierwise.dialects.openai_chat import MOST, decode_body
 from tierwise.errors import BadRequest
@@ -19,29 +21,30 @@ from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, T
 _CHOICE = {"auto": "auto", "none": "none", "any": "required"}
 
 
+class _Inner(msgspec.Struct):
+    """A block inside a tool's result, or inside a document."""
+
+    type: str
+    text: str = ""
+    source: Any = None  # of images and documents; other kinds have sources of their own
+    title: str | None = None
+    context: str | None = None
+    citations: Any = None
+
+
 class _Source(msgspec.Struct):
     type: str
     media_type: str = ""
     data: str = ""
     url: str = ""
-
-
-class _Inner(msgspec.Struct):
-    """A block inside a tool's result."""
-
-    type: str
-    text: str = ""
-    source: _Source | None = None
+    content: str | list[_Inner] = ""
 
 
 def _nothing() -> msgspec.Raw:
     return msgspec.Raw(b"{}")
 
 
-class _Block(msgspec.Struct):
-    type: str
-    text: str = ""
-    source: _Source | None = None
+class _Block(_Inner):
     id: str = ""
     name: str = ""
     input: msgspec.Raw = msgspec.field(default_factory=_nothing)
@@ -169,38 +172,80 @@ def _turn(role: Literal["user", "assistant", "system"], blocks: list[_Block], wh
     """A turn's blocks: the results of tools as messages of their own, as they answer the turn before."""
     results = [_result(block, f"{where}[{at}]") for at, block in enumerate(blocks) if block.type == "tool_result"]
     calls = tuple([_call(block) for block in blocks if block.type == "tool_use"])
-    parts = _parts([block for block in blocks if block.type not in ("tool_result", "tool_use")], where)
-    if not parts and not calls and results:
+    said = _parts([block for block in blocks if block.type not in ("tool_result", "tool_use")], where)
+    if not said and not calls and results:
         return results
-    return [*results, Message(role, _plain(parts), calls)]
+    return [*results, Message(role, _plain(said), calls)]
 
 
-def _plain(parts: tuple[Part, ...]) -> str | tuple[Part, ...]:
+def _plain(found: tuple[Part, ...]) -> str | tuple[Part, ...]:
     """A single text as text: so every wire writes it as its clients do."""
-    if not parts:
+    if not found:
         return ""
-    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Text) else parts
+    return found[0].text if len(found) == 1 and isinstance(found[0], Text) else found
 
 
-def _parts(blocks: list[_Block], where: str) -> tuple[Part, ...]:
+def _parts(blocks: Sequence[_Inner], where: str) -> tuple[Part, ...]:
     """Without thoughts: they are of use to the model alone that had them, which gets the client's own body."""
-    thoughts = ("thinking", "redacted_thinking")
-    return tuple([_part(block, f"{where}[{at}]") for at, block in enumerate(blocks) if block.type not in thoughts])
+    found: list[Part] = []
+    for at, block in enumerate(blocks):
+        match block.type:
+            case "thinking" | "redacted_thinking":
+                pass
+            case "text":
+                found.append(Text(block.text))
+            case "image":
+                found.append(_image(block, f"{where}[{at}]"))
+            case "document":
+                found += _document(block, f"{where}[{at}]")
+            case _:
+                found.append(Foreign(block.type, NAME))
+    return tuple(found)
 
 
-def _part(block: _Block | _Inner, where: str) -> Part:
-    if block.type == "text":
-        return Text(block.text)
-    if block.type != "image":
-        return Foreign(block.type, NAME)
-    source = block.source
-    if source is None:
-        raise BadRequest(f"{where} is of type image but has no source.", param=where)
+def _image(block: _Inner, where: str) -> Part:
+    source = _source(block, where)
     if source.type == "url":
         return Image(source.url)
     if source.type == "base64":
         return Image(f"data:{source.media_type};base64,{source.data}")
     return Foreign(f"image by {source.type}", NAME)
+
+
+def _document(block: _Inner, where: str) -> tuple[Part, ...]:
+    """With its context before it. One that is to be cited stays foreign: no other wire's answers can cite."""
+    source, name = _source(block, where), block.title or ""
+    if isinstance(block.citations, dict) and block.citations.get("enabled"):
+        return (Foreign("document with citations", NAME),)
+    before = (Text(block.context),) if block.context else ()
+    match source.type:
+        case "base64":
+            url = f"data:{source.media_type};base64,{source.data}"
+            return (*before, parts.document(url, name, f"{where}.source"))
+        case "url":
+            return (*before, parts.document(source.url, name, f"{where}.source"))
+        case "text":
+            return (*before, parts.plain(source.data, name))
+        case "content":
+            return (*before, *_content(source.content, name, where))
+    return (Foreign(f"document by {source.type}", NAME),)
+
+
+def _content(content: str | list[_Inner], name: str, where: str) -> tuple[Part, ...]:
+    """Of a document that its client has written itself: a text, or blocks, which every wire has."""
+    if isinstance(content, str):
+        return (parts.plain(content, name),)
+    titled = (Text(name),) if name else ()
+    return (*titled, *_parts(content, f"{where}.source.content"))
+
+
+def _source(block: _Inner, where: str) -> _Source:
+    if block.source is None:
+        raise BadRequest(f"{where} is of type {block.type} but has no source.", param=where)
+    try:
+        return msgspec.convert(block.source, _Source)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{where}.source is none of {block.type}: {error}.", param=f"{where}.source") from None
 
 
 def _call(block: _Block) -> ToolCall:
@@ -218,8 +263,7 @@ def _result(block: _Block, where: str) -> Message:
         raise BadRequest(
             f"{where}.content must be a text, or a list of content blocks.", param=f"{where}.content"
         ) from None
-    parts = tuple([_part(part, f"{where}.content[{at}]") for at, part in enumerate(inner)])
-    return Message("tool", _plain(parts), tool_call_id=block.tool_use_id)
+    return Message("tool", _plain(_parts(inner, f"{where}.content")), tool_call_id=block.tool_use_id)
 
 
 def _tool(wire: _Tool) -> Tool:

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
+from tierwise.dialects import parts
 from tierwise.dialects.anthropic_answers import NAME
 from tierwise.errors import BadRequest
-from tierwise.types import Image, Message, Model, Part, Request, Text, Tool, ToolCall
+from tierwise.types import Document, Image, Message, Model, Part, Request, Text, Tool, ToolCall
 
 JSON_LINE = "Answer with one JSON document and nothing else."
 
@@ -36,6 +37,8 @@ def _own(request: Request, model: Model) -> Json:
         body["stream"] = True
     if "max_tokens" not in body:
         body["max_tokens"] = model.max_output if request.max_output is None else request.max_output
+    if request.tools and "tools" not in body:  # ours: a schema that is asked for as a tool
+        body |= _tools(request)
     return body
 
 
@@ -59,8 +62,7 @@ def _written(request: Request, model: Model) -> Json:
     if request.stop:
         body["stop_sequences"] = request.stop
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
-        body["tool_choice"] = _choice(request)
+        body |= _tools(request)
     if request.schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
     return body
@@ -114,19 +116,23 @@ def _blocks(message: Message, model: Model, where: str) -> list[Json]:
 
 
 def _content(message: Message, model: Model, where: str) -> list[Json]:
-    parts: tuple[Part, ...] = (Text(message.content),) if isinstance(message.content, str) else message.content
+    said: tuple[Part, ...] = (Text(message.content),) if isinstance(message.content, str) else message.content
     blocks: list[Json] = []
-    for place, part in enumerate(parts):
+    for place, part in enumerate(said):
         if isinstance(part, Text):
             if part.text.strip():  # an empty block is an error there, and says nothing
                 blocks.append({"type": "text", "text": part.text})
             continue
         param = f"{where}.content[{place}]"
-        if not isinstance(part, Image):
+        if not isinstance(part, Image | Document):
             raise _unable(model, f"does not take {part.what} in this form", param)
         if message.role not in {"user", "tool"}:
-            raise _unable(model, "takes images from the user and from tools only", param)
-        blocks.append({"type": "image", "source": _source(part, model, param)})
+            raise _unable(model, "takes images and files from the user and from tools only", param)
+        if isinstance(part, Image):
+            blocks.append({"type": "image", "source": _source(part, model, param)})
+        else:
+            titled = {"title": part.name} if part.name else {}
+            blocks.append({"type": "document", "source": _pages(part, model, param), **titled})
     return blocks
 
 
@@ -138,6 +144,18 @@ def _source(image: Image, model: Model, param: str) -> Json:
     raise _unable(model, "takes images as https addresses, or JPEG, PNG, GIF and WebP as base64 data URLs", param)
 
 
+def _pages(part: Document, model: Model, param: str) -> Json:
+    said = parts.words(part, param)
+    if said is not None:
+        return {"type": "text", "media_type": "text/plain", "data": said}
+    found = parts.data(part.url)
+    if found is None:
+        return {"type": "url", "url": part.url}
+    if found.media != parts.PDF:
+        raise _unable(model, f"takes files of text and PDF, not {found.media}", param)
+    return {"type": "base64", "media_type": parts.PDF, "data": found.base64}
+
+
 def _tool_use(call: ToolCall, where: str) -> Json:
     text = call.arguments.strip() or "{}"  # a call without arguments is often written as nothing
     try:
@@ -145,6 +163,10 @@ def _tool_use(call: ToolCall, where: str) -> Json:
     except (msgspec.DecodeError, RecursionError):  # the second: nested too deep
         raise BadRequest(f"{where}: the arguments are no JSON object", param=f"{where}.function.arguments") from None
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": msgspec.Raw(text.encode())}
+
+
+def _tools(request: Request) -> Json:
+    return {"tools": [_tool(tool) for tool in request.tools], "tool_choice": _choice(request)}
 
 
 def _tool(tool: Tool) -> Json:

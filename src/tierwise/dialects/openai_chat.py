@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from tierwise.dialects import sse
+from tierwise.dialects import parts, sse
 from tierwise.errors import BadRequest, ClientError, TierwiseError
 from tierwise.types import (
     Answer,
@@ -69,6 +69,8 @@ class _Part(msgspec.Struct):
     type: str
     text: str | None = None
     image_url: _ImageUrl | None = None
+    file: parts.File | None = None
+    input_audio: parts.Sound | None = None
 
 
 class _Message(msgspec.Struct):
@@ -119,6 +121,7 @@ class Body(msgspec.Struct):
     response_format: _ResponseFormat | None = None
 
 
+_PARTS = frozenset({"text", "image_url", "file", "input_audio"})
 _request = msgspec.json.Decoder(Body)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 MOST = 1 << 31  # tokens of an answer that may be asked for: what they would cost must be a number that can be booked
@@ -200,15 +203,18 @@ def _message(wire: _Message, index: int) -> Message:
 
 
 def _part(wire: _Part, where: str) -> Part:
-    if wire.type == "text":
-        if wire.text is None:
-            raise BadRequest(f"{where} is of type text but has no text.", param=where)
-        return Text(wire.text)
-    if wire.type == "image_url":
-        if wire.image_url is None:
-            raise BadRequest(f"{where} is of type image_url but has no image_url.", param=where)
-        return Image(wire.image_url.url, wire.image_url.detail)
-    return Foreign(wire.type, NAME)
+    if wire.type not in _PARTS:
+        return Foreign(wire.type, NAME)
+    match getattr(wire, wire.type):
+        case str(text):
+            return Text(text)
+        case _ImageUrl(url=url, detail=detail):
+            return Image(url, detail)
+        case parts.File() as file:
+            return parts.file(file, "file", f"{where}.file", NAME)
+        case parts.Sound() as sound:
+            return parts.audio(sound, f"{where}.input_audio")
+    raise BadRequest(f"{where} is of type {wire.type} but has no {wire.type}.", param=where)
 
 
 def _tool(wire: _Function) -> Tool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tierwise.dialects import parts
 from tierwise.dialects.openai_chat import MOST, decode_body
 from tierwise.errors import BadRequest
 from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, ToolCall
@@ -18,12 +19,13 @@ from tierwise.types import Foreign, Image, Message, Part, Request, Text, Tool, T
 NAME = "openai_responses"
 
 
-class _Part(msgspec.Struct):
+class _Part(parts.File, kw_only=True):
     type: str
     text: str = ""
     refusal: str = ""
     image_url: str | None = None
     detail: str | None = None
+    input_audio: parts.Sound | None = None
 
 
 class _Item(msgspec.Struct):
@@ -159,8 +161,8 @@ def _add(found: list[Message], item: _Item, where: str) -> None:
 def _content(content: str | list[_Part] | None, where: str) -> str | tuple[Part, ...]:
     if content is None or isinstance(content, str):
         return content or ""
-    parts = tuple([_part(part, f"{where}[{at}]") for at, part in enumerate(content)])
-    return parts[0].text if len(parts) == 1 and isinstance(parts[0], Text) else parts
+    found = tuple([_part(part, f"{where}[{at}]") for at, part in enumerate(content)])
+    return found[0].text if len(found) == 1 and isinstance(found[0], Text) else found
 
 
 def _part(wire: _Part, where: str) -> Part:
@@ -173,6 +175,10 @@ def _part(wire: _Part, where: str) -> Part:
             if wire.image_url is None:
                 raise BadRequest(f"{where} is an image without image_url; files are not kept here.", param=where)
             return Image(wire.image_url, wire.detail)
+        case "input_file":
+            return parts.file(wire, wire.type, where, NAME)
+        case "input_audio" if wire.input_audio is not None:
+            return parts.audio(wire.input_audio, f"{where}.input_audio")
     return Foreign(wire.type, NAME)
 
 

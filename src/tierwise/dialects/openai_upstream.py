@@ -12,10 +12,26 @@ from typing import Any
 
 import msgspec
 
+from tierwise.dialects import parts
 from tierwise.dialects.openai_chat import NAME, encode_call
 from tierwise.dialects.openai_usage import read_usage, word
 from tierwise.errors import BadRequest, Overloaded, ProviderError, Refused, WireError
-from tierwise.types import Chunk, Finish, Image, Message, Model, Part, Request, Text, Tool, ToolDelta, Usage
+from tierwise.types import (
+    Audio,
+    Chunk,
+    Document,
+    Finish,
+    Image,
+    Message,
+    Model,
+    Part,
+    Request,
+    Role,
+    Text,
+    Tool,
+    ToolDelta,
+    Usage,
+)
 
 _TRUE = msgspec.Raw(b"true")
 _LIMITS = ("max_completion_tokens", "max_tokens")
@@ -33,6 +49,8 @@ def encode_request(request: Request, model: Model) -> bytes:
         body["logprobs"] = _TRUE
     if request.max_output is not None and not any(_given(body, name) for name in _LIMITS):
         body["max_completion_tokens"] = request.max_output  # ours, where the client set none
+    if request.tools and "tools" not in body:  # ours too: a schema that is asked for as a tool
+        body |= _tools(request)
     if waits(request, model) and not _given(body, "service_tier"):
         body["service_tier"] = "flex"
     if request.stream:
@@ -70,7 +88,7 @@ def _given(body: Mapping[str, Any], name: str) -> bool:
 def _written(request: Request) -> dict[str, Any]:
     if request.foreign:
         raise BadRequest(f"{request.foreign[0]} can't be sent to an OpenAI-compatible model.", param="tools")
-    body: dict[str, Any] = {"messages": [_message(message) for message in request.messages]}
+    body: dict[str, Any] = {"messages": [_message(message, at) for at, message in enumerate(request.messages)]}
     optional = {
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -82,16 +100,19 @@ def _written(request: Request) -> dict[str, Any]:
     }
     body.update({name: value for name, value in optional.items() if value is not None})
     if request.tools:
-        body["tools"] = [_tool(tool) for tool in request.tools]
-        body["tool_choice"] = _choice(request.tool_choice)
-        body["parallel_tool_calls"] = request.parallel_tools
+        body |= _tools(request)
     return body
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, at: int) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": message.role}
     content = message.content
-    wire["content"] = content if isinstance(content, str) else [_part(part) for part in content]
+    if isinstance(content, str):
+        wire["content"] = content
+    else:
+        wire["content"] = [
+            _part(part, message.role, f"messages[{at}].content[{place}]") for place, part in enumerate(content)
+        ]
     if message.tool_calls:
         wire["tool_calls"] = [encode_call(call) for call in message.tool_calls]
     if message.tool_call_id:
@@ -99,14 +120,42 @@ def _message(message: Message) -> dict[str, Any]:
     return wire
 
 
-def _part(part: Part) -> dict[str, Any]:
+def _part(part: Part, role: Role, where: str) -> dict[str, Any]:
     match part:
         case Text(text):
             return {"type": "text", "text": text}
         case Image(url, detail):
             return {"type": "image_url", "image_url": {"url": url} | ({"detail": detail} if detail else {})}
-        case _:
-            raise BadRequest(f"A part of type {part.what} can't be sent to an OpenAI-compatible model.")
+        case Document(name=name) if (said := parts.words(part, where)) is not None:
+            return {"type": "text", "text": f"{name}:\n\n{said}" if name else said}
+        case Document() | Audio() if role != "user":
+            raise BadRequest(f"{where}: an OpenAI-compatible model takes {part.what} from the user only.", param=where)
+        case Document(url, name):
+            return {"type": "file", "file": {"filename": name or "document.pdf", "file_data": _pdf(url, where)}}
+        case Audio(data, form):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+    raise BadRequest(f"{where}: a part of type {part.what} can't be sent to an OpenAI-compatible model.", param=where)
+
+
+def _pdf(url: str, where: str) -> str:
+    found = parts.data(url)
+    if found is not None and found.media == parts.PDF:
+        return url
+    raise BadRequest(
+        f"{where}: an OpenAI-compatible model takes files as PDF data only, not {_what(found)}", param=where
+    )
+
+
+def _what(found: parts.Data | None) -> str:
+    return "by their address; send the data." if found is None else f"{found.media}."
+
+
+def _tools(request: Request) -> dict[str, Any]:
+    return {
+        "tools": [_tool(tool) for tool in request.tools],
+        "tool_choice": _choice(request.tool_choice),
+        "parallel_tool_calls": request.parallel_tools,
+    }
 
 
 def _tool(tool: Tool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tierwise.core import price
+from tierwise.core import form, price
 from tierwise.core.bearers import most_tokens
 from tierwise.core.cascade import Judge, Reserve
 from tierwise.errors import TierwiseError, TimedOut
@@ -33,7 +33,9 @@ def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Pri
     """Nano-dollars that a request of `size` bytes costs at the most, with everybody who may be asked about it."""
     if route.opinion_form != "same":
         size += FORM_BYTES
-    nanos = price.bound(request, size, step.models, ceiling)
+    nanos = 0
+    for model, more in form.calls(request, step.models):
+        nanos += price.bound(request, size + more, (model,), ceiling)
     if step.judges:
         question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
         questions = step.judges * questionnaire.MAX_QUESTIONS
@@ -45,7 +47,7 @@ def bound_tokens(step: Reserve, request: Request, route: Route, size: int) -> in
     """Tokens, in and out, that it takes at the most, so too."""
     if route.opinion_form != "same":
         size += FORM_BYTES
-    tokens = most_tokens(request, size, step.models)
+    tokens = sum([most_tokens(request, size + more, (model,)) for model, more in form.calls(request, step.models)])
     if step.judges:
         question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
         tokens += most_tokens(question, questionnaire.bound(), step.judges * questionnaire.MAX_QUESTIONS)

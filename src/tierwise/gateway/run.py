@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from tierwise.core import form
 from tierwise.core.bearers import bearing
 from tierwise.core.cascade import (
     Call,
@@ -27,7 +28,7 @@ from tierwise.core.cascade import (
 )
 from tierwise.core.join import tokens
 from tierwise.errors import BudgetExceeded, TierwiseError
-from tierwise.gateway import sessions
+from tierwise.gateway import formed, sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound, bound_tokens
 from tierwise.gateway.engine import Engine
@@ -173,16 +174,26 @@ class Live:
             raise
 
     async def _call(self, step: Call) -> Answer:
+        async def attempted(asked: Request) -> tuple[Attempt, Answer]:
+            self._current = self._start(step.model, asked)
+            return self._current, await self._drain(self._current, None)
+
+        if form.way(step.model, self.request) == "retry":  # nothing flows before it has its form
+            answer = await formed.insist(step.model, self.request, attempted)
+            if step.decision is not None:
+                await self._serve(answer, step.decision)
+            return answer
         attempt = self._current = self._start(step.model, self.request)
         attempt.decision = step.decision
         return await self._drain(attempt, _next_look(attempt, self.route) if step.hold == "window" else None)
 
     def _start(self, model: Model, request: Request, duty: Duty | None = None) -> Attempt:
+        other = request is not self.request
         if self._limited and request.max_output is None:
             # a limit only holds where every answer ends by what was reserved for it
             request = msgspec.structs.replace(request, max_output=model.max_output)
         stream = self.engine.providers[model.name].stream(model, request)
-        clock, asked = self.engine.clock, request if duty else None
+        clock, asked = self.engine.clock, request if other else None
         attempt = Attempt(model, stream, clock.monotonic_ms(), duty=duty, asked=asked, started_ns=clock.now_ns())
         self.attempts.append(attempt)
         return attempt
@@ -195,7 +206,11 @@ class Live:
         return await self._drain(attempt, None)
 
     async def _serve(self, answer: Answer, decision: Decision) -> None:
-        attempt = next(item for item in self.attempts if item.model.name == answer.model and item.duty not in ASIDE)
+        attempt = next(
+            item
+            for item in reversed(self.attempts)  # of several tries the last is it
+            if item.model.name == answer.model and item.duty not in ASIDE
+        )
         attempt.decision = decision
         attempt.settle("served", decision.rule)
         await self._out(attempt, answer.chunks)

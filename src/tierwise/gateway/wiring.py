@@ -26,6 +26,7 @@ from tierwise.providers import anthropic, deepseek, openai, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.sorter import SorterProvider
+from tierwise.providers.structured import structured
 from tierwise.providers.weights import Weights
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.sorter import Sorter, read
@@ -55,7 +56,7 @@ async def open_engine(
     clock = SystemClock() if before is None else before[1].clock
     known = {} if before is None else _unchanged(config, *before)
     built = {
-        name: _BUILDERS[table.provider](name, table, environment)
+        name: structured(_BUILDERS[table.provider](name, table, environment), table.structured)
         for name, table in config.models.items()
         if name not in known
     }

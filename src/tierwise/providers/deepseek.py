@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from tierwise.dialects.openai_chat import NAME
+from tierwise.dialects.parts import only_words
 from tierwise.errors import BadRequest
-from tierwise.types import Image, Message, Request
+from tierwise.types import Message, Request
 
 Json = dict[str, msgspec.Raw]
 _SYSTEM = msgspec.Raw(b'"system"')
@@ -24,12 +25,10 @@ _messages = msgspec.json.Decoder(list[Json])
 
 
 def adapt(request: Request) -> Request:
-    """The request as DeepSeek takes it. Raises BadRequest for several answers at once, and for images."""
+    """The request as DeepSeek takes it. Raises BadRequest for several answers at once, and for what is no text."""
     if request.n > 1:
         raise BadRequest("DeepSeek gives one answer a request: `n` must be 1", param="n")
-    for place, message in enumerate(request.messages):
-        if not isinstance(message.content, str) and any(isinstance(part, Image) for part in message.content):
-            raise BadRequest("DeepSeek takes no images", param=f"messages[{place}].content")
+    only_words(request, "DeepSeek", NAME)
     line = None if request.schema is None else _schema_line(request.schema)
     changes: dict[str, Any] = {"messages": _instructed(request.messages, line)}
     if line is not None:

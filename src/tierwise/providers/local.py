@@ -23,6 +23,7 @@ import msgspec
 
 from tierwise.dialects import openai_chat
 from tierwise.dialects.openai_upstream import decode_error
+from tierwise.dialects.parts import only_words
 from tierwise.errors import TimedOut, Unreachable, WeightsError
 from tierwise.ports import Batch
 from tierwise.providers.http import Limits, Upstream
@@ -76,6 +77,7 @@ class LocalProvider:
         self._closing = threading.Event()
 
     async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
+        only_words(request, f"the local model {model.name!r}", openai_chat.NAME)
         self._calls += 1
         self._wake()
         try:
