@@ -1,4 +1,4 @@
-"""A gateway for clients of another environment, in front of providers that speak OpenAI's and Anthropic's wire.
+"""A gateway for clients of another environment, in front of providers that speak OpenAI's wires and Anthropic's.
 
 `python -m tests.clients.gateway` prints its address and a key as one line of JSON, and serves until its input ends.
 """
@@ -16,14 +16,26 @@ from tests.support.shapes import Script
 
 MODEL = """
 [models.{name}]
-provider = "{provider}"
+provider = "{provider}"{api}
 base_url = "{{url}}/v1"
 model = "{name}-1"
 price = {{{{ input = 3, output = 15 }}}}
 limits = {{{{ connect = 1, first_token = 1, idle = 1, total = 20 }}}}
 """
-MODELS = (("claude", "anthropic"), ("plain", "openai"), ("bland", "anthropic"))
-ROUTES = 'opinions = []\n[routes.direct]\ntiers = ["claude"]\n[routes.dull]\ntiers = ["plain", "bland"]\n'
+MODELS = (
+    ("claude", "anthropic", ""),
+    ("plain", "openai", ""),
+    ("bland", "anthropic", ""),
+    ("modern", "openai", '\napi = "responses"'),
+)
+ROUTES = """opinions = []
+[routes.direct]
+tiers = ["claude"]
+[routes.latest]
+tiers = ["modern"]
+[routes.dull]
+tiers = ["plain", "bland"]
+"""
 SCRIPTS = (
     Script(model="plain-1", text=GOOD),  # these two do nothing but answer
     Script(model="bland-1", text=GOOD),
@@ -37,7 +49,7 @@ SCRIPTS = (
 
 
 async def main() -> None:
-    config = CONFIG + "".join(MODEL.format(name=name, provider=provider) for name, provider in MODELS)
+    config = CONFIG + "".join(MODEL.format(name=name, provider=provider, api=api) for name, provider, api in MODELS)
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder), SCRIPTS, route=ROUTES, config=config) as gate:
             print(json.dumps({"url": gate.url, "key": gate.key}), flush=True)
