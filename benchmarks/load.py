@@ -1,4 +1,4 @@
-"""Load on a chat endpoint from one process: closed loop at saturation, open loop at a pace.
+"""Load on an endpoint from one process: closed loop at saturation, open loop at a pace.
 
 A keep-alive client on asyncio protocols that does as little as it can: it must be faster than what it measures.
 It finds an answer's end by content-length or by the last chunk's mark, and refuses anything but a 200.
@@ -69,13 +69,13 @@ class _Client(asyncio.Protocol):
 
 
 class Load:
-    def __init__(self, base_url: str, key: str) -> None:
+    def __init__(self, base_url: str, key: str, path: str = "/v1/chat/completions") -> None:
         parts = urlsplit(base_url)
-        self.host, self.port, self.key = parts.hostname or "", parts.port or 80, key
+        self.host, self.port, self.key, self.path = parts.hostname or "", parts.port or 80, key, path
 
     def _message(self, body: bytes) -> bytes:
         head = (
-            f"POST /v1/chat/completions HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
+            f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
             f"authorization: Bearer {self.key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

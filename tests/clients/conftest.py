@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-ROUTES = ("support", "direct")  # over OpenAI's wire, over Anthropic's
+ROUTES = ("support", "direct", "latest")  # over OpenAI's wire of chat, over Anthropic's, over OpenAI's of responses
 CALLED = ("called", "called_too")  # over models, of both wires, that have no schemas and are given a tool instead
 GOOD = "The parcel leaves our warehouse tomorrow morning and reaches you on Friday."  # what the providers say
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or litellm would download prices as it is imported
@@ -37,7 +37,7 @@ class Gateway(NamedTuple):
 
 @pytest.fixture(scope="session")
 def gate() -> Iterator[Gateway]:
-    """A gateway whose route `support` is served over OpenAI's wire, `direct` over Anthropic's."""
+    """A gateway whose routes are served over one wire each: see `ROUTES`."""
     python = os.environ.get("GATEWAY_PYTHON", sys.executable)  # the environment that the gateway is installed in
     command = (python, "-m", "tests.clients.gateway")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:

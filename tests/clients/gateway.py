@@ -1,4 +1,4 @@
-"""A gateway for clients of another environment, in front of providers that speak OpenAI's and Anthropic's wire.
+"""A gateway for clients of another environment, in front of providers that speak OpenAI's wires and Anthropic's.
 
 `python -m tests.clients.gateway` prints its address and a key as one line of JSON, and serves until its input ends.
 """
@@ -16,23 +16,25 @@ from tests.support.shapes import Script
 
 MODEL = """
 [models.{name}]
-provider = "{provider}"
+provider = "{provider}"{more}
 base_url = "{{url}}/v1"
 model = "{name}-1"
-structured = "{how}"
 price = {{{{ input = 3, output = 15 }}}}
 limits = {{{{ connect = 1, first_token = 1, idle = 1, total = 20 }}}}
 """
 MODELS = (
-    ("claude", "anthropic", "native"),
-    ("plain", "openai", "native"),
-    ("bland", "anthropic", "native"),
-    ("caller", "openai", "tool"),
-    ("calling", "anthropic", "tool"),
+    ("claude", "anthropic", ""),
+    ("plain", "openai", ""),
+    ("bland", "anthropic", ""),
+    ("caller", "openai", '\nstructured = "tool"'),
+    ("calling", "anthropic", '\nstructured = "tool"'),
+    ("modern", "openai", '\napi = "responses"'),
 )
 ROUTES = """opinions = []
 [routes.direct]
 tiers = ["claude"]
+[routes.latest]
+tiers = ["modern"]
 [routes.dull]
 tiers = ["plain", "bland"]
 [routes.called]
@@ -53,7 +55,7 @@ SCRIPTS = (
 
 
 async def main() -> None:
-    config = CONFIG + "".join(MODEL.format(name=name, provider=provider, how=how) for name, provider, how in MODELS)
+    config = CONFIG + "".join(MODEL.format(name=name, provider=provider, more=more) for name, provider, more in MODELS)
     with tempfile.TemporaryDirectory() as folder:
         async with running(Path(folder), SCRIPTS, route=ROUTES, config=config) as gate:
             print(json.dumps({"url": gate.url, "key": gate.key}), flush=True)

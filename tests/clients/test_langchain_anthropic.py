@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_anthropic import ChatAnthropic
 
-from tests.clients.suite import ChatSuite
+from tests.clients.suite import ChatSuite, Unstoppable
 
 
 class _Messages(ChatSuite):
@@ -45,3 +45,9 @@ class TestMessagesCrossed(_Messages):
     """Messages over OpenAI's wire, which takes no `document` blocks: refused by name."""
 
     route, other = "support", "premium"
+
+
+class TestMessagesOverResponses(Unstoppable, _Messages):
+    """Messages over OpenAI's wire of responses."""
+
+    route, other = "latest", "modern"

@@ -9,7 +9,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from langchain_tests.integration_tests import EmbeddingsIntegrationTests
 
 from tests.clients.conftest import Gateway
-from tests.clients.suite import ChatSuite
+from tests.clients.suite import ChatSuite, Unstoppable
 
 
 class _Chat(ChatSuite):
@@ -55,6 +55,23 @@ class TestChatCrossed(_Chat):
     """Chat Completions over Anthropic's wire, which takes no `file` and no `input_audio` parts: refused by name."""
 
     route, other = "direct", "claude"
+
+
+class TestChatOverResponses(Unstoppable, _Chat):
+    """Chat Completions over OpenAI's wire of responses."""
+
+    route, other = "latest", "modern"
+
+
+class TestResponsesStraight(_Chat):
+    """Responses over their own wire."""
+
+    route, other = "latest", "modern"
+    options: ClassVar[dict[str, Any]] = {"use_responses_api": True}
+
+    @property
+    def supports_pdf_inputs(self) -> bool:
+        return True
 
 
 class TestResponses(_Chat):

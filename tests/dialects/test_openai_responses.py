@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tierwise.dialects.openai_responses import decode_request
+from tierwise.dialects.openai_responses import decode_items, decode_request
 from tierwise.dialects.openai_upstream import encode_request
 from tierwise.errors import BadRequest
 from tierwise.types import Audio, Document, Foreign, Image, Message, Model, Request, Text, Tool, ToolCall
@@ -115,6 +115,38 @@ def test_tools() -> None:
         encode_request(request, GPT)
 
 
+def test_what_its_provider_keeps_or_does() -> None:
+    """A choice of its own tools, or of some, and a prompt of its own, are refused elsewhere by name."""
+    for choice in ({"type": "web_search"}, {"type": "allowed_tools", "mode": "auto", "tools": []}):
+        request = asked(tool_choice=choice)
+        assert (request.tool_choice, request.foreign) == ("auto", (f"a tool choice of type {choice['type']}",))
+    kept = asked("", prompt={"id": "pmpt_1"})
+    assert kept.messages == ()
+    with pytest.raises(BadRequest, match="a prompt that its provider keeps"):
+        encode_request(kept, GPT)
+
+
+def test_items_of_other_shapes() -> None:
+    """What only the same wire reads is not looked into."""
+    request = asked(
+        [
+            {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}},
+            {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "x"}]},
+            {"type": "tool_search_call", "call_id": None, "name": None, "arguments": {"q": 1}},
+        ]
+    )
+    assert [message.role for message in request.messages] == ["user"] * 3
+    assert all(isinstance(message.content[0], Foreign) for message in request.messages)
+
+
+def test_items_that_were_kept() -> None:
+    """Are read as those of a request; where they can't be, the error is the same."""
+    items = [{"role": "user", "content": "x"}, {"type": "message", "role": "assistant", "content": "y"}]
+    assert decode_items(msgspec.json.encode(items)) == (Message("user", "x"), Message("assistant", "y"))
+    with pytest.raises(BadRequest):
+        decode_items(b'[{"role":5}]')
+
+
 def test_a_form_of_the_answer() -> None:
     """JSON with and without a schema."""
     schema = {"type": "json_schema", "name": "a", "schema": {"type": "object"}}
@@ -147,6 +179,8 @@ def test_it_goes_on_without_a_word() -> None:
             {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": "http://example.org"}]}]},
             "input[0].content[0].file_url",
         ),
+        ({"input": [{"type": "function_call", "call_id": "c", "arguments": {"a": 1}}]}, "input[0].arguments"),
+        ({"input": [{"type": "function_call_output", "call_id": "c", "output": {"a": 1}}]}, "input[0].output"),
         ({"input": [{"role": "robot", "content": "x"}]}, "input[...]"),
     ],
 )

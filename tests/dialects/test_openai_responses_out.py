@@ -182,3 +182,52 @@ def test_a_stream_joined_is_the_whole(chunks: list[Chunk]) -> None:
     calls = {item["call_id"]: item["arguments"] for item in output if item["type"] == "function_call"}
     assert calls == {call.id: call.arguments for call in choice.tool_calls}
     assert [item["id"].rpartition("_")[2] for item in output] == [str(place) for place in range(len(output))]
+
+
+# ------------------------------------------------------------------ a provider of the same wire
+
+
+def wired(kind: str, number: int, **fields: Any) -> Chunk:
+    data = msgspec.json.encode({"type": kind, "sequence_number": number, **fields})
+    return Chunk(wire=data, dialect="openai_responses")
+
+
+def test_a_response_of_the_same_wire() -> None:
+    """Goes out as it came, whole and out of a stream; only what it goes on from is added, where it does."""
+    body = b'{"id":"resp_x", "n" : 12345678901234567890,"previous_response_id":null,"output":[]}'
+    whole = Answer("m", (Choice(),), None, True, (Chunk(wire=body, dialect="openai_responses"),))
+    assert encode_answer(whole, PLAIN, LABEL) == body
+    last = Chunk(wire=b'{"type":"response.completed","response":%b}' % body, dialect="openai_responses")
+    streamed = Answer("m", (Choice(),), None, True, (wired("response.created", 0, response={}), last))
+    assert encode_answer(streamed, PLAIN, LABEL) == body
+    continued = request(previous_response_id="resp_0")
+    for answer in (whole, streamed):
+        assert encode_answer(answer, continued, LABEL) == (
+            b'{"id":"resp_x","n":12345678901234567890,"previous_response_id":"resp_0","output":[]}'
+        )
+
+
+def test_a_stream_of_the_same_wire() -> None:
+    """Goes out event by event as it came; an error of ours takes the next number."""
+    chunks = [
+        wired("response.created", 0, response={"id": "resp_x", "previous_response_id": None}),
+        wired("response.of_tomorrow", 1, more=[1.0]),
+        Chunk(wire=b'{"type":"response.without_a_number"}', dialect="openai_responses"),
+        Chunk(wire=b'{"type":"response.odd","sequence_number":1e999}', dialect="openai_responses"),
+        Chunk(wire=b'{"type":"response.odd","sequence_number":1234567890123456}', dialect="openai_responses"),
+    ]
+    for asked, before in ((PLAIN, None), (request(previous_response_id="resp_0"), "resp_0")):
+        encoder = StreamEncoder(asked, LABEL)
+        found = Events().feed(encoder.encode(chunks[:1]) + encoder.encode(chunks[1:]))
+        assert [name for name, _ in found] == [
+            "response.created",
+            "response.of_tomorrow",
+            "response.without_a_number",
+            "response.odd",
+            "response.odd",
+        ]
+        assert msgspec.json.decode(found[0][1])["response"] == {"id": "resp_x", "previous_response_id": before}
+        assert [data for _, data in found[1:]] == [chunk.wire for chunk in chunks[1:]]
+        assert encoder.done() == b""
+        ((name, data),) = Events().feed(encoder.error(Overloaded("m", "busy")))
+        assert (name, msgspec.json.decode(data)["sequence_number"]) == ("error", 2)

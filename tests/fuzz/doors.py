@@ -18,6 +18,8 @@ from tierwise.dialects import (
     anthropic_messages,
     anthropic_requests,
     openai_embeddings,
+    openai_responses_answers,
+    openai_responses_upstream,
     openai_upstream,
 )
 from tierwise.dialects.openai_chat import Label
@@ -25,7 +27,8 @@ from tierwise.dialects.sse import Events
 from tierwise.errors import BadRequest, ProviderError, TooLarge, Torn, Unsupported, WireError
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.packed import unpack
-from tierwise.providers import anthropic, openai
+from tierwise.providers import anthropic, openai, responses
+from tierwise.providers.wired import Reader
 from tierwise.types import Chunk, Message, Model, Request, Tool
 
 LABEL = Label("id-1", 1_790_000_000, "claude")
@@ -33,11 +36,16 @@ MODEL = Model("claude", "anthropic", "claude-1")
 AGAIN = (Message("assistant", "no"), Message("user", "again"))
 TALKING = (CHAT, RESPONSES, COMPLETIONS, MESSAGES)
 ENDS = ("message_stop", "response.completed", "response.incomplete")
+ENCODERS = (
+    openai_upstream.encode_request,
+    openai_responses_upstream.encode_request,
+    anthropic_requests.encode_request,
+)
 LIMIT = 1 << 16  # bytes that a packed body may unpack to
 
 
 def asked(door: Door, data: bytes) -> None:
-    """A client's body, and what the providers of both wires would be asked."""
+    """A client's body, and what the providers of every wire would be asked."""
     try:
         request = door.decode(data, "req_1", frozenset())
     except BadRequest:
@@ -47,7 +55,7 @@ def asked(door: Door, data: bytes) -> None:
         return
     plain = amended.continued(amended.instructed(amended.formless(request), "Be brief."), AGAIN)
     for sent in (request, plain, amended.offered(plain, Tool("answer"))):
-        for encode in (openai_upstream.encode_request, anthropic_requests.encode_request):
+        for encode in ENCODERS:
             try:
                 _read(encode(sent, MODEL))
             except BadRequest:
@@ -88,7 +96,7 @@ def embedded(data: bytes) -> None:
         return
 
 
-def streamed(reader: Callable[[], openai._Reader | anthropic._Reader], data: bytes) -> None:
+def streamed(reader: Callable[[], Reader], data: bytes) -> None:
     """A provider's stream in pieces, and the events that the clients of every wire would read."""
     reading = reader()
     encoders = [door.events(_plain(door), LABEL) for door in TALKING]
@@ -152,12 +160,14 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (
     lambda data: answered(anthropic_answers.decode_answer, data),
     embedded,
     lambda data: streamed(openai._Reader, data),
-    lambda data: streamed(anthropic._Reader, data),
+    lambda data: streamed(anthropic.read_stream, data),
     lambda data: refused(openai_upstream.decode_error, data),
     lambda data: refused(anthropic_answers.decode_error, data),
     lambda data: unpacked("gzip", data),
     lambda data: unpacked("deflate", data),
     lambda data: unpacked("zstd", data),
+    lambda data: answered(openai_responses_answers.decode_answer, data),
+    lambda data: streamed(responses.read_stream, data),
 )
 
 

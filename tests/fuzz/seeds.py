@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from backports import zstd
 
-from tests.support.shapes import Anthropic, Embeddings, Json, OpenAI, Script
+from tests.support.shapes import Anthropic, Embeddings, Json, OpenAI, Responses, Script
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
@@ -118,6 +118,7 @@ COMPLETIONS: Json = {
 VECTORS: Json = {"model": "m", "input": ["a", "b"], "encoding_format": "base64"}
 
 ASKED: Json = {"model": "deepseek-1", "stream": True, "stream_options": {"include_usage": True}, "logprobs": True}
+THINKING: Json = {"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}
 SAID = Script(text="Eins zwei drei.", reasoning="hm hm", cached_tokens=5, tool_calls=(("track", '{"id": 1}'),))
 NOT = Script(status=400)
 
@@ -131,7 +132,9 @@ def seeds() -> list[tuple[int, Json | bytes]]:
     whole = (OpenAI.whole(SAID, ASKED, "a1"), Anthropic.whole(SAID, ASKED, "a1"), Embeddings.whole(SAID, VECTORS, "a1"))
     refused = tuple(b"\0" + msgspec.json.encode(dialect.error(NOT, "a1")) for dialect in (OpenAI, Anthropic))
     packed = (gzip.compress(body), zlib.compress(body), zstd.compress(body))
-    return list(enumerate((*read, *whole, openai, anthropic, *refused, *packed)))
+    responses = b"".join(event for event, _ in Responses.events(SAID, THINKING, "a1"))
+    other = (Responses.whole(SAID, THINKING, "a1"), responses)
+    return list(enumerate((*read, *whole, openai, anthropic, *refused, *packed, *other)))
 
 
 ODD: tuple[Any, ...] = (

@@ -15,7 +15,7 @@ import pytest
 from tests.gateway.harness import CONFIG, GOOD, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.conversations import Conversations
-from tierwise.types import Answer, Choice, Message, Request
+from tierwise.types import Message, Request
 
 CLAUDE = """
 [models.claude]
@@ -218,15 +218,15 @@ async def test_arguments_that_are_no_json_are_no_answer(tmp_path: Path) -> None:
 
 def kept(store: Conversations, key_id: str, name: str, text: str) -> None:
     request = Request(id="q", asked="r", messages=(Message("user", text),))
-    store.keep(key_id, name, request, Answer("m", (Choice("yes"),)), b"{}")
+    store.keep(key_id, request, b'{"id":"%b"}' % name.encode())
 
 
 def test_conversations_are_bounded_and_a_key_s_own() -> None:
     """The one used least recently is forgotten first; another key's is not there."""
-    store = Conversations(limit=2_000)
+    store = Conversations(limit=1_000)
     for number in range(9):
         kept(store, "k1", f"r{number}", "x" * 100)
-        assert store.body("k1", "r0") == b"{}"
+        assert store.body("k1", "r0") == b'{"id":"r0"}'
     with pytest.raises(Exception, match="kept here"):
         store.body("k1", "r1")
     with pytest.raises(Exception, match="kept here"):

@@ -16,7 +16,7 @@ from tests.support.shapes import Script
 from tests.support.upstream import serve
 from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.ports import Provider
-from tierwise.providers import anthropic, deepseek, openai
+from tierwise.providers import anthropic, deepseek, openai, responses
 from tierwise.providers.http import DecodeError, Limits, Upstream
 from tierwise.providers.scripted import Fault, Rule, ScriptedProvider
 from tierwise.types import Finish, Model, ToolCall
@@ -117,6 +117,13 @@ def _rule(script: Script, down: bool) -> Rule:
 OPENAI = WireLab(
     Model("gpt", "openai", "gpt-test"), openai.OpenAIProvider, openai.headers("sk-test"), openai_upstream.decode_error
 )
+RESPONSES = WireLab(
+    Model("gpt", "openai", "gpt-test"),
+    responses.ResponsesProvider,
+    openai.headers("sk-test"),
+    openai_upstream.decode_error,
+    EVERYTHING - {"logprobs"},  # of a client of another wire: refused by name
+)
 DEEPSEEK = WireLab(
     Model("deep", "deepseek", "deepseek-test"),
     lambda upstream: openai.OpenAIProvider(upstream, deepseek.adapt),
@@ -136,6 +143,12 @@ ANTHROPIC = WireLab(
 async def test_openai(check: Check) -> None:
     """OpenAI's Chat Completions."""
     await run(check, OPENAI)
+
+
+@pytest.mark.parametrize("check", cases(RESPONSES.can))
+async def test_responses(check: Check) -> None:
+    """OpenAI's Responses."""
+    await run(check, RESPONSES)
 
 
 @pytest.mark.parametrize("check", cases(DEEPSEEK.can))

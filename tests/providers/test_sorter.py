@@ -30,9 +30,13 @@ async def answer(provider: SorterProvider, request: Request) -> Answer:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_label_is_the_answer(stream: bool) -> None:
-    """Of the last user message alone; how sure it is comes as a log-probability, and tokens are counted by characters."""
+    """Of the last user message alone; how sure it is is a log-probability, tokens are counted by characters."""
     said = await answer(SorterProvider(sort), ask("hello", stream=stream))
-    assert (said.text, said.choices[0].finish, said.usage) == ("greeting", "stop", Usage(input_tokens=6, output_tokens=3))
+    assert (said.text, said.choices[0].finish, said.usage) == (
+        "greeting",
+        "stop",
+        Usage(input_tokens=6, output_tokens=3),
+    )
     assert exp(said.choices[0].logprobs[0]) == pytest.approx(0.9)
     other = await answer(SorterProvider(sort), ask("bye", stream=stream))
     assert (other.text, other.choices[0].logprobs[0] < -20) == ("other", True)

@@ -1,7 +1,7 @@
 """A provider that does as it is told: it calls the tools that it is given, and fills in the schema that it must.
 
-What suites that others wrote for real models need of an answer, and no more. Reads requests of OpenAI's and of
-Anthropic's wire; knows no sockets and no time.
+What suites that others wrote for real models need of an answer, and no more. Reads requests of OpenAI's wires and of
+Anthropic's; knows no sockets and no time.
 """
 
 from __future__ import annotations
@@ -84,13 +84,19 @@ def _chosen(request: Json, tools: dict[str, Json]) -> str | None:
 
 
 def _answered(request: Json) -> bool:
-    last = request["messages"][-1]
+    asked = request.get("messages") or request["input"]
+    last = asked[-1] if isinstance(asked, list) else {}
     content = last.get("content")
     blocks = content if isinstance(content, list) else []
-    return last["role"] == "tool" or any(block.get("type") == "tool_result" for block in blocks)
+    return (
+        last.get("role") == "tool"
+        or last.get("type") == "function_call_output"
+        or any(block.get("type") == "tool_result" for block in blocks)
+    )
 
 
 def _schema(request: Json) -> Json | None:
-    wanted: Json = request.get("response_format") or (request.get("output_config") or {}).get("format") or {}
+    options = request.get("output_config") or request.get("text") or {}
+    wanted: Json = request.get("response_format") or options.get("format") or {}
     found: Json | None = wanted.get("json_schema", wanted).get("schema")
     return found

@@ -32,7 +32,8 @@ class Script(msgspec.Struct, frozen=True):
     input_tokens: int = 20  # cached ones included
     output_tokens: int | None = None  # by default as many as were streamed
     cached_tokens: int = 0
-    reasoning: str = ""  # DeepSeek's reasoning_content, Anthropic's thinking
+    reasoning: str = ""  # DeepSeek's reasoning_content, Anthropic's thinking, the summary of a response's
+    refused: bool = False  # `text` is a refusal, where the wire tells one from an answer (Responses)
     logprob: float = -0.1  # of every token, where the request asks for it
     status: int = 200
     headers: dict[str, str] = {}
@@ -71,8 +72,13 @@ class Script(msgspec.Struct, frozen=True):
 
 
 def last_text(request: Json) -> str:
-    """The text of the last user message, in either dialect; "" where there is none."""
-    for message in reversed(request.get("messages") or []):
+    """The text of the last user message, in any dialect; "" where there is none."""
+    asked = request.get("messages") or request.get("input") or []
+    if isinstance(asked, str):
+        return asked
+    for message in reversed(asked):
+        if not isinstance(message, dict):  # of embeddings
+            return ""
         if message.get("role") == "user":
             content = message.get("content")
             if isinstance(content, str):
@@ -303,12 +309,126 @@ def _vector(text: str, packed: bool) -> list[float] | str:
     return base64.b64encode(struct.pack("<4f", *values)).decode() if packed else values
 
 
+# ------------------------------------------------------------------ OpenAI responses
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_PARTS = {"output_text": "output_text", "refusal": "refusal", "summary_text": "reasoning_summary_text"}
+
+
+class Responses(OpenAI):
+    """https://platform.openai.com/docs/api-reference/responses and .../responses-streaming."""
+
+    @staticmethod
+    def whole(script: Script, request: Json, answer_id: str) -> Json:
+        output = [item for item, _, _ in _responses_items(script, request, answer_id)]
+        reason = _INCOMPLETE.get(script.finish)
+        body = _responses_frame(request, answer_id) | {"output": output}
+        body |= (
+            {"status": "incomplete", "incomplete_details": {"reason": reason}} if reason else {"status": "completed"}
+        )
+        return body if script.no_usage else body | {"usage": _responses_usage(script)}
+
+    @staticmethod
+    def events(script: Script, request: Json, answer_id: str) -> Iterator[Event]:
+        for number, (event, tokens) in enumerate(_responses_events(script, request, answer_id)):
+            yield _named({**event, "sequence_number": number}), tokens
+
+
+def _responses_frame(request: Json, answer_id: str) -> Json:
+    echoed = {name: request.get(name) for name in ("instructions", "temperature", "top_p", "metadata")}
+    echoed["text"] = request.get("text") or {"format": {"type": "text"}}
+    frame = {"id": f"resp_{answer_id}", "object": "response", "created_at": 1_790_000_000, "status": "in_progress"}
+    frame |= {"model": request.get("model", ""), "error": None, "incomplete_details": None, "output": [], **echoed}
+    frame |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    return frame | {
+        "store": request.get("store", True),
+        "previous_response_id": None,
+        "billing": {"payer": "developer"},
+    }
+
+
+def _responses_usage(script: Script) -> Json:
+    return {
+        "input_tokens": script.input_tokens,
+        "input_tokens_details": {"cached_tokens": script.cached_tokens, "cache_write_tokens": 0},
+        "output_tokens": script.produced,
+        "output_tokens_details": {"reasoning_tokens": len(script.reasoning.split())},
+        "total_tokens": script.input_tokens + script.produced,
+    }
+
+
+def _responses_items(script: Script, request: Json, answer_id: str) -> Iterator[tuple[Json, str, tuple[str, ...]]]:
+    """(item, what its pieces are, pieces)."""
+    asked = request.get("include") or ()
+    if script.reasoning:
+        item: Json = {"type": "reasoning", "id": f"rs_{answer_id}"}
+        item["summary"] = [{"type": "summary_text", "text": script.reasoning}]
+        if "reasoning.encrypted_content" in asked:
+            item["encrypted_content"] = "c2VjcmV0"
+        yield item, "summary_text", tuple(re.findall(r"\s*\S+", script.reasoning))
+    if script.pieces:
+        logprobs = _logprobs(script.pieces, script)["content"] if "message.output_text.logprobs" in asked else []
+        part: Json = {"type": "output_text", "text": "".join(script.pieces), "annotations": [], "logprobs": logprobs}
+        if script.refused:
+            part = {"type": "refusal", "refusal": part["text"]}
+        item = {"type": "message", "id": f"msg_{answer_id}", "status": "completed", "role": "assistant"}
+        yield item | {"content": [part]}, part["type"], script.pieces
+    for index, (name, arguments) in enumerate(script.tool_calls):
+        item = {"type": "function_call", "id": f"fc_{answer_id}_{index}", "status": "completed", "name": name}
+        item |= {"call_id": f"call_{answer_id}_{index}", "arguments": arguments}
+        half = len(arguments) // 2
+        yield item, "function_call", (arguments[:half], arguments[half:])
+
+
+def _responses_events(script: Script, request: Json, answer_id: str) -> Iterator[tuple[Json, int]]:
+    frame = _responses_frame(request, answer_id)
+    yield {"type": "response.created", "response": frame}, 0
+    yield {"type": "response.in_progress", "response": frame}, 0
+    for index, (item, kind, pieces) in enumerate(_responses_items(script, request, answer_id)):
+        yield from _responses_item(script, {"output_index": index}, item, kind, pieces)
+    if script.in_band_error:
+        yield {"type": "error", "code": "server_error", "message": script.error, "param": None}, 0
+    if script.no_end or script.in_band_error:
+        return
+    whole = Responses.whole(script, request, answer_id)
+    yield {"type": f"response.{whole['status']}", "response": whole}, 0
+
+
+def _responses_item(
+    script: Script, place: Json, item: Json, kind: str, pieces: tuple[str, ...]
+) -> Iterator[tuple[Json, int]]:
+    empty: Json = {"status": "in_progress"}
+    empty["arguments" if kind == "function_call" else "content"] = "" if kind == "function_call" else []
+    yield {"type": "response.output_item.added", **place, "item": item | empty}, int(kind == "function_call")
+    within = place | {"item_id": item["id"]}
+    if kind == "function_call":
+        for piece in pieces:
+            yield {"type": "response.function_call_arguments.delta", **within, "delta": piece}, 2
+        yield {"type": "response.function_call_arguments.done", **within, "arguments": item["arguments"]}, 0
+    else:
+        part = item["summary" if kind == "summary_text" else "content"][0]
+        name, at = _PARTS[kind], "summary_index" if kind == "summary_text" else "content_index"
+        group = "response.reasoning_summary_part" if kind == "summary_text" else "response.content_part"
+        field = "refusal" if kind == "refusal" else "text"
+        within[at] = 0
+        yield {"type": f"{group}.added", **within, "part": part | {field: ""}}, 0
+        for number, piece in enumerate(pieces):
+            rows = {"logprobs": part["logprobs"][number : number + 1]} if kind == "output_text" else {}
+            yield {"type": f"response.{name}.delta", **within, "delta": piece, "obfuscation": "x", **rows}, 1
+        rows = {"logprobs": part["logprobs"]} if kind == "output_text" else {}
+        yield {"type": f"response.{name}.done", **within, field: part[field], **rows}, 0
+        yield {"type": f"{group}.done", **within, "part": part}, 0
+    yield {"type": "response.output_item.done", **place, "item": item}, 0
+
+
 Dialect = type[OpenAI] | type[Anthropic]
 
 
 def dialect_of(path: str) -> Dialect | None:
     if path.endswith("/chat/completions"):
         return OpenAI
+    if path.endswith("/responses"):
+        return Responses
     if path.endswith("/embeddings"):
         return Embeddings
     return Anthropic if path.endswith("/messages") else None

@@ -1,4 +1,5 @@
-"""A scripted provider on a real socket: OpenAI chat completions and Anthropic messages, whole and streamed.
+"""A scripted provider on a real socket: OpenAI chat completions and responses, and Anthropic messages, whole and
+streamed.
 
 For tests in the same process (`async with serve(scripts) as upstream`), and as a process of its own for benchmarks:
     python -m tests.support.upstream --port 9100 --answer-tokens 100

@@ -1,6 +1,7 @@
 """OpenAI Responses, towards clients: answers, streams and errors out.
 
-Source: OpenAI's API reference and the types of its SDK 3 (2026-08). Everything is written from the neutral values: of a
+Source: OpenAI's API reference and the types of its SDK 3 (2026-08). A provider's own JSON (`Chunk.wire`) of the same
+wire goes out as it came, encrypted reasoning and all; everything else is written from the neutral values: of a
 reasoning model's thoughts goes out what its provider showed.
 """
 
@@ -13,12 +14,14 @@ import msgspec
 
 from tierwise.dialects import sse
 from tierwise.dialects.openai_chat import Label
+from tierwise.dialects.openai_responses import NAME
 from tierwise.errors import ClientError, TierwiseError
 from tierwise.types import Answer, Choice, Chunk, Finish, Request, ToolDelta, Usage
 
 Json = dict[str, Any]
 Kind = Literal["reasoning", "text", "refusal", "call"]
 
+DIGITS = 15  # of an event's number, at the most: others are none that an error of ours could follow
 _PARTS: dict[Kind, Json] = {
     "reasoning": {"type": "reasoning_text", "text": ""},
     "text": {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
@@ -86,8 +89,24 @@ class _Item:
         return {"type": "message", "id": self.id, "status": status, "role": "assistant", "content": content}
 
 
+class _Head(msgspec.Struct):
+    """What is read of a provider's own event."""
+
+    type: str = ""
+    sequence_number: msgspec.Raw = msgspec.Raw(b"")  # whatever it is, it goes on
+    response: msgspec.Raw = msgspec.Raw(b"")
+
+
+_head = msgspec.json.Decoder(_Head)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
     """The body of a response."""
+    last = answer.chunks[-1] if answer.chunks else None
+    if last is not None and last.wire is not None and last.dialect == NAME:
+        ended = bytes(_head.decode(last.wire).response)  # of a stream, its last event holds it
+        return _continued(ended or last.wire, request)
     choice = answer.choices[0] if answer.choices else Choice()
     items: list[_Item] = []
     for kind, text in _spoken(choice):
@@ -98,6 +117,13 @@ def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
         items.append(_Item("call", len(items), request, ToolDelta(0, call.id, call.name)))
         items[-1].pieces.append(call.arguments)
     return msgspec.json.encode(_response(request, label, items, choice.finish or "stop", answer.usage or Usage()))
+
+
+def _continued(response: bytes, request: Request) -> bytes:
+    """A provider's response, which does not know that it goes on from another."""
+    if not request.continues:
+        return response
+    return msgspec.json.encode(_fields.decode(response) | {"previous_response_id": request.continues})
 
 
 def _spoken(said: Choice | Chunk) -> tuple[tuple[Kind, str], ...]:
@@ -143,10 +169,23 @@ def encode_usage(usage: Usage) -> Json:
 class _Numbered:
     """Writes a stream's events, each with its number."""
 
-    __slots__ = ("number",)
+    __slots__ = ("number", "wired")
 
     def __init__(self) -> None:
         self.number = 0
+        self.wired = False  # the events are the provider's own: it begins and ends everything itself
+
+    def passed(self, wire: bytes, request: Request) -> bytes:
+        """An event of the provider's own."""
+        self.wired = True
+        head = _head.decode(wire)
+        number = bytes(head.sequence_number)
+        if number.isdigit() and len(number) <= DIGITS:
+            self.number = int(number) + 1
+        if bytes(head.response) and request.continues:
+            response = msgspec.Raw(_continued(bytes(head.response), request))
+            wire = msgspec.json.encode(_fields.decode(wire) | {"response": response})
+        return sse.encode(wire, head.type)
 
     def __call__(self, kind: str, fields: Json) -> bytes:
         number, self.number = self.number, self.number + 1
@@ -170,10 +209,19 @@ class StreamEncoder:
 
     def encode(self, batch: Sequence[Chunk]) -> bytes:
         """The events for `batch`; may be none."""
-        return b"".join([self._written(chunk) for chunk in batch])
+        return b"".join(
+            [
+                self._written(chunk)
+                if chunk.wire is None or chunk.dialect != NAME
+                else self._event.passed(chunk.wire, self._request)
+                for chunk in batch
+            ]
+        )
 
     def done(self) -> bytes:
         """The end of a stream that came to its end. A torn stream never gets it."""
+        if self._event.wired:
+            return b""
         events = (b"" if self._event.number else self._start()) + self._close()
         for item in self._calls.values():
             events += self._end(item)

@@ -160,7 +160,7 @@ async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int
     except TierwiseError as error:
         live.book(error.status, error.code or error.kind)
         raise
-    _keep(app, live, outcome, label, body, door)
+    _keep(app, live, body, door)
     record = running.answered(live)
     headers = [*said.decided(live.route, outcome.answer.model, outcome.decision), *said.money(record)]
     return Reply(200, body, tuple(headers))
@@ -219,12 +219,12 @@ class _Events:
     def keep(self, app: App, outcome: Outcome) -> None:
         if self._door.keeps:
             body = self._door.answer(outcome.answer, self._live.request, self._label)
-            _keep(app, self._live, outcome, self._label, body, self._door)
+            _keep(app, self._live, body, self._door)
 
 
-def _keep(app: App, live: Live, outcome: Outcome, label: Label, body: bytes, door: Door) -> None:
+def _keep(app: App, live: Live, body: bytes, door: Door) -> None:
     if door.keeps:
-        app.conversations.keep(live.tenant.key_id, label.id, live.request, outcome.answer, body)
+        app.conversations.keep(live.tenant.key_id, live.request, body)
 
 
 def _label(live: Live, door: Door, model: str) -> Label:

@@ -159,6 +159,8 @@ def check_model(name: str, model: ModelTable, problems: Problems) -> None:
         problems.add((*path, "base_url"), f"a {model.provider} model has none")
     elif model.base_url and not _web(model.base_url):
         problems.add((*path, "base_url"), "expected an http:// or https:// address without user, query or fragment")
+    if model.api == "responses" and model.provider != "openai":
+        problems.add((*path, "api"), f"only an openai model is asked by Responses, and this one is {model.provider}")
     if model.api_key_env and not VARIABLE.fullmatch(model.api_key_env):
         problems.add((*path, "api_key_env"), "is the name of an environment variable, not the key itself")
     if model.price:

@@ -22,7 +22,7 @@ from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.storage import storage
 from tierwise.ports import Provider, Store
-from tierwise.providers import anthropic, deepseek, openai, scripted
+from tierwise.providers import anthropic, deepseek, openai, responses, scripted
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.sorter import SorterProvider
@@ -100,7 +100,8 @@ def _key(table: ModelTable, environment: Environment) -> str | None:
 
 def _openai(name: str, table: ModelTable, environment: Environment) -> Provider:
     headers = openai.headers(_key(table, environment))
-    return openai.OpenAIProvider(Upstream(name, table.base_url, headers, openai_upstream.decode_error, _limits(table)))
+    upstream = Upstream(name, table.base_url, headers, openai_upstream.decode_error, _limits(table))
+    return responses.ResponsesProvider(upstream) if table.api == "responses" else openai.OpenAIProvider(upstream)
 
 
 def _deepseek(name: str, table: ModelTable, environment: Environment) -> Provider:

@@ -1,4 +1,7 @@
-"""OpenAI, and whatever speaks its Chat Completions: vLLM, Ollama, llama.cpp, a cloud's endpoint."""
+"""OpenAI, and whatever speaks its Chat Completions: vLLM, Ollama, llama.cpp, a cloud's endpoint.
+
+`responses.py` asks by its other wire.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,7 @@ class OpenAIProvider(WiredProvider):
             return dialect.encode_request(adapt(request) if adapt else request, model)
 
         chat = Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader)
-        vectors = Wire(
-            embeddings.NAME, "/embeddings", embeddings.encode_request, embeddings.decode_answer, _Reader
-        )  # never streamed
-        super().__init__(upstream, chat, vectors)
+        super().__init__(upstream, chat, VECTORS)
 
 
 class _Reader:
@@ -72,3 +72,8 @@ class _Reader:
             self._events.end()
         if not self._ended or self._ended < self._begun:
             raise WireError("the stream stopped before the answer did")
+
+
+VECTORS = Wire(  # never streamed
+    embeddings.NAME, "/embeddings", embeddings.encode_request, embeddings.decode_answer, _Reader
+)

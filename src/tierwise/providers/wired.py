@@ -10,10 +10,11 @@ from typing import Protocol
 
 import msgspec
 
+from tierwise.dialects.sse import Events
 from tierwise.errors import Overloaded, Torn, WireError
 from tierwise.ports import Batch
 from tierwise.providers.http import Upstream
-from tierwise.types import Model, Request
+from tierwise.types import Chunk, Model, Request
 
 
 class Reader(Protocol):
@@ -31,6 +32,51 @@ class Reader(Protocol):
     def end(self) -> None:
         """Raises WireError unless the answer is whole."""
         ...
+
+
+class Decoder(Protocol):
+    """A dialect's events to chunks."""
+
+    @property
+    def finished(self) -> bool:
+        """The answer has ended as it should."""
+        ...
+
+    def feed(self, event: str, data: bytes) -> Chunk | None:
+        """The chunk of one event, None where it adds nothing. Raises WireError."""
+        ...
+
+
+class EventReader:
+    """A Reader over a dialect whose streams say themselves when the answer is whole."""
+
+    __slots__ = ("_broken", "_decoder", "_events")
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._events = Events()
+        self._decoder = decoder
+        self._broken: WireError | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._decoder.finished or self._broken is not None
+
+    def feed(self, piece: bytes) -> Batch:
+        batch: list[Chunk] = []
+        try:
+            for event, data in self._events.feed(piece):
+                chunk = self._decoder.feed(event, data)
+                if chunk is not None:
+                    batch.append(chunk)
+        except WireError as error:
+            self._broken = error
+        return tuple(batch)
+
+    def end(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if not self._decoder.finished:
+            raise WireError("the stream stopped before the answer did")
 
 
 class Wire(msgspec.Struct, frozen=True):
