@@ -42,8 +42,14 @@ _KINDS = {
 }
 
 
-class _Kind(msgspec.Struct):
+class _Block(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Kind(msgspec.Struct, frozen=True):
     type: str = "ping"
+    index: int = 0
+    content_block: _Block = _Block()
 
 
 _kind = msgspec.json.Decoder(_Kind)
@@ -117,9 +123,13 @@ def encode_usage(usage: Usage) -> Json:
 
 
 class StreamEncoder:
-    """Chunks to the events of one stream: blocks in order, each begun and ended once."""
+    """Chunks to the events of one stream: blocks in order, each begun and ended once.
 
-    __slots__ = ("_calls", "_finish", "_label", "_next", "_open", "_started", "_thinks", "_usage", "_wired")
+    Between a provider's own events others may stand that were changed on their way: they go on with its block, and
+    from one that ends the message on nothing of the provider's goes out.
+    """
+
+    __slots__ = ("_called", "_calls", "_finish", "_label", "_next", "_open", "_started", "_thinks", "_usage", "_wired")
 
     def __init__(self, request: Request, label: Label) -> None:
         self._label = label
@@ -128,6 +138,7 @@ class StreamEncoder:
         self._wired = False  # the provider's own events: it begins and ends everything itself
         self._open: tuple[str, int] | None = None  # the text or thinking block that grows: its kind and index
         self._calls: dict[int, int] = {}  # a tool call's place -> its block, which stays open to the end
+        self._called = 0  # tool calls of the provider's own events
         self._next = 0
         self._finish: Finish | None = None
         self._usage = Usage()
@@ -138,7 +149,7 @@ class StreamEncoder:
 
     def done(self) -> bytes:
         """The end of a stream that came to its end. A torn stream never gets it."""
-        if self._wired:
+        if self._wired and self._finish is None:
             return b""
         events = self._start() + self._close()
         for index in self._calls.values():
@@ -153,8 +164,27 @@ class StreamEncoder:
         return sse.encode(encode_error(error), "error")
 
     def _passed(self, chunk: Chunk) -> bytes:
-        self._wired = True
-        return b"" if chunk.wire is None else sse.encode(chunk.wire, _kind.decode(chunk.wire).type)
+        if chunk.wire is None or self._finish is not None:
+            return b""
+        self._wired = self._started = True
+        event = _kind.decode(chunk.wire)
+        if event.type in ("content_block_start", "content_block_stop"):
+            self._follow(event)
+        return sse.encode(chunk.wire, event.type)
+
+    def _follow(self, event: _Kind) -> None:
+        """A block of the provider's own has begun or ended."""
+        if event.type == "content_block_stop":
+            self._calls = {call: block for call, block in self._calls.items() if block != event.index}
+            if self._open is not None and self._open[1] == event.index:
+                self._open = None
+            return
+        self._next = event.index + 1
+        if event.content_block.type == "tool_use":
+            self._calls[self._called] = event.index
+            self._called += 1
+        else:
+            self._open = event.content_block.type, event.index
 
     def _written(self, chunk: Chunk) -> bytes:
         events = self._start()
