@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from tierwise.gateway import app, budget_table, model_table, price_table, route_table, settings, store_table
+from tierwise.gateway.screen_table import ScreensTable
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 
@@ -19,6 +20,7 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = (ROOT / "docs/start.md").read_text()
 MONEY = (ROOT / "docs/money.md").read_text()
 ROUTES = (ROOT / "docs/routes.md").read_text()
+SCREENS = (ROOT / "docs/screens.md").read_text()
 TABLES = (
     settings.Server,
     settings.AlertsTable,
@@ -59,6 +61,11 @@ def test_every_key_of_a_route_is_documented(table: type[msgspec.Struct]) -> None
     """In the reference of routes, as a word of code."""
     code = " ".join(re.findall(r"`([^`]*)`|```toml\n", ROUTES))
     assert {name for name in table.__struct_fields__ if not re.search(rf"\b{name}\b", code)} == set()
+
+
+def test_every_key_of_screens_is_documented() -> None:
+    """In the table of the reference."""
+    assert {name for name in ScreensTable.__struct_fields__ if f"| `{name}` |" not in SCREENS} == set()
 
 
 FAMILIES = ("keys", "certificate", "prices")  # of commands

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tierwise.core import cascade
 from tierwise.core.cascade import (
     Call,
     Consult,
@@ -100,8 +101,8 @@ class Hand:
                 return self.escalate
             case Consult():
                 return self.opinions
-            case Judge():
-                return self.judged
+            case Judge() | cascade.Hand():
+                return self._one(self.judged)
             case Serve() | Drop():
                 return None
 

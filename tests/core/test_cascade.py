@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.core.plans import BAD, CHEAP, GOOD, MIDDLE, OTHER, PREMIUM, SMALL, Hand, answer, request, route
+from tierwise.core import cascade as plan
 from tierwise.core.cascade import Call, Consult, Drop, Judge, Reserve, Resume, Serve, Verify, cascade
-from tierwise.errors import BadRequest, BudgetExceeded, CheckFailed, Overloaded, Refused
-from tierwise.types import Estimate, Evidence, Route, Thresholds, Verdict
+from tierwise.errors import BadRequest, Blocked, BudgetExceeded, CheckFailed, Forbidden, Overloaded, Refused
+from tierwise.types import Answer, Choice, Decision, Estimate, Evidence, Route, Thresholds, Verdict
 
 ANSWERS = {"cheap": answer(CHEAP), "middle": answer(MIDDLE), "premium": answer(PREMIUM)}
 
@@ -348,3 +349,33 @@ def test_a_conversation_stays_where_it_is(last: str, served: str) -> None:
     hand = Hand(ANSWERS, score=Verdict(0.52))
     outcome = hand.run(cascade(request(stream=True, last_model=last), route(hold="none")))
     assert outcome.answer.model == served
+
+
+@pytest.mark.parametrize("changes", [{}, {"mode": "premium"}, {"mode": "observe"}, {"tiers": (CHEAP,)}])
+@pytest.mark.parametrize("tag", ["self-harm", "flagged:self-harm"])
+def test_what_a_person_answers_no_model_is_asked(tag: str, changes: dict[str, object]) -> None:
+    """Before anything is reserved, whatever else the route says; the decision names the class."""
+    told = Answer("human", (Choice("Anna will write to you.", finish="stop"),))
+    hand = Hand({}, judged=told)
+    asked = route(human=frozenset([tag, "minors"]), floor=frozenset(["legal"]), **changes)
+    outcome = hand.run(cascade(request(tags=frozenset([tag, "legal"])), asked))
+    decision = Decision("serve", "human:self-harm")
+    assert hand.steps == [plan.Hand(decision)]
+    assert (outcome.answer, outcome.decision, [step.model for step in outcome.trail]) == (told, decision, ["human"])
+
+
+def test_nobody_there_is_no_answer() -> None:
+    """What a person must answer does not come down to a model."""
+    hand = Hand(ANSWERS, judged=Forbidden("nobody is there"))
+    with pytest.raises(Forbidden):
+        hand.run(cascade(request(tags=frozenset(["minors"])), route(human=frozenset(["minors"]))))
+    assert hand.names == ["Hand"]
+
+
+def test_a_blocked_draft_escalates() -> None:
+    """Like one that fails a check; with nobody left above it the last tier's word is final."""
+    hand = Hand(ANSWERS, verdicts=[Blocked("no", ("moderation:hate",))])
+    outcome = hand.run(cascade(request(), route()))
+    assert (outcome.answer.model, outcome.decision.rule) == ("premium", "escalated:screen:hate")
+    assert hand.names == ["Reserve", "Call", "Verify", "Drop", "Call"]
+    assert [step.decision.rule for step in outcome.trail] == ["screen:hate", "escalated:screen:hate"]

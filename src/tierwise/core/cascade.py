@@ -11,6 +11,7 @@ the `yield`. Theory of operation:
   then says release (`Resume` with a decision), hold on (`Resume` without), or `Drop`.
 - A request that a budget can't bear in full goes to the cheapest tier alone, where its route says so; premium that
   was asked too often within the hour is not asked, and a rejected draft may be served instead.
+- What a person must answer no model is asked about; a draft that a screen blocks escalates like one that fails a check.
 - The last tier's answer is final: its `Call` carries a decision, and its performer may let it flow out as it comes.
 - Once text is out nothing can replace it, so an error after that is the performer's to tell the client; it is
   not thrown in here.
@@ -24,7 +25,7 @@ from typing import Any
 import msgspec
 
 from tierwise.core import decide, policy
-from tierwise.errors import BadRequest, BudgetExceeded, CheckFailed, ProviderError, RateLimited
+from tierwise.errors import BadRequest, Blocked, BudgetExceeded, CheckFailed, ProviderError, RateLimited
 from tierwise.money import Arm
 from tierwise.types import Answer, Decision, Evidence, Hold, Model, Request, Route, Verdict
 
@@ -39,6 +40,12 @@ class Reserve(msgspec.Struct, frozen=True):
     models: tuple[Model, ...]
     judges: tuple[Model, ...] = ()
     soft: bool = False
+
+
+class Hand(msgspec.Struct, frozen=True):
+    """Hand the request to a person. Result: Answer, which tells the client so; or Forbidden, StoreError."""
+
+    decision: Decision
 
 
 class Score(msgspec.Struct, frozen=True):
@@ -72,7 +79,7 @@ class Drop(msgspec.Struct, frozen=True):
 
 
 class Verify(msgspec.Struct, frozen=True):
-    """Ask the verifier, with what was found out since it was last asked. Result: Verdict; or CheckFailed."""
+    """Ask the verifier, with what was found out since it was last asked. Result: Verdict; or CheckFailed, Blocked."""
 
     answer: Answer
     opinions: tuple[Answer, ...] | None = None
@@ -113,7 +120,7 @@ class Outcome(msgspec.Struct, frozen=True):
     trail: tuple[Step, ...]
 
 
-Wish = Reserve | Score | Escalate | Call | Resume | Drop | Verify | Consult | Judge | Serve
+Wish = Hand | Reserve | Score | Escalate | Call | Resume | Drop | Verify | Consult | Judge | Serve
 Plan = Generator[Wish, Any, Outcome]
 Routing = Generator[Wish, Any, tuple[tuple[Model, ...], str]]
 Final = Generator[Wish, Any, tuple[Answer, Decision]]
@@ -122,6 +129,9 @@ SubPlan = Generator[Wish, Any, tuple[Answer | None, Decision]]
 
 def cascade(request: Request, route: Route, arm: Arm = "") -> Plan:
     """The plan for `request` on `route`. Raises what the last tier raised where no tier could answer."""
+    person = policy.human(request, route)
+    if person is not None:
+        return (yield from _handed(Decision("serve", f"human:{person}")))
     tiers, rule = policy.path(request, route, arm)
     hold = policy.hold(request, route)
     if len(tiers) > 1 and (hold == "none" or (route.planned and rule == "verifier")):
@@ -141,6 +151,12 @@ def cascade(request: Request, route: Route, arm: Arm = "") -> Plan:
     answer, decision = yield from _last(tiers[-1], route, rule, rejected)
     trail.append(Step(answer.model, decision))
     return Outcome(answer, decision, tuple(trail))
+
+
+def _handed(decision: Decision) -> Plan:
+    """No model sees it, and nothing is spent."""
+    answer: Answer = yield Hand(decision)
+    return Outcome(answer, decision, (Step(answer.model, decision),))
 
 
 def _last(model: Model, route: Route, rule: str, rejected: Answer | None) -> Final:
@@ -230,6 +246,8 @@ def _verified(answer: Answer, route: Route, rule: str) -> Generator[Wish, Any, D
             decision = yield from _asked(answer, verdict, route, rule)
     except CheckFailed:
         return Decision("escalate", "check:erred")
+    except Blocked as error:
+        return Decision("escalate", f"screen:{error.classes[0].partition(':')[2]}")
     return decision
 
 

@@ -45,6 +45,12 @@ def path(request: Request, route: Route, arm: Arm = "") -> tuple[tuple[Model, ..
     return route.tiers, route.uncertified
 
 
+def human(request: Request, route: Route) -> str | None:
+    """The class that a person answers, and no model whatever the route says otherwise; None where there is none."""
+    people = sorted(request.tags & route.human)
+    return people[0].removeprefix("flagged:") if people else None
+
+
 def enforced(route: Route) -> bool:
     """Whether drafts may be served on it: what premium answers all by itself can't be compared with anything."""
     trusted = route.thresholds is not None or route.uncertified != "observe"

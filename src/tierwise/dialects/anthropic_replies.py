@@ -126,7 +126,8 @@ class StreamEncoder:
     """Chunks to the events of one stream: blocks in order, each begun and ended once.
 
     A provider's own events go out as they came; what is written among them goes on with the block that they opened,
-    and where they stop before their end the stream is ended for them.
+    and where they stop before their end the stream is ended for them. Once an end has been written nothing of theirs
+    goes out.
     """
 
     __slots__ = ("_calls", "_ended", "_finish", "_label", "_next", "_open", "_started", "_stopped", "_thinks", "_usage")
@@ -166,7 +167,7 @@ class StreamEncoder:
         return sse.encode(encode_error(error), "error")
 
     def _passed(self, chunk: Chunk) -> bytes:
-        if chunk.wire is None:
+        if chunk.wire is None or self._finish is not None:
             return b""
         event = _kind.decode(chunk.wire)
         self._follow(event)

@@ -244,12 +244,7 @@ def encode_answer(answer: Answer, request: Request, label: Label) -> bytes:
     if wire is not None and answer.chunks[0].dialect == NAME:
         return wire if request.logprobs_asked or not answer.choices[0].logprobs else _without_logprobs(wire)
     choices = [
-        {
-            "index": index,
-            "message": _said(choice),
-            "logprobs": None,
-            "finish_reason": choice.finish or "stop",
-        }
+        {"index": index, "message": _said(choice), "logprobs": None, "finish_reason": choice.finish or "stop"}
         for index, choice in enumerate(answer.choices)
     ]
     body = {**_head(label, "chat.completion"), "choices": choices, "usage": encode_usage(answer.usage or Usage())}
@@ -306,13 +301,14 @@ def _without_logprobs(wire: bytes) -> bytes:
 class StreamEncoder:
     """Chunks to the events of one stream. Holds what a stream must say only once."""
 
-    __slots__ = ("_begun", "_label", "_logprobs", "_usage_asked")
+    __slots__ = ("_begun", "_label", "_logprobs", "_usage_asked", "_wire")
 
     def __init__(self, request: Request, label: Label) -> None:
         self._label = label
         self._logprobs = request.logprobs_asked
         self._usage_asked = request.usage_asked
         self._begun: set[int] = set()
+        self._wire: bytes | None = None  # the provider's own event that went out last
 
     def encode(self, batch: Sequence[Chunk]) -> bytes:
         """The events for `batch`; may be none."""
@@ -325,12 +321,14 @@ class StreamEncoder:
             return b""
         if chunk.usage is not None and not self._usage_asked and _only_usage(chunk):
             return b""
+        self._wire = chunk.wire
+        self._begun.add(chunk.index)
         if chunk.logprobs and not self._logprobs:
             return sse.encode(_without_logprobs(chunk.wire))
         return sse.encode(chunk.wire)
 
     def _written(self, chunk: Chunk) -> bytes:
-        head = _head(self._label, "chat.completion.chunk")
+        head = _head(self._label, "chat.completion.chunk") | named(self._wire)
         events = b""
         delta = _delta(chunk)
         if delta or chunk.finish is not None:
@@ -353,6 +351,12 @@ class StreamEncoder:
     def error(error: TierwiseError) -> bytes:
         """An honest end for a stream that can't go on: the SDKs raise on it."""
         return sse.encode(encode_error(error), "error")
+
+
+def named(wire: bytes | None) -> dict[str, Any]:
+    """What a stream says of itself whose other events are its provider's own."""
+    fields = {} if wire is None else _fields.decode(wire)
+    return {name: fields[name] for name in ("id", "created", "model") if name in fields}
 
 
 def _only_usage(chunk: Chunk) -> bool:
@@ -384,16 +388,3 @@ def encode_error(error: TierwiseError) -> bytes:
     param = error.param if isinstance(error, ClientError) else None
     body = {"message": error.message, "type": error.kind, "param": param, "code": error.code}
     return msgspec.json.encode({"error": body})
-
-
-def encode_models(names: Sequence[tuple[str, str]], created: int) -> bytes:
-    """The list of (name, owner) as `GET /v1/models` gives it."""
-    return msgspec.json.encode({"object": "list", "data": [_model(name, owner, created) for name, owner in names]})
-
-
-def encode_model(name: str, owner: str, created: int) -> bytes:
-    return msgspec.json.encode(_model(name, owner, created))
-
-
-def _model(name: str, owner: str, created: int) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": created, "owned_by": owner}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tierwise.dialects import openai_chat
+from tierwise.dialects import openai_models
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
 from tierwise.gateway import batches, chat, files, said
 from tierwise.gateway.certified import Standing
@@ -111,7 +111,7 @@ class App:
 async def list_models(app: App, exchange: Exchange) -> Reply:
     """GET /v1/models: routes first, they are what clients are meant to name; then the models behind them."""
     names = list(_names(app.engine).items())
-    return Reply(200, openai_chat.encode_models(names, _created(app.engine)))
+    return Reply(200, openai_models.encode_models(names, _created(app.engine)))
 
 
 async def show_model(app: App, exchange: Exchange) -> Reply:
@@ -119,7 +119,7 @@ async def show_model(app: App, exchange: Exchange) -> Reply:
     owner = _names(app.engine).get(exchange.rest)
     if owner is None:
         raise NotFound("No route or model has this name; GET /v1/models lists what there is.", code="model_not_found")
-    return Reply(200, openai_chat.encode_model(exchange.rest, owner, _created(app.engine)))
+    return Reply(200, openai_models.encode_model(exchange.rest, owner, _created(app.engine)))
 
 
 async def show_certificate(app: App, exchange: Exchange) -> Reply:

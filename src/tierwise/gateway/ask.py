@@ -20,7 +20,7 @@ from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import new_id
 from tierwise.gateway.run import Live
-from tierwise.gateway.said import dollars
+from tierwise.gateway.said import dollars, rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Entry, Record, Tenant
@@ -133,7 +133,7 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
     try:
         outcome = await live.run(len(body), Printer(write) if write else None)
     except TierwiseError as error:
-        live.book(error.status, error.code or error.kind)
+        live.book(error.status, rule(error))
         raise
     said = [attempt.answer(complete=False).text for attempt in live.attempts]
     return trail(outcome, live.book(200, ""), said)

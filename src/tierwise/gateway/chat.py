@@ -157,13 +157,15 @@ async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int
         outcome = await watch.over(live.run(size))
         label = _label(live, door, outcome.answer.model)
         body = door.answer(outcome.answer, live.request, label)
+        if live.gate.inline is not None:
+            body = live.gate.inline.whole(body, outcome.answer)
     except TierwiseError as error:
-        live.book(error.status, error.code or error.kind)
+        live.book(error.status, said.rule(error))
         raise
     _keep(app, live, body, door)
     record = running.answered(live)
     headers = [*said.decided(live.route, outcome.answer.model, outcome.decision), *said.money(record)]
-    return Reply(200, body, tuple(headers))
+    return Reply(200, body, (*headers, *said.flagged(live.gate.flagged)))
 
 
 async def _streamed(app: App, running: Running, live: Live, watch: Watch, events: _Events, size: int) -> Reply | None:
@@ -175,7 +177,7 @@ async def _streamed(app: App, running: Running, live: Live, watch: Watch, events
         running.answered(live)
         end = None
     except TierwiseError as error:
-        live.book(error.status, error.code or error.kind)
+        live.book(error.status, said.rule(error))
         if not events.stream.opened:
             raise
         end = error
@@ -207,14 +209,21 @@ class _Events:
         self._label = _label(self._live, self._door, model.name)
         self._encoder = self._door.events(self._live.request, self._label)
         self._headers = said.decided(self._live.route, model.name, decision)
+        self._headers += said.flagged(self._live.gate.flagged)
         self.stream.open([*said.identified(self._live.request.id), *self._headers])
 
     async def send(self, batch: Batch) -> None:
+        if self._live.gate.inline is not None:
+            batch = self._live.gate.inline.hear(batch)
         await self.stream.send(self._encoder.encode(batch))
 
     async def end(self, error: TierwiseError | None) -> None:
         """Honest: a stream that could not go on says so, and never looks whole."""
-        await self.stream.send(self._encoder.done() if error is None else self._encoder.error(error))
+        if error is not None:
+            await self.stream.send(self._encoder.error(error))
+            return
+        done, moderated = self._encoder.done(), self._live.gate.inline
+        await self.stream.send(done if moderated is None else moderated.ended(done, self._label))
 
     def keep(self, app: App, outcome: Outcome) -> None:
         if self._door.keeps:

@@ -147,7 +147,9 @@ class Draws:
 def _seen(live: Live, engine: Engine) -> _Seen | None:
     """None for a request that the policy did not decide: under a floor, held out, or premium as its client wished."""
     outcome, route = live.outcome, live.route
-    if outcome is None or outcome.decision.rule.startswith(("floor:", "degraded:", "direct", "holdout")):
+    if outcome is None or outcome.decision.rule.startswith(
+        ("floor:", "degraded:", "direct", "holdout", "human:", "blocked:")
+    ):
         return None
     if outcome.decision.rule == "mode:premium" and not route.rung and not _sent_up(route, engine):
         return None

@@ -16,6 +16,8 @@ from tierwise.gateway.booking import Meter
 from tierwise.gateway.budgets import Budgets
 from tierwise.gateway.certified import EXPIRED, Standing
 from tierwise.gateway.escalations import Hours
+from tierwise.gateway.gate import Desk
+from tierwise.gateway.guards import Guard
 from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
@@ -48,6 +50,8 @@ class Engine:
     meter: Meter = field(default_factory=Meter)
     budgets: Budgets = field(default_factory=Budgets)
     hours: Hours = field(default_factory=Hours)
+    guards: Mapping[str, Guard] = field(default_factory=dict)  # by the name of a route that screens anything
+    desk: Desk | None = None  # where requests go that a person answers
     secret: bytes = b""  # what experiments are drawn with, the same in every process; none: there are no experiments
 
     def route(self, asked: str, mode: str | None = None) -> Route:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from tierwise.gateway.screen_table import ScreensTable
 from tierwise.gateway.toml_check import Problems, nearest
 from tierwise.scorers.vectors import validate_vector
 from tierwise.types import Hold, Mode, OpinionForm, Uncertified, Vector
@@ -72,14 +73,16 @@ class RouteTable(Table, frozen=True):
     over_escalation: Literal["refuse", "draft"] = "refuse"
     holdout: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # share that premium answers, to compare with
     checks: ChecksTable = ChecksTable()
+    screens: ScreensTable = ScreensTable()
 
     def complete(self, folder: Path) -> RouteTable:
         """With its paths as they are from anywhere."""
+        screens = self.screens.complete(folder)
         if not self.trained:
-            return self
+            return msgspec.structs.replace(self, screens=screens)
         trained = folder / Path(self.trained).expanduser()
         certificate = folder / Path(self.certificate).expanduser() if self.certificate else certificate_of(trained)
-        return msgspec.structs.replace(self, trained=str(trained), certificate=str(certificate))
+        return msgspec.structs.replace(self, trained=str(trained), certificate=str(certificate), screens=screens)
 
 
 def certificate_of(trained: Path) -> Path:

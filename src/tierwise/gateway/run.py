@@ -5,7 +5,7 @@ Knows neither the client's wire (text flows into a `Sink`) nor why the plan want
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from tierwise.core.cascade import (
     Consult,
     Drop,
     Escalate,
+    Hand,
     Judge,
     Outcome,
     Reserve,
@@ -28,36 +29,40 @@ from tierwise.core.cascade import (
 )
 from tierwise.core.join import tokens
 from tierwise.errors import BudgetExceeded, TierwiseError
-from tierwise.gateway import formed, sessions
+from tierwise.gateway import formed, inline, sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound, bound_tokens
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.gate import HUMAN, Flows, Gate, handed
+from tierwise.gateway.outlet import Outlet, Sink, Withheld
 from tierwise.money import Record, Reservation, Tenant
-from tierwise.ports import Batch
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 
 CLIENT_LEFT = 499  # the status that proxies commonly log for a client that closed its connection
 LOOKS = 4  # how often a window is looked at while it fills: a bad beginning need not be paid for to its end
 
 
-class Sink(Protocol):
-    """Where text goes that nothing can replace any more."""
-
-    async def open(self, model: Model, decision: Decision) -> None:
-        """Called once, before the first `send`."""
-        ...
-
-    async def send(self, batch: Batch) -> None: ...
-
-
 class Live:
     """One request on its way: `run` it, then `book` it, whatever happened.
 
-    `session` is the client's name of the conversation that the request belongs to, where it gave one.
+    `session` is the client's name of the conversation that the request belongs to, where it gave one; `flows` makes
+    what its answer passes through.
     """
 
-    def __init__(self, engine: Engine, request: Request, route: Route, tenant: Tenant, session: str = "") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        request: Request,
+        route: Route,
+        tenant: Tenant,
+        session: str = "",
+        flows: Flows | None = None,
+    ) -> None:
         self.engine = engine
+        guard = engine.guards.get(route.name)
+        request, asked = inline.taken(request)
+        self.gate = Gate(guard, asked, flows)
+        self._class_of = sessions.classed(request, route, tenant, session) if guard is not None else None
         self._conversation = sessions.conversation(request, route, tenant, session)
         if self._conversation is not None and (session or sessions.begun(request)):
             request = engine.sessions.resume(request, self._conversation)
@@ -68,9 +73,8 @@ class Live:
         self.attempts: list[Attempt] = []
         self.outcome: Outcome | None = None
         self.record: Record | None = None  # once it is booked
-        self.flowed = False  # text is out: no error can be hidden from the client now
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
-        self._sink: Sink | None = None
+        self._outlet = Outlet(self.gate, None)
         self._limited = tenant.tpm is not None  # or by a budget
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
@@ -80,7 +84,24 @@ class Live:
 
         Without a sink nothing flows and the outcome holds the answer. Raises what the client must be told.
         """
-        self._sink = sink
+        outlet = self._outlet = Outlet(self.gate, sink)
+        self.request = await self.gate.admit(self.request, self.route, self._class_of, self.engine.sessions)
+        try:
+            outcome = await outlet.finish(await self._planned(size))
+        except Withheld as held:
+            attempt = _answering(self.attempts, held.model)
+            attempt.settle("served" if outlet.flowed else "rejected", held.rule)
+            outcome = await outlet.stop(held, self.request.n, attempt.answer(complete=False).usage)
+        finally:
+            for attempt in self.attempts:
+                await attempt.close(self.engine.clock.monotonic_ms())
+        self.outcome = outcome
+        if self._conversation is not None and outcome.decision.action == "serve" and self.attempts:
+            self.engine.sessions.remember(self._conversation, outcome.answer.model)
+        return outcome
+
+    async def _planned(self, size: int) -> Outcome:
+        """The plan, step by step."""
         plan = cascade(self.request, self.route, self.arm)
         try:
             step = next(plan)
@@ -88,24 +109,20 @@ class Live:
                 try:
                     result = await self._perform(step, size)
                 except TierwiseError as error:
-                    if self.flowed:
+                    if self._outlet.flowed:
                         raise
                     step = plan.throw(error)
                 else:
                     step = plan.send(result)
         except StopIteration as stop:
             outcome: Outcome = stop.value
-        finally:
-            for attempt in self.attempts:
-                await attempt.close(self.engine.clock.monotonic_ms())
-        self.outcome = outcome
-        if self._conversation is not None:
-            self.engine.sessions.remember(self._conversation, outcome.answer.model)
-        return outcome
+            return outcome
 
     def book(self, status: int, rule: str) -> Record:
         """Queue the record for the ledger. `rule` is what stands there where no decision was reached."""
         decision = self.outcome.decision if self.outcome else Decision("refuse", rule)
+        if found := self.gate.evidence:
+            decision = msgspec.structs.replace(decision, evidence=(*decision.evidence, *found))
         subject = Subject(self.request, self.route, self.tenant, self._started_ns, self.arm)
         now_ms = self.engine.clock.monotonic_ms()
         total_ms = now_ms - self._started_ms
@@ -121,9 +138,10 @@ class Live:
             case Call():
                 return await self._call(step)
             case Verify(answer, opinions, judged):
+                self.gate.check(step)
                 return self.engine.verifier(self.route).score(self.request, answer, opinions, judged)
-            case Serve(answer, decision):
-                return await self._serve(answer, decision)
+            case Serve() | Hand():
+                return await self._serve(step)
             case Reserve():
                 return await self._reserve(step, size)
             case Resume(decision):
@@ -181,7 +199,7 @@ class Live:
         if form.way(step.model, self.request) == "retry":  # nothing flows before it has its form
             answer = await formed.insist(step.model, self.request, attempted)
             if step.decision is not None:
-                await self._serve(answer, step.decision)
+                await self._serve(Serve(answer, step.decision))
             return answer
         attempt = self._current = self._start(step.model, self.request)
         attempt.decision = step.decision
@@ -202,18 +220,22 @@ class Live:
         if decision is None:
             return await self._drain(attempt, _next_look(attempt, self.route))
         attempt.decision = decision
-        await self._out(attempt, tuple(attempt.chunks))
+        await self._outlet.put(attempt.model, decision, tuple(attempt.chunks))
         return await self._drain(attempt, None)
 
-    async def _serve(self, answer: Answer, decision: Decision) -> None:
-        attempt = next(
-            item
-            for item in reversed(self.attempts)  # of several tries the last is it
-            if item.model.name == answer.model and item.duty not in ASIDE
-        )
+    async def _serve(self, step: Serve | Hand) -> Answer:
+        """What is whole already: a draft, or what a client is told whose request a person answers."""
+        decision = step.decision
+        if isinstance(step, Hand):
+            answer = await handed(self.engine.desk, self.request, self.route, self.tenant, decision)
+            await self._outlet.put(HUMAN, decision, answer.chunks)
+            return answer
+        answer = step.answer
+        attempt = _answering(self.attempts, answer.model)
         attempt.decision = decision
         attempt.settle("served", decision.rule)
-        await self._out(attempt, answer.chunks)
+        await self._outlet.put(attempt.model, decision, answer.chunks)
+        return answer
 
     async def _drain(self, attempt: Attempt, look: int | None) -> Answer:
         """Take the stream to its end, or until `look` tokens have come, for the plan to have a look."""
@@ -223,7 +245,7 @@ class Live:
             async for batch in attempt.stream:
                 attempt.take(batch, clock)
                 if attempt.decision is not None:
-                    await self._out(attempt, batch)
+                    await self._outlet.put(attempt.model, attempt.decision, batch)
                 elif look is not None and (seen := seen + tokens(batch)) >= look:
                     return attempt.answer(complete=False)
         except TierwiseError as error:
@@ -234,13 +256,10 @@ class Live:
             attempt.settle("served", attempt.decision.rule)
         return attempt.answer(complete=True)
 
-    async def _out(self, attempt: Attempt, batch: Batch) -> None:
-        if self._sink is None or attempt.decision is None:
-            return
-        if not self.flowed:
-            self.flowed = True
-            await self._sink.open(attempt.model, attempt.decision)
-        await self._sink.send(batch)
+
+def _answering(attempts: list[Attempt], model: str) -> Attempt:
+    """The one in which a model was asked to answer the client; of several tries the last."""
+    return next(item for item in reversed(attempts) if item.model.name == model and item.duty not in ASIDE)
 
 
 def _next_look(attempt: Attempt, route: Route) -> int:

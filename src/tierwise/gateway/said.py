@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from tierwise.errors import TierwiseError
+from tierwise.errors import Blocked, TierwiseError
 from tierwise.money import Record
 from tierwise.types import Decision, Route
 
@@ -20,6 +21,18 @@ def decided(route: Route, model: str, decision: Decision) -> Headers:
     if len(route.tiers) > 1:
         headers.append(("x-tierwise-certificate", route.certified))
     return headers
+
+
+def flagged(classes: Sequence[str]) -> Headers:
+    """What screens found, where it may pass."""
+    return [("x-tierwise-flagged", ", ".join(classes))] if classes else []
+
+
+def rule(error: TierwiseError) -> str:
+    """What stands in the ledger where a request was refused."""
+    if isinstance(error, Blocked):
+        return f"blocked:{error.classes[0]}"
+    return error.code or error.kind
 
 
 def money(record: Record) -> Headers:

@@ -1,7 +1,8 @@
 """Which model answered a conversation last, so that the next turn may stay with it: a router changes models only for
 a clear reason, and the prompt cache lies where the last turn was answered.
 
-In this process's memory only, and bounded: a hint, never a promise. Keeps digests and names of models, no text.
+And which classes were found in it, which it keeps: a later turn that does not repeat the earlier ones stays in them.
+In this process's memory only, and bounded: a hint, never a promise. Keeps digests, names of models and tags, no text.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tierwise.types import Message, Request, Route
 
 LIMIT = 10_000  # conversations
 LONGEST = 128  # characters of a name that a client gives
+DISTINCT = 32  # characters that a first message has at least if it is to stand for a conversation: "Hi" begins many
 _OPENING = ("system", "developer", "user")
 
 
@@ -27,6 +29,7 @@ class Sessions:
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
         self._models: OrderedDict[bytes, str] = OrderedDict()
+        self._tags: OrderedDict[bytes, frozenset[str]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._models)
@@ -46,6 +49,18 @@ class Sessions:
         if len(self._models) > self._limit:
             self._models.popitem(last=False)
 
+    def keep(self, conversation: bytes, tags: frozenset[str]) -> frozenset[str]:
+        """Tags that were found, as those of a conversation; with all that it had before."""
+        before = self._tags.get(conversation)
+        if before is not None:
+            tags |= before
+        if tags:
+            self._tags[conversation] = tags
+            self._tags.move_to_end(conversation)
+            if len(self._tags) > self._limit:
+                self._tags.popitem(last=False)
+        return tags
+
 
 def check_name(header: str | None) -> str:
     """The client's own name of a conversation; "" where it gives none. Raises BadRequest for what can't be one."""
@@ -64,11 +79,21 @@ def conversation(request: Request, route: Route, tenant: Tenant, name: str) -> b
     """
     if len(route.tiers) == 1 or not (route.planned or route.hold == "none"):
         return None  # no router is asked
-    digest = hashlib.blake2b(digest_size=16)
+    return digest(request, route, tenant, name)
+
+
+def classed(request: Request, route: Route, tenant: Tenant, name: str) -> bytes | None:
+    """The same for what a conversation is about; None where it begins like others may."""
+    first = next((message.text for message in request.messages if message.role == "user"), "")
+    return digest(request, route, tenant, name) if name or len(first) >= DISTINCT else None
+
+
+def digest(request: Request, route: Route, tenant: Tenant, name: str) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
     for part in (tenant.key_id, route.name, name, *(() if name else _opening(request.messages))):
         raw = part.encode("utf-8", "replace")
-        digest.update(b"%d:%b" % (len(raw), raw))
-    return digest.digest()
+        found.update(b"%d:%b" % (len(raw), raw))
+    return found.digest()
 
 
 def begun(request: Request) -> bool:

@@ -22,6 +22,7 @@ from tierwise.gateway.budget_table import BudgetTable, check_budgets
 from tierwise.gateway.model_table import BASE_URLS, VARIABLE, ModelTable, check_model, complete_model, web_address
 from tierwise.gateway.price_table import PricesTable, check_prices
 from tierwise.gateway.route_table import RouteTable, Table, check_route
+from tierwise.gateway.screen_table import check_screens
 from tierwise.gateway.store_table import StoreTable, check_store
 from tierwise.gateway.toml_check import read
 from tierwise.gateway.whole_file import written_aside
@@ -142,8 +143,10 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         name: (model.provider, model.model or name, model.base_url.rstrip("/") or BASE_URLS.get(model.provider, ""))
         for name, model in file.models.items()
     }
+    regions = {model.region for model in file.models.values() if model.region}
     for name, route in file.routes.items():
         check_route(name, route, identities, problems)
+        check_screens(name, route.screens, file.models, regions, path.absolute().parent, problems)
     check_budgets(file.budgets, {*file.routes, *file.models}, problems)
     problems.stop()
     folder = path.absolute().parent

@@ -21,6 +21,7 @@ from tierwise.gateway.model_table import ModelTable
 from tierwise.gateway.price_lists import read
 from tierwise.gateway.price_table import Terms
 from tierwise.gateway.route_table import RouteTable
+from tierwise.gateway.screen_table import floor, human
 from tierwise.gateway.settings import Config, Environment, pepper_path
 from tierwise.money import Budget
 from tierwise.tariffs import Tariff
@@ -116,6 +117,7 @@ def price_of(table: ModelTable, listed: Iterable[Tariff], moment: int) -> Price 
 
 
 def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
+    people = human(table.screens)
     return Route(
         name=name,
         tiers=tuple(models[tier] for tier in table.tiers),
@@ -129,7 +131,7 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         observe=table.observe,
         aside_nanos=round(table.evidence_usd_per_day * NANOS),
         keep_days=table.keep_days,
-        floor=frozenset(table.floor),
+        floor=frozenset(table.floor) | floor(table.screens),
         escalate_above=table.escalate_above,
         premium_down=table.premium_down,
         checks=Checks(
@@ -144,6 +146,9 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         over_budget=table.over_budget,
         escalations=_escalations(table),
         holdout=table.holdout,
+        screener=models[table.screens.screener] if table.screens.screener else None,
+        human=people,
+        human_reply=table.screens.human_reply if people else "",
     )
 
 

@@ -14,6 +14,7 @@ from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
+from tierwise.gateway.guards import Guard, guard
 from tierwise.gateway.model_table import ModelTable
 from tierwise.gateway.quotas import rationed
 from tierwise.gateway.reply_table import replies
@@ -74,9 +75,15 @@ async def open_engine(
         clock=clock,
         certificates={name: item.standing for name, item in scorings.items()},
         centroids={name: item.centroids for name, item in scorings.items() if item.centroids is not None},
+        guards=_guards(config),
         patience={name: _patience(table) for name, table in config.models.items()},
     )
     return engine if before is None else engine.after(before[1])
+
+
+def _guards(config: Config) -> dict[str, Guard]:
+    found = {name: guard(route.screens) for name, route in config.routes.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _unchanged(config: Config, known: Config, engine: Engine) -> dict[str, Provider]:

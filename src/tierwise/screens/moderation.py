@@ -5,8 +5,12 @@ Knows nothing of what is done with a flagged text.
 
 from __future__ import annotations
 
-from tierwise.screens.reader import Reader
+from typing import TYPE_CHECKING
+
 from tierwise.screens.screen import Finding
+
+if TYPE_CHECKING:
+    from tierwise.screens.reader import Reader
 
 CATEGORIES = (
     "harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm",

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 import unicodedata
+from functools import lru_cache
 
 # Cyrillic, Greek and other letters that look like Latin ones; compatibility forms are NFKC's business.
 _LATIN = str.maketrans(
@@ -30,6 +31,7 @@ _SPACE = re.compile(r"\s+")
 _PACKED = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{16,4000}={0,2}(?![\w+/=])")
 
 
+@lru_cache(maxsize=8)  # several screens ask for the same one in turn
 def normalised(text: str) -> str:
     """Lower case, one space between words, and all the disguises above undone. May be longer than `text`: base64."""
     text = unpacked(text)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
 
 from tierwise.errors import ConfigError
 from tierwise.screens.normalised import normalised
-from tierwise.screens.reader import Reader
 from tierwise.screens.screen import Finding, windows
+
+if TYPE_CHECKING:
+    from tierwise.screens.reader import Reader
 
 _FAR, _NEAR = 0.3, 0.8  # cosines that count as 0 and as 1
 
@@ -58,6 +59,8 @@ class Risk:
 
     def __init__(self, reader: Reader, policies: Sequence[Policy]) -> None:
         """Raises ConfigError where a policy names a head that there is not."""
+        import numpy as np  # noqa: PLC0415  heavy: policies are read where no text is
+
         for one in policies:
             if one.head is not None and one.head not in reader.thresholds:
                 known = ", ".join(reader.thresholds)

@@ -1,0 +1,160 @@
+"""What screens cost a request, with all of them on: CPU of the gateway, added latency, and of a streamed piece.
+
+    python -m benchmarks.screened [--seconds S] [--json F]
+
+The same route with and without screens, in turn, in one gateway and one run: what counts is the difference. No two
+requests say the same, as a text that was read before costs nothing. `benchmarks/gateway.py` has what it stands on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+
+import msgspec
+import uvloop
+
+from benchmarks.gateway import CONFIG, TIERWISE, WORDS, cpu_seconds, percentile, process, request, scripts, words
+from benchmarks.load import Load
+from tierwise.gateway.guards import Guard, shared_reader
+from tierwise.gateway.screen_table import ScreensTable
+from tierwise.types import Chunk, Message, Request
+
+ROUNDS = 5
+TEXTS = 4000
+PIECES = 4000
+SCREENED = """
+[routes.screened]
+tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
+mode = "enforce"
+uncertified = "checks"
+[routes.screened.screens]
+moderation = "flag"
+injection = "flag"
+risk = ["all"]
+thresholds = { legal = 1.0, medical = 1.0, financial = 1.0, complex = 1.0, minors = 1.0 }
+"""
+ALL = ScreensTable(moderation="flag", injection="flag", risk=("all",))
+
+
+class Figures(msgspec.Struct):
+    """Medians of the rounds; `ratio` and what is added are of the pairs of rounds."""
+
+    plain_cpu_us: float
+    screened_cpu_us: float
+    ratio: float
+    added_p50_ms: float
+    look_us: float  # CPU of a request of 1 KB
+    piece_p50_us: float  # of a streamed piece of a word
+    piece_p99_us: float
+    piece_most_us: float
+
+
+def text(draw: random.Random, size: int) -> str:
+    """Sentences of a customer's mail, `size` characters."""
+    said = ""
+    while len(said) < size:
+        sentence = " ".join(draw.choice(WORDS) for _ in range(draw.randint(6, 14)))
+        said += sentence.capitalize() + ". "
+    return said[:size]
+
+
+class Varied(Load):
+    """Asks each of many bodies in turn."""
+
+    async def each(self, bodies: itertools.cycle[bytes], connections: int, seconds: float) -> list[float]:
+        """Milliseconds of each answer, closed loop."""
+        until, times = time.perf_counter() + seconds, list[float]()
+
+        async def one() -> None:
+            client = await self._client()
+            while (start := time.perf_counter()) < until:
+                await client.ask(self._message(next(bodies)))
+                times.append((time.perf_counter() - start) * 1000)
+            client.close()
+
+        await asyncio.gather(*(one() for _ in range(connections)))
+        return times
+
+
+async def measure(load: Varied, pid: int, seconds: float) -> tuple[list[float], list[float], list[float]]:
+    """(CPU us a request without, with, and added ms at one connection), round by round."""
+    draw = random.Random(3)  # noqa: S311  no secret
+    said = [text(draw, 1000) for _ in range(TEXTS)]
+    bodies = {route: itertools.cycle([request(route, one) for one in said]) for route in ("cascade", "screened")}
+    await load.expect(next(bodies["screened"]), "checks")
+    used: dict[str, list[float]] = {route: [] for route in bodies}
+    added: list[float] = []
+    for _ in range(ROUNDS):
+        alone: dict[str, float] = {}
+        for route, asked in bodies.items():
+            before = cpu_seconds(pid)
+            times = await load.each(asked, 32, seconds)
+            used[route].append((cpu_seconds(pid) - before) / len(times) * 1e6)
+            alone[route] = percentile(await load.each(asked, 1, seconds / 2), 50)
+        added.append(alone["screened"] - alone["cascade"])
+    return used["cascade"], used["screened"], added
+
+
+def inside() -> tuple[float, list[float]]:
+    """(CPU us of a look at a request of 1 KB, CPU us of each streamed piece)."""
+    draw, guard = random.Random(4), Guard(ALL, shared_reader())  # noqa: S311  no secret
+    asked = [Request(id="q", asked="r", messages=(Message("user", text(draw, 1000)),)) for _ in range(200)]
+    start = time.process_time()
+    for one in asked:
+        guard.look(one)
+    look = (time.process_time() - start) / len(asked) * 1e6
+    window, pieces = guard.window(lambda found: None), list[float]()
+    assert window is not None
+    for word in words(PIECES):
+        start = time.perf_counter()
+        window.feed((Chunk(word),))
+        pieces.append((time.perf_counter() - start) * 1e6)
+    return look, pieces
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="each measurement takes")
+    parser.add_argument("--port", type=int, default=18083)
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {1})
+    look, pieces = inside()
+    with ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        (folder / "scripts.json").write_bytes(scripts())
+        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
+        _, upstream = stack.enter_context(process(command, 1, "http://"))
+        config = folder / "tierwise.toml"
+        plain = CONFIG.partition("[routes.audited]")[0] + SCREENED.replace("{", "{{").replace("}", "}}")
+        config.write_text(plain.format(port=options.port, store="ledger.db", upstream=upstream))
+        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
+        made = subprocess.run(create, capture_output=True, text=True, check=True)
+        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
+        load = Varied(base, json.loads(made.stdout)["key"])
+        without, with_all, added = uvloop.run(measure(load, gateway.pid, options.seconds))
+    ratio = statistics.median(one / other for one, other in zip(with_all, without, strict=True))
+    cpu = statistics.median(without), statistics.median(with_all)
+    piece = percentile(pieces, 50), percentile(pieces, 99), max(pieces)
+    figures = Figures(*cpu, ratio, statistics.median(added), look, *piece)
+    for name, value in msgspec.structs.asdict(figures).items():
+        print(f"{name:<18}{value:>10.2f}")
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)) + b"\n")
+
+
+if __name__ == "__main__":
+    main()
