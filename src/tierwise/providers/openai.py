@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierwise.dialects import openai_embeddings as embeddings
+from tierwise.dialects import openai_moderations as moderations
 from tierwise.dialects import openai_upstream as dialect
 from tierwise.dialects.openai_chat import DONE, NAME
 from tierwise.dialects.sse import Events
@@ -30,8 +31,9 @@ class OpenAIProvider(WiredProvider):
         chat = Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader)
         vectors = Wire(
             embeddings.NAME, "/embeddings", embeddings.encode_request, embeddings.decode_answer, _Reader
-        )  # never streamed
-        super().__init__(upstream, chat, vectors)
+        )  # never streamed, and neither are these
+        verdicts = Wire(moderations.NAME, "/moderations", embeddings.encode_request, moderations.decode_answer, _Reader)
+        super().__init__(upstream, chat, vectors, verdicts)
 
 
 class _Reader:

@@ -336,12 +336,19 @@ def m005_leases(conn: sqlite3.Connection) -> None:
         _append_only(conn, table)
 
 
+def m006_rights(conn: sqlite3.Connection) -> None:
+    """What a key may ask for, and which routes there are for it; NULL: all."""
+    for column in ("may", "routes"):
+        conn.execute(f"ALTER TABLE keys ADD COLUMN {column} TEXT")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_initial,
     m002_opinions,
     m003_proof,
     m004_periods,
     m005_leases,
+    m006_rights,
 )
 
 

@@ -227,7 +227,13 @@ def _first() -> Iterator[str]:
     yield "INSERT INTO meta VALUES ('schema', 0)"
 
 
-MIGRATIONS = (_first,)
+def _rights() -> Iterator[str]:
+    """SQLite's sixth."""
+    for column in ("may", "routes"):
+        yield f'ALTER TABLE keys ADD COLUMN {column} TEXT COLLATE "C"'
+
+
+MIGRATIONS = (_first, _rights)
 
 
 def migrate(db: Database) -> None:
