@@ -69,11 +69,17 @@ class _Client(asyncio.Protocol):
 
 
 class Load:
-    def __init__(self, base_url: str, key: str, path: str = "/v1/chat/completions") -> None:
-        parts = urlsplit(base_url)
-        self.host, self.port, self.key, self.path = parts.hostname or "", parts.port or 80, key, path
+    """`vary`: what of a body is the number of the connection, or of the paced request, so that no two are the same."""
 
-    def _message(self, body: bytes) -> bytes:
+    def __init__(self, base_url: str, key: str, path: str = "/v1/chat/completions", vary: bytes = b"") -> None:
+        parts = urlsplit(base_url)
+        self.path = path
+        self.vary = vary
+        self.host, self.port, self.key = parts.hostname or "", parts.port or 80, key
+
+    def _message(self, body: bytes, number: int = 0) -> bytes:
+        if self.vary:
+            body = body.replace(self.vary, b"%d" % number)
         head = (
             f"POST {self.path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
             f"authorization: Bearer {self.key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -111,25 +117,25 @@ class Load:
 
     async def run(self, body: bytes, connections: int, seconds: float) -> int:
         """Closed loop: each connection asks again as soon as it has its answer. Returns the answers."""
-        message, until = self._message(body), time.perf_counter() + seconds
+        until = time.perf_counter() + seconds
 
-        async def one() -> int:
-            client, count = await self._client(), 0
+        async def one(number: int) -> int:
+            client, count, message = await self._client(), 0, self._message(body, number)
             while time.perf_counter() < until:
                 await client.ask(message)
                 count += 1
             client.close()
             return count
 
-        return sum(await asyncio.gather(*(one() for _ in range(connections))))
+        return sum(await asyncio.gather(*map(one, range(connections))))
 
     async def paced(self, body: bytes, rate: int, seconds: float) -> list[float]:
         """Open loop at `rate` requests a second, each on a free connection. Gives ms from when it was due."""
-        message = self._message(body)
+        messages = [self._message(body, number) for number in range(int(rate * seconds) if self.vary else 1)]
         free: list[_Client] = [await self._client() for _ in range(8)]
         times: list[float] = []
 
-        async def one(due: float) -> None:
+        async def one(due: float, message: bytes) -> None:
             client = free.pop() if free else await self._client()
             await client.ask(message)
             times.append((time.perf_counter() - due) * 1000)
@@ -140,7 +146,9 @@ class Load:
         for number in range(int(rate * seconds)):
             due = start + number / rate
             await asyncio.sleep(max(due - time.perf_counter(), 0))
-            tasks.append(asyncio.ensure_future(one(max(due, time.perf_counter() - 0.0005))))
+            tasks.append(
+                asyncio.ensure_future(one(max(due, time.perf_counter() - 0.0005), messages[number % len(messages)]))
+            )
         await asyncio.gather(*tasks)
         for client in free:
             client.close()

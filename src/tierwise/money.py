@@ -16,6 +16,7 @@ Period = Literal["day", "week", "month", "total"]
 Scope = Literal["key", "team", "route", "tag", "all", "aside"]
 Arm = Literal["", "holdout", "treated"]
 MILLION = 1_000_000
+RIGHTS = ("premium", "tags", "session", "deadline", "explain")  # what a key may be kept from asking for
 ASIDE = "aside:"
 """How the `key_id` of a request begins that no client made: audits, observation, comparisons."""
 
@@ -60,6 +61,8 @@ class Tenant(Value, frozen=True):
     team: str = ""
     streams: int | None = None  # requests at once
     budget_tokens: int | None = None
+    may: frozenset[str] | None = None  # which of `RIGHTS` it has; None: all
+    routes: frozenset[str] | None = None  # and models, by name, that there are for it; None: all
 
 
 class Entry(Value, frozen=True):
@@ -161,6 +164,8 @@ class Key(Value, frozen=True):
     team: str = ""
     streams: int | None = None
     budget_tokens: int | None = None
+    may: str | None = None  # as of its `Tenant`, with commas between the names
+    routes: str | None = None
 
 
 class Spend(msgspec.Struct, frozen=True, gc=False):

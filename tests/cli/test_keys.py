@@ -56,7 +56,7 @@ async def spend(folder: Path, key_id: str, began_ns: int) -> None:
 def test_terms_are_kept_and_shown(folder: Path) -> None:
     """As JSON for scripts, with what was there before it; the renewal is the next midnight."""
     terms = ("--budget", "25", "--period", "day", "--rpm", "60", "--tpm", "90000")
-    none = {"budget_tokens": None, "streams": None, "team": ""}
+    none = {"budget_tokens": None, "streams": None, "team": "", "may": None, "routes": None}
     made = json.loads(run(folder, *CREATE, "team", *terms, "--json").stdout)
     said = {"budget_nanos": 25 * 10**9, "period": "day", "rpm": 60, "tpm": 90_000}
     assert made == {"id": made["id"], "name": "team", "key": made["key"]} | said | none
@@ -91,6 +91,48 @@ def test_teams_tokens_and_streams_are_kept_and_shown(folder: Path) -> None:
     for shown in ("2,000,000 tokens week", "0 tokens", "8 at once", "team sales", f"renews {row['renews'][:10]}"):
         assert shown in table
     assert max(map(len, table.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "may", "routes", "shown"),
+    [
+        (("--may", "tags, premium,tags"), ["tags", "premium"], None, ["may: tags,premium"]),
+        (("--may", "none", "--routes", "support"), [], ["support"], ["may: nothing", "routes: support"]),
+        (
+            ("--routes", "support,tierwise-moderation"),
+            None,
+            ["support", "tierwise-moderation"],
+            ["routes: "],
+        ),
+    ],
+)
+def test_rights_are_kept_and_shown(
+    folder: Path, options: tuple[str, ...], may: object, routes: object, shown: list[str]
+) -> None:
+    """What it may ask for, and which routes and models there are for it."""
+    made = json.loads(run(folder, *CREATE, "ann", *options, "--json").stdout)
+    assert (made["may"], made["routes"]) == (may, routes)
+    (row,) = json.loads(run(folder, "keys", "list", "--json").stdout)
+    assert (row["may"], row["routes"]) == (may, routes)
+    table = run(folder, "keys", "list").stdout
+    assert all(each in table for each in shown)
+    assert max(map(len, table.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--may", "everything"), "--may: 'everything' is none of premium, tags, session, deadline, explain"),
+        (("--may", "tags,"), "--may: '' is none of"),
+        (("--routes", "nobody,support"), "--routes: 'nobody' is none of support"),
+        (("--routes", ""), "--routes: '' is none of support"),
+    ],
+)
+def test_rights_that_there_are_not(folder: Path, options: tuple[str, ...], said: str) -> None:
+    """No key is made."""
+    made = run(folder, *CREATE, "ann", *options)
+    assert (made.exit_code, said in made.stderr) == (2, True)
+    assert json.loads(run(folder, "keys", "list", "--json").stdout) == []
 
 
 def test_a_key_without_terms(folder: Path) -> None:

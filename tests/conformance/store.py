@@ -223,9 +223,10 @@ class StoreConformance:
         """Digest, terms and all."""
         first, second = key("k1"), key("k2", budget=DOLLAR, period="week")
         second = msgspec.structs.replace(second, rpm=60, tpm=10**12, team="red", streams=4, budget_tokens=10**15)
-        await store.add_key(first)
-        await store.add_key(second)
-        assert list(await store.keys()) == [first, second]
+        third = msgspec.structs.replace(key("k3"), may="", routes="support,cheap")
+        for each in (first, second, third):
+            await store.add_key(each)
+        assert list(await store.keys()) == [first, second, third]
 
     async def test_a_digest_is_kept_once(self, store: Store) -> None:
         """Two keys that open with the same secret would be one."""

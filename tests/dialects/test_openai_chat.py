@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tierwise.dialects import openai_chat
+from tierwise.dialects import openai_chat, openai_models
 from tierwise.dialects.openai_chat import Label, StreamEncoder, decode_request
 from tierwise.errors import BadRequest, Overloaded, TierwiseError
 from tierwise.types import (
@@ -317,7 +317,7 @@ def test_ends_of_a_stream() -> None:
 
 def test_models() -> None:
     """The list of models and one of them."""
-    listed = msgspec.json.decode(openai_chat.encode_models([("r", "tierwise")], 5))
-    one = msgspec.json.decode(openai_chat.encode_model("r", "tierwise", 5))
+    listed = msgspec.json.decode(openai_models.encode_models([("r", "tierwise")], 5))
+    one = msgspec.json.decode(openai_models.encode_model("r", "tierwise", 5))
     assert listed == {"object": "list", "data": [one]}
     assert one == {"id": "r", "object": "model", "created": 5, "owned_by": "tierwise"}

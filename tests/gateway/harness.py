@@ -30,6 +30,7 @@ from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.first_run import new_key
 from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.keys import UNLIMITED, Terms
 from tierwise.gateway.running import Running
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import Config, Environment, load, read_environment
@@ -84,6 +85,17 @@ class Gateway:
         return {"authorization": f"Bearer {self.key}"} | {
             name.replace("_", "-"): value for name, value in extra.items()
         }
+
+    async def another(self, terms: Terms = UNLIMITED, budget: int | None = None) -> str:
+        """One more key's text, once the gateway knows it."""
+        _, text = await new_key(self.config, self.environment, "another", budget, terms)
+        async with asyncio.timeout(5):
+            while True:
+                headers = {"authorization": f"Bearer {text}"}
+                async with self.http.get(f"{self.url}/models", headers=headers) as reply:
+                    if reply.status == 200:
+                        return text
+                await asyncio.sleep(0.05)
 
     async def chat(
         self,

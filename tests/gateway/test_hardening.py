@@ -195,6 +195,19 @@ async def test_a_head_that_never_ends(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (await gateway.chat())[0] == 200
 
 
+async def test_a_connection_that_is_kept_and_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is closed in time, after an answer too, without a word; used again in time it goes on."""
+    monkeypatch.setattr("tierwise.gateway.serve.HEAD_SECONDS", 1)
+    async with running(tmp_path) as gateway, wire(gateway, gateway.key) as line:
+        for _ in range(3):
+            line.writer.write(line.head(LENGTH) + BODY)
+            assert (await line.reply())[0] == 200
+            await asyncio.sleep(0.5)
+        began = time.monotonic()
+        assert await line.closed(4) in (b"", b"HTTP/1.1 408 Request Timeout\r\n")
+        assert time.monotonic() - began < 3
+
+
 async def _never_ends(gateway: Gateway, first: bytes) -> None:
     async with wire(gateway, gateway.key) as line:
         line.writer.write(first)

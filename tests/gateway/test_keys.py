@@ -64,9 +64,10 @@ async def test_terms_go_with_the_key(tmp_path: Path) -> None:
     """Into the store, and to whoever asks with it."""
     store = await open_sqlite(tmp_path / "t.db", clock=SystemClock(), instance="test")
     try:
-        terms = Terms("week", 60, 9_000, "sales", 8, 2_000_000)
+        terms = Terms("week", 60, 9_000, "sales", 8, 2_000_000, "tags,premium", "support")
         made, text = await create_key(store, PEPPER, "team", 7, 2, terms)
-        tenant = Tenant(made.id, "team", 7, "week", 60, 9_000, "sales", 8, 2_000_000)
+        rights = frozenset({"premium", "tags"}), frozenset({"support"})
+        tenant = Tenant(made.id, "team", 7, "week", 60, 9_000, "sales", 8, 2_000_000, *rights)
         ring = Ring([made], PEPPER)
         assert (ring.find(text), list(ring.tenants)) == (tenant, [tenant])
         listed = await list_keys(store)

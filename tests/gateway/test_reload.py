@@ -250,7 +250,7 @@ def samples(path: Path) -> int:
 async def test_the_end_does_not_wait_for_the_old_config(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A gateway stops in time though requests of several configs hang, and all are booked."""
     slow = Script(model="cheap-1", text=LONG, gap=30.0)
-    config = CONFIG.replace("idle = 1", "idle = 60")
+    config = CONFIG.replace("idle = 1", "idle = 60").replace("port = 0", "port = 0\ndrain_seconds = 1")
     async with changing(tmp_path, caplog, slow, Script(text=GOOD), config=config) as change:
         streams = []
         for number in range(3):

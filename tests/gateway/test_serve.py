@@ -71,6 +71,7 @@ async def test_a_signal_does_not_wait_for_a_provider_that_hangs(tmp_path: Path) 
     scripts = by_model(Script(text=LONG, gap=30.0))
     async with placed(tmp_path, *scripts, route='hold = "none"') as place:
         place.edit("idle = 1", "idle = 60")
+        place.edit("port = 0", "port = 0\ndrain_seconds = 0.5")
         async with child(place.config.path, *FREE) as gateway:
             began = asyncio.Event()
             streaming = asyncio.ensure_future(stream(place, gateway, began))
@@ -84,6 +85,44 @@ async def test_a_signal_does_not_wait_for_a_provider_that_hangs(tmp_path: Path) 
         posted, held = await place.spent()
         assert 0 < posted < 100_000  # by what was produced, not by the bound
         assert held == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals, workers: int) -> None:
+    """After the first a stream goes on, for as long as the config says; after the second its client is told."""
+    scripts = by_model(Script(text=LONG, gap=0.2))
+    async with placed(tmp_path, *scripts, route='hold = "none"') as place:
+        place.edit("port = 0", f"port = 0\nworkers = {workers}\ndrain_seconds = 600")
+        async with child(place.config.path) as gateway:
+            began = asyncio.Event()
+            streaming = asyncio.ensure_future(stream(place, gateway, began))
+            await asyncio.wait_for(began.wait(), 2)
+            gateway.process.send_signal(number)
+            done, _ = await asyncio.wait((streaming,), timeout=1)
+            assert not done
+            gateway.process.send_signal(number)
+            events, _ = await asyncio.wait_for(streaming, 2)
+            assert events[-1][1]["error"]["code"] == "gateway_stopping"
+            assert await gateway.ended() == 0
+        assert (await place.spent())[1] == 0
+
+
+async def test_ctrl_c_is_one_signal(tmp_path: Path) -> None:
+    """A terminal sends it to every process of the gateway at once: workers are told by their parent alone."""
+    scripts = by_model(Script(text=LONG, gap=0.03))
+    async with placed(tmp_path, *scripts, route='hold = "none"') as place:
+        place.edit("port = 0", "port = 0\nworkers = 2")
+        async with child(place.config.path) as gateway:
+            began = asyncio.Event()
+            streaming = asyncio.ensure_future(stream(place, gateway, began))
+            await asyncio.wait_for(began.wait(), 2)
+            os.killpg(gateway.process.pid, signal.SIGINT)
+            events, _ = await asyncio.wait_for(streaming, 5)
+            assert (events[-1], said(events)) == ("[DONE]", LONG)
+            assert await gateway.ended() == 0
+            assert gateway.process.stdout is not None
+            assert b"KeyboardInterrupt" not in await gateway.process.stdout.read()
 
 
 async def test_port_in_use(tmp_path: Path) -> None:

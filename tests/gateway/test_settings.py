@@ -52,6 +52,7 @@ def test_defaults(tmp_path: Path) -> None:
     """What the file does not say has the documented default."""
     found = config(tmp_path, GOOD)
     server = found.server
+    assert server.drain_seconds == 30
     assert (server.host, server.port, server.admin_port, server.workers, server.max_body_mb) == (
         "127.0.0.1",
         8080,

@@ -16,8 +16,23 @@ from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.gateway.keys import Standing
+    from tierwise.gateway.settings import Config
     from tierwise.money import Key
 
+MayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST",
+        help="What its requests may ask for by header: premium,tags,session,deadline,explain; none: nothing.",
+        show_default="all",
+    ),
+]
+RoutesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LIST", help="Routes and models that there are for it: support,moderation.", show_default="all"
+    ),
+]
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
 
 
@@ -52,6 +67,8 @@ def create(
         str,
         typer.Option(metavar="TEAM", help="The team it belongs to, whose budgets bear it too.", show_default="none"),
     ] = "",
+    may: MayOption = None,
+    routes: RoutesOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once and kept only as a digest."""
@@ -64,7 +81,7 @@ def create(
     if team and not NAMED.fullmatch(team):
         raise ConfigError(f"--team {team!r}: expected 1 to 100 characters, none of them = or :")
     settings, environment = load_config(config)
-    terms = Terms(period, rpm, tpm, team, streams, budget_tokens)
+    terms = Terms(period, rpm, tpm, team, streams, budget_tokens, *_rights(settings, may, routes))
     key, text = asyncio.run(new_key(settings, environment, name, budget, terms))
     if json:
         print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
@@ -113,7 +130,28 @@ def _terms(key: Key) -> dict[str, object]:
         "tpm": key.tpm,
         "streams": key.streams,
         "team": key.team,
+        "may": None if key.may is None else key.may.split(",") if key.may else [],
+        "routes": None if key.routes is None else key.routes.split(","),
     }
+
+
+def _rights(config: Config, may: str | None, routes: str | None) -> tuple[str | None, str | None]:
+    """As the store keeps them. Raises ConfigError."""
+    from tierwise.gateway.moderations import NAME
+    from tierwise.money import RIGHTS
+
+    rights = "" if may == "none" else None if may is None else _listed("--may", may, RIGHTS)
+    known = (*config.routes, *config.models, NAME)
+    return rights, None if routes is None else _listed("--routes", routes, known)
+
+
+def _listed(option: str, text: str, known: Sequence[str]) -> str:
+    """Names with commas between them, each once. Raises ConfigError for one that there is not."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    strange = [repr(name) for name in names if name not in known]
+    if strange:
+        raise ConfigError(f"{option}: {', '.join(strange)} is none of {', '.join(known)}")
+    return ",".join(names)
 
 
 def _row(standing: Standing) -> dict[str, object]:
@@ -146,6 +184,8 @@ def _table(found: Sequence[Standing]) -> None:
         made = f"\n[dim]{iso(key.created_ns)[:10]}[/]" + (f"\n[dim]team {plain(key.team)}[/]" if key.team else "")
         told = ((key.rpm, "rpm"), (key.tpm, "tpm"), (key.streams, "at once"))
         limits = [f"{limit:,} {what}" for limit, what in told if limit is not None]
+        limits += [f"may: {key.may or 'nothing'}"] if key.may is not None else []
+        limits += [f"routes: {plain(key.routes)}"] if key.routes is not None else []
         row = (f"{key.id}\n[dim]{key.prefix}...[/]", named + made)
         table.add_row(*row, *_budget(standing), "\n".join(limits) or "-")
     console().print(table if found else "No keys. `tierwise keys create --name NAME` makes one.")

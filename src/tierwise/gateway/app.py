@@ -14,7 +14,7 @@ import msgspec
 
 from tierwise.dialects import openai_models
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
-from tierwise.gateway import batches, chat, files, said
+from tierwise.gateway import batches, chat, files, moderations, rights, said
 from tierwise.gateway.certified import Standing
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
@@ -110,14 +110,14 @@ class App:
 
 async def list_models(app: App, exchange: Exchange) -> Reply:
     """GET /v1/models: routes first, they are what clients are meant to name; then the models behind them."""
-    names = list(_names(app.engine).items())
+    names = [(name, owner) for name, owner in _names(app.engine).items() if rights.sees(exchange.tenant, name)]
     return Reply(200, openai_models.encode_models(names, _created(app.engine)))
 
 
 async def show_model(app: App, exchange: Exchange) -> Reply:
     """GET /v1/models/{name}."""
     owner = _names(app.engine).get(exchange.rest)
-    if owner is None:
+    if owner is None or not rights.sees(exchange.tenant, exchange.rest):
         raise NotFound("No route or model has this name; GET /v1/models lists what there is.", code="model_not_found")
     return Reply(200, openai_models.encode_model(exchange.rest, owner, _created(app.engine)))
 
@@ -125,7 +125,8 @@ async def show_model(app: App, exchange: Exchange) -> Reply:
 async def show_certificate(app: App, exchange: Exchange) -> Reply:
     """GET /v1/routes/{name}/certificate: where it stands, and the signed document for whoever wants to check it."""
     name, _, what = exchange.rest.rpartition("/")
-    if what != "certificate" or name not in app.engine.snapshot.routes:
+    known = name in app.engine.snapshot.routes and rights.sees(exchange.tenant, name)
+    if what != "certificate" or not known:
         raise NotFound("No route has this name; GET /v1/routes/NAME/certificate takes one of GET /v1/models.")
     standing = app.engine.certificates.get(name, Standing())
     said = app.engine.route(name).certified
@@ -137,6 +138,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat.chat_completions},
     "/v1/completions": {"POST": chat.completions},
     "/v1/embeddings": {"POST": chat.embeddings},
+    "/v1/moderations": {"POST": moderations.moderations},
     "/v1/responses": {"POST": chat.responses},
     "/v1/responses/": {"GET": chat.show_response, "DELETE": chat.delete_response},
     "/v1/messages": {"POST": chat.messages},

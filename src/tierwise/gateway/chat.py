@@ -15,7 +15,7 @@ from tierwise.core.cascade import Outcome
 from tierwise.dialects import anthropic_messages, anthropic_replies
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import BadRequest, TierwiseError
-from tierwise.gateway import said
+from tierwise.gateway import explained, rights, said
 from tierwise.gateway.deadline import with_deadline
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.engine import SECOND
@@ -66,6 +66,7 @@ async def count_tokens(app: App, exchange: Exchange) -> Reply:
     """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
     body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
     request = anthropic_messages.decode_countable(body, exchange.id)
+    rights.check_name(exchange.tenant, request.asked)
     route = app.engine.route(request.asked)
     tokens = app.engine.meter.ratio(route.premium).input(request)
     return Reply(200, anthropic_replies.encode_count(round(tokens)))
@@ -83,7 +84,11 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 
 
 async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
-    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
+    return await answer(app, exchange, door, await read_body(exchange.scope, exchange.proto, app.running.max_body))
+
+
+async def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Reply | None:
+    """A request of this body, for the first time or again."""
     name = exchange.scope.headers.get("idempotency-key")
     if name is None:
         return await _fresh(app, exchange, door, body)
@@ -111,6 +116,8 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     headers = exchange.scope.headers
     running = app.running
     request = _decoded(app, exchange, door, body)
+    rights.check(exchange.tenant, exchange.scope, request.asked)
+    request, wanted = explained.asked(headers.get, request, door)
     route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
     if door is EMBEDDINGS:
         _check_vectors(route)
@@ -123,9 +130,11 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     try:
         if not request.stream:
             reply = await _whole(app, running, live, watch, len(body), door)
+            reply = explained.whole(reply, live, wanted, door)
         else:
             stream = Stream(exchange.proto, exchange.scope.client, kept=claim is not None)
-            reply = await _streamed(app, running, live, watch, _Events(live, stream, door), len(body))
+            events = _Events(live, stream, explained.streaming(door, live, wanted))
+            reply = await _streamed(app, running, live, watch, events, len(body))
         if claim is not None and reply is not None:
             claim.done(reply)
     except ClientLeft:

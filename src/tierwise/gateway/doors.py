@@ -14,6 +14,7 @@ from tierwise.dialects import (
     openai_chat,
     openai_completions,
     openai_embeddings,
+    openai_moderations,
     openai_responses,
     openai_responses_out,
 )
@@ -57,6 +58,9 @@ COMPLETIONS = Door(
 )
 EMBEDDINGS = Door(  # never streamed
     openai_embeddings.decode_request, openai_embeddings.encode_answer, openai_chat.StreamEncoder, "embd-"
+)
+MODERATIONS = Door(  # nor are these
+    openai_moderations.decode_request, openai_moderations.encode_answer, openai_chat.StreamEncoder, "modr-"
 )
 MESSAGES = Door(
     anthropic_messages.decode_request,

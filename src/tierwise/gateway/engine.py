@@ -60,11 +60,7 @@ class Engine:
         if route is None:
             model = self.snapshot.models.get(asked)
             if model is None:
-                raise NotFound(
-                    f"No route or model is called {asked[:100]!r}; GET /v1/models lists what there is.",
-                    param="model",
-                    code="model_not_found",
-                )
+                raise unknown(asked)
             return Route(model.name, (model,))
         if route.thresholds is not None and self.clock.now_ns() >= route.certified_until * SECOND:
             route = msgspec.structs.replace(route, thresholds=None, certified=EXPIRED, certificate="")
@@ -112,3 +108,12 @@ class Engine:
         """Let go of upstreams, then of the store once it has written everything."""
         await self.release()
         await self.store.close()
+
+
+def unknown(asked: str) -> NotFound:
+    """What a client is told who names a route or model that there is not."""
+    return NotFound(
+        f"No route or model is called {asked[:100]!r}; GET /v1/models lists what there is.",
+        param="model",
+        code="model_not_found",
+    )

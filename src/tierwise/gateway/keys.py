@@ -41,6 +41,8 @@ class Terms(NamedTuple):
     team: str = ""
     streams: int | None = None  # requests at once
     budget_tokens: int | None = None  # beside its budget in nano-dollars
+    may: str | None = None  # of `RIGHTS`, with commas between them; None: all
+    routes: str | None = None  # so too: routes and models
 
 
 UNLIMITED = Terms()
@@ -80,6 +82,8 @@ async def create_key(
         team=terms.team,
         streams=terms.streams,
         budget_tokens=terms.budget_tokens,
+        may=terms.may,
+        routes=terms.routes,
     )
     await store.add_key(key)
     return key, text
@@ -129,6 +133,8 @@ class Ring:
                 team=key.team,
                 streams=key.streams,
                 budget_tokens=key.budget_tokens,
+                may=_names(key.may),
+                routes=_names(key.routes),
             )
             for key in keys
             if key.revoked_ns is None
@@ -162,3 +168,7 @@ class Ring:
         if tenant is None:
             raise Unauthorized("The API key is not valid here: unknown, or revoked.")
         return tenant
+
+
+def _names(listed: str | None) -> frozenset[str] | None:
+    return None if listed is None else frozenset(listed.split(","))

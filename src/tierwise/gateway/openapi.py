@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from tierwise import __version__
-from tierwise.dialects import anthropic_messages, openai_chat, openai_completions, openai_embeddings, openai_responses
+from tierwise.dialects import (
+    anthropic_messages,
+    openai_chat,
+    openai_completions,
+    openai_embeddings,
+    openai_moderations,
+    openai_responses,
+)
 from tierwise.gateway import batches, feedback, files
 from tierwise.gateway.http import Reply
 
@@ -37,11 +44,14 @@ class Operation(NamedTuple):
     sent: str = "application/json"
 
 
-_CALLS = (409, 413, 415, 422, 429, 502, 503, 504)  # of whatever calls a model
+_CALLS = (403, 409, 413, 415, 422, 429, 502, 503, 504)  # of whatever calls a model
 OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/v1/chat/completions"): Operation("OpenAI Chat Completions", openai_chat.Body, also=_CALLS),
     ("POST", "/v1/completions"): Operation("OpenAI Completions", openai_completions.Body, also=_CALLS),
     ("POST", "/v1/embeddings"): Operation("OpenAI Embeddings", openai_embeddings.Body, also=_CALLS),
+    ("POST", "/v1/moderations"): Operation(
+        "OpenAI Moderations, by local classifiers or a provider", openai_moderations.Body, also=_CALLS
+    ),
     ("POST", "/v1/responses"): Operation("OpenAI Responses", openai_responses.Body, also=_CALLS),
     ("GET", "/v1/responses/"): Operation("A response that is kept", name="response_id"),
     ("DELETE", "/v1/responses/"): Operation("Forget a response", name="response_id"),
@@ -71,6 +81,7 @@ _STATUSES = {
     200: "Done.",
     400: "The request is wrong; the error names the field.",
     401: "No key, or not one of this gateway's.",
+    403: "The key may not send one of the request's headers.",
     404: "No such path, route, model, response, file or batch.",
     405: "Another method.",
     409: "The request with this idempotency key is still running; the batch has ended.",

@@ -29,7 +29,8 @@ from tierwise.gateway.settings import Config, Environment, load, webhook
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Record
 
-_FIXED = ("host", "port", "admin_port", "workers")  # of [server]: they take a restart, and the store does
+# of [server]: they take a restart, and the store does
+_FIXED = ("host", "port", "admin_port", "workers", "drain_seconds")
 
 _log = logging.getLogger("tierwise.gateway")
 

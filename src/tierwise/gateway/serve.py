@@ -44,11 +44,12 @@ COLLECT_AFTER = 20_000  # new container objects; the interpreter's own default i
 HEAD_SECONDS = 10  # a client may take to send it, and a connection may lie idle before the next one
 CONNECTIONS = 16_384  # of a worker; the next one waits until one of them is closed
 FREE = range(20_000, 32_000)  # where a port of 0 is looked for
-GRACE = 3.0  # seconds that requests may go on for once a signal has come
 
 
 def serve(config: Config, environment: Environment, ready: Ready | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. `ready` is told the base URL once connections are taken.
+    """Serve until SIGTERM or SIGINT: what runs may then go on for `drain_seconds`, or until a second signal comes.
+
+    `ready` is told the base URL once connections are taken.
 
     At each SIGHUP the config's file is read anew; what is wrong with it then goes to the log, and nothing changes.
     Raises ConfigError where the port is taken, and TierwiseError where one of several workers ended by itself.
@@ -97,6 +98,7 @@ def _settled(ready: Ready | None) -> Ready:
 
 
 def _child(config: Config, environment: Environment) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to all of a terminal; the parent says what it means
     try:
         uvloop.run(_attended(config, environment))
     except TierwiseError as error:
@@ -119,14 +121,19 @@ def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int) -> None:
 
 
 async def _supervise(config: Config, workers: Sequence[BaseProcess], ready: Ready | None) -> bool:
-    """Until a signal comes (True), or a worker ends: half a gateway is stopped and started as a whole."""
-    sentinels = [worker.sentinel for worker in workers]
+    """Until all workers have ended: by a signal (True), or because one did: half a gateway is stopped as a whole."""
     asked, stop = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
+        if asked.is_set():
+            end()  # at once, now
         asked.set()
         stop.set()
+
+    def end() -> None:
+        for worker in workers:
+            worker.terminate()
 
     def reload() -> None:
         for worker in workers:
@@ -136,14 +143,22 @@ async def _supervise(config: Config, workers: Sequence[BaseProcess], ready: Read
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
     _heed(reload)
-    for sentinel in sentinels:
-        loop.add_reader(sentinel, stop.set)
+    ended = [asyncio.ensure_future(_ended(worker, stop)) for worker in workers]
     told = asyncio.ensure_future(_tell(config, ready))
     await stop.wait()
     told.cancel()
-    for sentinel in sentinels:
-        loop.remove_reader(sentinel)
+    end()
+    await asyncio.wait(ended)
     return asked.is_set()
+
+
+async def _ended(worker: BaseProcess, stop: asyncio.Event) -> None:
+    """Returns once a worker has ended, and says so."""
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(worker.sentinel, ended.set)
+    await ended.wait()
+    loop.remove_reader(worker.sentinel)
+    stop.set()
 
 
 async def work(config: Config, environment: Environment, ready: Ready | None = None) -> None:
@@ -163,13 +178,15 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         following = (keyring.follow(), reloader.follow(), app.batches.follow(), _tell(config, ready))
         beside = [asyncio.ensure_future(each) for each in following]
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, _stop, server, app)
+        heard = _SIGNALS if config.server.workers == 1 else _SIGNALS[:1]
+        stop = _Stop(server, app, config.server.drain_seconds)
+        for number in heard:
+            loop.add_signal_handler(number, stop)
         _heed(reloader.ask)
         try:
             await _until_stopped(server)
         finally:
-            for number in _SIGNALS:
+            for number in heard:
                 loop.remove_signal_handler(number)
             await app.batches.close()
             for task in beside:
@@ -225,10 +242,25 @@ def _batches(config: Config, app: App) -> Runner:
     return Runner(app, shelf, table.concurrency)
 
 
-def _stop(server: Server, app: App) -> None:
-    """Take no more connections; granian waits for the requests that run, but a provider may hang for minutes."""
-    server.stop()  # type: ignore[no-untyped-call]  # granian's own types leave it open
-    asyncio.get_running_loop().call_later(GRACE, app.abandon)
+class _Stop:
+    """What a signal does: no more connections, and what runs may come to its end; the second one ends that too.
+
+    Granian waits for the requests that run, but a provider may hang for minutes.
+    """
+
+    def __init__(self, server: Server, app: App, drain: float) -> None:
+        self._server = server
+        self._app = app
+        self._drain = drain
+        self._heard = False
+
+    def __call__(self) -> None:
+        if self._heard:
+            self._app.abandon()
+            return
+        self._heard = True
+        self._server.stop()  # type: ignore[no-untyped-call]  # granian's own types leave it open
+        asyncio.get_running_loop().call_later(self._drain, self._app.abandon)
 
 
 async def _until_stopped(server: Server) -> None:

@@ -37,6 +37,7 @@ class Server(Table, frozen=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080  # 0: any free one
     admin_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0  # kept for the admin API; 0: none
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # processes
+    drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0  # that requests may go on for after SIGTERM
     max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 10  # of a request, MiB
 
 

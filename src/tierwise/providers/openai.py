@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tierwise.dialects import openai_embeddings as embeddings
+from tierwise.dialects import openai_moderations as moderations
 from tierwise.dialects import openai_upstream as dialect
 from tierwise.dialects.openai_chat import DONE, NAME
 from tierwise.dialects.sse import Events
@@ -31,7 +32,7 @@ class OpenAIProvider(WiredProvider):
             return dialect.encode_request(adapt(request) if adapt else request, model)
 
         chat = Wire(NAME, "/chat/completions", encode, dialect.decode_answer, _Reader)
-        super().__init__(upstream, chat, VECTORS)
+        super().__init__(upstream, chat, VECTORS, VERDICTS)
 
 
 class _Reader:
@@ -76,4 +77,7 @@ class _Reader:
 
 VECTORS = Wire(  # never streamed
     embeddings.NAME, "/embeddings", embeddings.encode_request, embeddings.decode_answer, _Reader
+)
+VERDICTS = Wire(  # nor these
+    moderations.NAME, "/moderations", embeddings.encode_request, moderations.decode_answer, _Reader
 )

@@ -6,7 +6,7 @@ from tierwise.dialects.openai_responses import NAME
 from tierwise.dialects.openai_responses_answers import StreamDecoder, decode_answer
 from tierwise.dialects.openai_responses_upstream import encode_request
 from tierwise.providers.http import Upstream
-from tierwise.providers.openai import VECTORS
+from tierwise.providers.openai import VECTORS, VERDICTS
 from tierwise.providers.wired import EventReader, Wire, WiredProvider
 
 
@@ -15,7 +15,7 @@ class ResponsesProvider(WiredProvider):
 
     def __init__(self, upstream: Upstream) -> None:
         responses = Wire(NAME, "/responses", encode_request, decode_answer, read_stream)
-        super().__init__(upstream, responses, VECTORS)
+        super().__init__(upstream, responses, VECTORS, VERDICTS)
 
 
 def read_stream() -> EventReader:

@@ -333,9 +333,11 @@ def m005_leases(conn: sqlite3.Connection) -> None:
 
 
 def m006_screens(conn: sqlite3.Connection) -> None:
-    """Cases that wait for a person; entries of models that screens ask, in a table made anew as before."""
+    """Cases that wait for a person, entries of models that screens ask; what a key may ask for, and of which routes."""
     cases.in_sqlite(conn)
     _entries(conn, 6, "'opinion', 'judge', 'audit', 'observe', 'screen'")
+    for column in ("may TEXT", "routes TEXT"):  # NULL: all
+        conn.execute(f"ALTER TABLE keys ADD COLUMN {column}")
 
 
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (

@@ -229,13 +229,15 @@ def _first() -> Iterator[str]:
 
 
 def _screens() -> Iterator[str]:
-    """Cases that wait for a person; entries of models that screens ask."""
+    """SQLite's sixth."""
     yield from cases.in_postgres()
     yield "ALTER TABLE entries DROP CONSTRAINT entries_role_check"
     yield (
         "ALTER TABLE entries ADD CONSTRAINT entries_role_check CHECK(role IN ("
         "'draft', 'premium', 'direct', 'opinion', 'judge', 'audit', 'observe', 'screen'))"
     )
+    for column in ("may", "routes"):
+        yield f'ALTER TABLE keys ADD COLUMN {column} TEXT COLLATE "C"'
 
 
 MIGRATIONS = (_first, _screens)
