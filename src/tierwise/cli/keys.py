@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from tierwise.gateway.keys import Standing
     from tierwise.money import Key
 
+TokensAMinute = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
+]
+TokensIn = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=10**12, help="Of these, tokens in.", show_default="no limit")
+]
+TokensOut = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=10**12, help="Of these, tokens out.", show_default="no limit")
+]
+
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
 
 
@@ -41,10 +52,9 @@ def create(
     rpm: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=10**9, help="Requests a minute.", show_default="no limit")
     ] = None,
-    tpm: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
-    ] = None,
+    tpm: TokensAMinute = None,
+    input_tpm: TokensIn = None,
+    output_tpm: TokensOut = None,
     streams: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=10**6, help="Requests at once.", show_default="no limit")
     ] = None,
@@ -64,14 +74,14 @@ def create(
     if team and not NAMED.fullmatch(team):
         raise ConfigError(f"--team {team!r}: expected 1 to 100 characters, none of them = or :")
     settings, environment = load_config(config)
-    terms = Terms(period, rpm, tpm, team, streams, budget_tokens)
+    terms = Terms(period, rpm, tpm, team, streams, budget_tokens, input_tpm, output_tpm)
     key, text = asyncio.run(new_key(settings, environment, name, budget, terms))
     if json:
         print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
         return
     console().print(f"{key.id} for {plain(key.name)}, shown only now:\n\n  [bold]{text}[/]\n", soft_wrap=True)
     workers = settings.server.workers
-    if workers > 1 and (rpm or tpm or streams):
+    if workers > 1 and (rpm or tpm or input_tpm or output_tpm or streams):
         each = (
             f"each of the {workers} workers grants it the whole of its limits, all together up to {workers} times that"
         )
@@ -111,6 +121,8 @@ def _terms(key: Key) -> dict[str, object]:
         "period": budget_period(key),
         "rpm": key.rpm,
         "tpm": key.tpm,
+        "input_tpm": key.input_tpm,
+        "output_tpm": key.output_tpm,
         "streams": key.streams,
         "team": key.team,
     }
@@ -144,7 +156,8 @@ def _table(found: Sequence[Standing]) -> None:
         key = standing.key
         named = plain(key.name) + (" [red](revoked)[/]" if key.revoked_ns is not None else "")
         made = f"\n[dim]{iso(key.created_ns)[:10]}[/]" + (f"\n[dim]team {plain(key.team)}[/]" if key.team else "")
-        told = ((key.rpm, "rpm"), (key.tpm, "tpm"), (key.streams, "at once"))
+        ways = ((key.input_tpm, "tpm in"), (key.output_tpm, "tpm out"))
+        told = ((key.rpm, "rpm"), (key.tpm, "tpm"), *ways, (key.streams, "at once"))
         limits = [f"{limit:,} {what}" for limit, what in told if limit is not None]
         row = (f"{key.id}\n[dim]{key.prefix}...[/]", named + made)
         table.add_row(*row, *_budget(standing), "\n".join(limits) or "-")

@@ -64,7 +64,7 @@ async def messages(app: App, exchange: Exchange) -> Reply | None:
 
 async def count_tokens(app: App, exchange: Exchange) -> Reply:
     """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
-    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
     request = anthropic_messages.decode_countable(body, exchange.id)
     route = app.engine.route(request.asked)
     tokens = app.engine.meter.ratio(route.premium).input(request)
@@ -83,8 +83,8 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 
 
 async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
-    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
-    name = exchange.scope.headers.get("idempotency-key")
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+    name = exchange.headers.get("idempotency-key")
     if name is None:
         return await _fresh(app, exchange, door, body)
     claim = app.replies.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
@@ -98,7 +98,7 @@ async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
 
 def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
     """With what headers and earlier responses add to it."""
-    headers = exchange.scope.headers
+    headers = exchange.headers
     request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
     request = with_deadline(request, headers.get("x-tierwise-deadline"))
     if door.extras:
@@ -108,7 +108,7 @@ def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
 
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
     """A request that is answered for the first time."""
-    headers = exchange.scope.headers
+    headers = exchange.headers
     running = app.running
     request = _decoded(app, exchange, door, body)
     route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
@@ -117,7 +117,7 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     live = Live(running.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, request, route)
     running.begin()
-    watch = Watch(exchange.proto)
+    watch = Watch(exchange.proto, app.vigil)
     app.watches.add(watch)
     reply: Reply | None = None
     try:
@@ -152,7 +152,6 @@ def _check_vectors(route: Route) -> None:
 
 
 async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int, door: Door) -> Reply:
-    label = _label(live, door, "")
     try:
         outcome = await watch.over(live.run(size))
         label = _label(live, door, outcome.answer.model)

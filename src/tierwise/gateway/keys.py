@@ -41,6 +41,8 @@ class Terms(NamedTuple):
     team: str = ""
     streams: int | None = None  # requests at once
     budget_tokens: int | None = None  # beside its budget in nano-dollars
+    input_tpm: int | None = None
+    output_tpm: int | None = None
 
 
 UNLIMITED = Terms()
@@ -80,6 +82,8 @@ async def create_key(
         team=terms.team,
         streams=terms.streams,
         budget_tokens=terms.budget_tokens,
+        input_tpm=terms.input_tpm,
+        output_tpm=terms.output_tpm,
     )
     await store.add_key(key)
     return key, text
@@ -117,7 +121,7 @@ class Ring:
     """The live keys at one moment: who a request comes from, without a look into the store. Immutable."""
 
     def __init__(self, keys: Iterable[Key], pepper: bytes) -> None:
-        self._pepper = pepper
+        self._digest = hmac.new(pepper, digestmod=hashlib.sha256)  # of nothing yet: to be copied
         self._tenants = {
             key.digest: Tenant(
                 key_id=key.id,
@@ -129,6 +133,8 @@ class Ring:
                 team=key.team,
                 streams=key.streams,
                 budget_tokens=key.budget_tokens,
+                input_tpm=key.input_tpm,
+                output_tpm=key.output_tpm,
             )
             for key in keys
             if key.revoked_ns is None
@@ -158,7 +164,13 @@ class Ring:
             raise Unauthorized(
                 "No API key was given. Send it as `Authorization: Bearer tw-...`.", code="missing_api_key"
             )
-        tenant = self._tenants.get(digest(key, self._pepper)) if len(key) <= _LONGEST else None
+        tenant = self._tenants.get(self._digested(key)) if len(key) <= _LONGEST else None
         if tenant is None:
             raise Unauthorized("The API key is not valid here: unknown, or revoked.")
         return tenant
+
+    def _digested(self, key: str) -> bytes:
+        """As `digest`, but faster and without letting go of the interpreter's lock: it is in everybody's way."""
+        found = self._digest.copy()
+        found.update(key.encode("utf-8", "surrogatepass"))
+        return found.digest()

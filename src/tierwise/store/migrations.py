@@ -336,12 +336,19 @@ def m005_leases(conn: sqlite3.Connection) -> None:
         _append_only(conn, table)
 
 
+def m006_ways(conn: sqlite3.Connection) -> None:
+    """Limits of a key's tokens a minute, in and out apart. What was there has none."""
+    for way in ("input", "output"):
+        conn.execute(f"ALTER TABLE keys ADD COLUMN {way}_tpm INTEGER CHECK({way}_tpm > 0)")
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_initial,
     m002_opinions,
     m003_proof,
     m004_periods,
     m005_leases,
+    m006_ways,
 )
 
 

@@ -227,7 +227,13 @@ def _first() -> Iterator[str]:
     yield "INSERT INTO meta VALUES ('schema', 0)"
 
 
-MIGRATIONS = (_first,)
+def _ways() -> Iterator[str]:
+    """Limits of a key's tokens a minute, in and out apart: SQLite's sixth."""
+    for way in ("input", "output"):
+        yield f"ALTER TABLE keys ADD COLUMN {way}_tpm BIGINT CHECK({way}_tpm > 0)"
+
+
+MIGRATIONS = (_first, _ways)
 
 
 def migrate(db: Database) -> None:
