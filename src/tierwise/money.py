@@ -63,6 +63,13 @@ class Tenant(Value, frozen=True):
     budget_tokens: int | None = None
     may: frozenset[str] | None = None  # which of `RIGHTS` it has; None: all
     routes: frozenset[str] | None = None  # and models, by name, that there are for it; None: all
+    input_tpm: int | None = None  # of the tokens a minute, those in
+    output_tpm: int | None = None  # ... and out
+
+    @property
+    def bounds_answers(self) -> bool:
+        """Whether it has a limit that only holds where every answer ends by what was taken for it."""
+        return not (self.tpm is self.output_tpm is None)
 
 
 class Entry(Value, frozen=True):
@@ -119,11 +126,11 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def nanos(self) -> int:
-        return sum(entry.nanos for entry in self.entries)
+        return sum([entry.nanos for entry in self.entries])
 
     @property
     def tokens(self) -> int:
-        return sum(entry.usage.input_tokens + entry.usage.output_tokens for entry in self.entries)
+        return sum([entry.usage.input_tokens + entry.usage.output_tokens for entry in self.entries])
 
     @property
     def amount(self) -> Amount:
@@ -166,6 +173,8 @@ class Key(Value, frozen=True):
     budget_tokens: int | None = None
     may: str | None = None  # as of its `Tenant`, with commas between the names
     routes: str | None = None
+    input_tpm: int | None = None
+    output_tpm: int | None = None
 
 
 class Spend(msgspec.Struct, frozen=True, gc=False):

@@ -55,8 +55,9 @@ async def spend(folder: Path, key_id: str, began_ns: int) -> None:
 
 def test_terms_are_kept_and_shown(folder: Path) -> None:
     """As JSON for scripts, with what was there before it; the renewal is the next midnight."""
-    terms = ("--budget", "25", "--period", "day", "--rpm", "60", "--tpm", "90000")
-    none = {"budget_tokens": None, "streams": None, "team": "", "may": None, "routes": None}
+    terms = ("--budget", "25", "--period", "day", "--rpm", "60", "--tpm", "90000", "--output-tpm", "7000")
+    none: dict[str, object] = {"budget_tokens": None, "streams": None, "team": "", "may": None, "routes": None}
+    none |= {"input_tpm": None, "output_tpm": 7_000}
     made = json.loads(run(folder, *CREATE, "team", *terms, "--json").stdout)
     said = {"budget_nanos": 25 * 10**9, "period": "day", "rpm": 60, "tpm": 90_000}
     assert made == {"id": made["id"], "name": "team", "key": made["key"]} | said | none
@@ -70,7 +71,15 @@ def test_terms_are_kept_and_shown(folder: Path) -> None:
     assert (row["period_spent_nanos"], row["period_held_nanos"]) == (3 * 10**9, 0)
     assert {"id", "name", "prefix", "created", "revoked"} < set(row)
     table = run(folder, "keys", "list").stdout
-    for shown in ("$25.000000 day", f"renews {row['renews'][:10]}", "60 rpm", "90,000 tpm", "$3.000000", "($6.000000)"):
+    for shown in (
+        "$25.000000 day",
+        f"renews {row['renews'][:10]}",
+        "60 rpm",
+        "90,000 tpm",
+        "7,000 tpm out",
+        "$3.000000",
+        "($6.000000)",
+    ):
         assert shown in table
     assert made["id"] in table
     assert row["prefix"] in table
@@ -154,6 +163,8 @@ def test_a_key_without_terms(folder: Path) -> None:
         (("--budget", "1", "--period", "year"), "Invalid value for '--period'"),
         (("--rpm", "0"), "Invalid value for '--rpm'"),
         (("--tpm", "0"), "Invalid value for '--tpm'"),
+        (("--input-tpm", "0"), "Invalid value for '--input-tpm'"),
+        (("--output-tpm", "x"), "Invalid value for '--output-tpm'"),
         (("--streams", "0"), "Invalid value for '--streams'"),
         (("--budget-tokens", "0"), "Invalid value for '--budget-tokens'"),
         (("--team", "a=b"), "--team 'a=b': expected 1 to 100 characters, none of them = or :"),

@@ -219,10 +219,27 @@ class StoreConformance:
             await store.post(record("r1", entry(1), key_id="k2"))
         assert await store.spent("k1") == (0, 5)
 
+    async def test_what_is_posted_is_never_less_than_nothing(self, store: Store) -> None:
+        """Whether it was held on a budget or on none; others of its group are posted."""
+        for name, budget in (("r", None), ("b", 100)):
+            ids = [f"{name}{number}" for number in range(3)]
+            for request_id in ids:
+                await store.reserve(reservation(request_id, 5, budget=budget))
+            before = await store.spent("k1")
+            good, bad, other = [
+                store.post(record(each, entry(nanos))) for each, nanos in zip(ids, (5, -4, 3), strict=True)
+            ]
+            await good
+            await other
+            with pytest.raises(StoreError):
+                await bad
+            assert (await store.spent("k1"))[0] == before[0] + 8
+
     async def test_keys_come_back_as_they_were_added(self, store: Store) -> None:
         """Digest, terms and all."""
         first, second = key("k1"), key("k2", budget=DOLLAR, period="week")
         second = msgspec.structs.replace(second, rpm=60, tpm=10**12, team="red", streams=4, budget_tokens=10**15)
+        second = msgspec.structs.replace(second, input_tpm=10**12, output_tpm=7)
         third = msgspec.structs.replace(key("k3"), may="", routes="support,cheap")
         for each in (first, second, third):
             await store.add_key(each)

@@ -333,3 +333,10 @@ def test_a_key_s_own_terms_are_one_budget() -> None:
 def test_dollars_are_exact(nanos: int, text: str) -> None:
     """No float comes near money; trailing zeros beyond cents are left out."""
     assert usd(nanos) == text
+
+
+def test_a_reservation_without_budgets_is_held_nowhere() -> None:
+    """It is posted on its key's account alone."""
+    made = Reservation("r", "k", "support", 5, DAY_NS)
+    assert held_on(made) == {}
+    assert booked_on("k", held_on(made)) == ("k",)

@@ -14,7 +14,7 @@ from tests.core import plans
 from tests.store.clock import ManualClock
 from tierwise.errors import RateLimited
 from tierwise.gateway.booking import ASIDE
-from tierwise.gateway.limits import SPAN, Limits, Meter, Slot, bound, used
+from tierwise.gateway.limits import NONE, SPAN, Limits, Meter, Slot, Tokens, bound, used
 from tierwise.money import Tenant
 from tierwise.types import Foreign, Image, Message, Text, ToolCall, Usage
 
@@ -156,7 +156,7 @@ def test_requests_are_counted_by_key() -> None:
 def test_a_request_refused_for_its_tokens_is_no_request() -> None:
     """And one that is refused for its number takes no tokens."""
     limits = Limits(ManualClock())
-    need = bound(plans.request(max_output=100), plans.route())
+    need = sum(bound(plans.request(max_output=100), plans.route()))
     who = tenant(2, 2 * need)
     asks(limits, who, max_output=100)
     for _ in range(5):
@@ -165,7 +165,7 @@ def test_a_request_refused_for_its_tokens_is_no_request() -> None:
     grant = asks(limits, who, max_output=100)
     with pytest.raises(RateLimited, match="2 requests a minute"):
         asks(limits, who, max_output=100)
-    grant.end(0)
+    grant.end(NONE)
     with pytest.raises(RateLimited, match="2 requests a minute"):
         asks(limits, who, max_output=100)
 
@@ -181,7 +181,7 @@ def test_requests_at_once_are_counted_by_key() -> None:
         with pytest.raises(RateLimited, match=r"2 requests at once, and 2 are running\. Try again in 1\.0 s\.") as told:
             asks(limits, tenant(streams=2))
         assert told.value.retry_after == 1
-    first.end(7)
+    first.end(Tokens(3, 4))
     assert asks(limits, tenant(streams=2))
     with pytest.raises(RateLimited):
         asks(limits, tenant(streams=2))
@@ -194,9 +194,9 @@ def test_a_request_refused_for_a_limit_takes_of_no_other() -> None:
     for _ in range(5):
         with pytest.raises(RateLimited, match="at once"):
             asks(limits, tenant(3, streams=1))
-    first.end(0)
+    first.end(NONE)
     for _ in range(2):
-        asks(limits, tenant(3, streams=1)).end(0)
+        asks(limits, tenant(3, streams=1)).end(NONE)
     for _ in range(5):
         with pytest.raises(RateLimited, match="3 requests a minute"):
             asks(limits, tenant(3, streams=1))
@@ -205,22 +205,64 @@ def test_a_request_refused_for_a_limit_takes_of_no_other() -> None:
 
 def test_a_request_that_never_fits_is_told_so() -> None:
     """Waiting would not help it, so there is no time to wait. One that takes all of the limit fits."""
-    need = bound(plans.request(max_output=100), plans.route())
+    need = sum(bound(plans.request(max_output=100), plans.route()))
     with pytest.raises(RateLimited, match="Ask for a shorter answer") as told:
         asks(Limits(ManualClock()), tenant(tpm=need - 1), max_output=100)
     assert told.value.retry_after is None
     asks(Limits(ManualClock()), tenant(tpm=need), max_output=100)
 
 
+@pytest.mark.parametrize(("way", "advice"), [("input", "Shorten the prompt."), ("output", "Ask for a shorter answer")])
+def test_tokens_in_and_out_are_limited_apart(way: str, advice: str) -> None:
+    """Each by what it may take at first, then by what it took, whatever the other one takes; the refusal says which."""
+    clock, need = ManualClock(), bound(plans.request(max_output=100), plans.route())
+    limits, mine = Limits(clock), getattr(need, way)
+    who = Tenant("key_1", "test", **{f"{way}_tpm": 2 * mine})
+    first, second = [asks(limits, who, max_output=100) for _ in range(2)]
+    said = f"{2 * mine:,} {way} tokens a minute, {2 * mine:,} are taken, and this request may take {mine:,}. Try again"
+    with pytest.raises(RateLimited, match=said) as told:
+        asks(limits, who, max_output=100)
+    assert told.value.retry_after == SPAN
+    other = {"input": 0, "output": 0, ("output" if way == "input" else "input"): 10**9}
+    first.end(Tokens(**other))
+    asks(limits, who, max_output=100)
+    second.end(need)
+    with pytest.raises(RateLimited, match=f"{way} tokens"):
+        asks(limits, who, max_output=100)
+    small = Tenant("key_2", "test", **{f"{way}_tpm": mine - 1})
+    with pytest.raises(
+        RateLimited, match=rf"{way} tokens a minute, and this request may take {mine}\. {advice}"
+    ) as told:
+        asks(limits, small, max_output=100)
+    assert told.value.retry_after is None
+
+
+def test_of_several_limits_the_one_that_never_fits_is_told_then_the_longest_wait() -> None:
+    """Whoever waited for the shorter one would be refused again."""
+    clock, need = ManualClock(), bound(plans.request(max_output=100), plans.route())
+    limits = Limits(clock)
+    asks(limits, Tenant("k", "test", output_tpm=need.output), max_output=100)
+    clock.advance(10)
+    both = Tenant("k", "test", input_tpm=need.input, output_tpm=need.output)
+    asks(limits, Tenant("k", "test", input_tpm=need.input), max_output=100)
+    with pytest.raises(RateLimited, match="input tokens") as told:
+        asks(limits, both, max_output=100)
+    assert told.value.retry_after == SPAN
+    with pytest.raises(RateLimited, match="output tokens a minute, and") as told:
+        asks(limits, both, max_output=101)
+    assert told.value.retry_after is None
+
+
 def test_the_bound_is_the_prompt_and_the_longest_answer() -> None:
     """The longest of any tier where the client sets none; each of `n` answers."""
     route = plans.route()
-    prompt = bound(plans.request(max_output=100), route) - 100
+    prompt, answer = bound(plans.request(max_output=100), route)
     assert 4 <= prompt <= 20
-    assert bound(plans.request(max_output=100, n=3), route) == prompt + 300
-    assert bound(plans.request(), route) == prompt + max(model.max_output for model in route.tiers)
+    assert answer == 100
+    assert bound(plans.request(max_output=100, n=3), route) == (prompt, 300)
+    assert bound(plans.request(), route) == (prompt, max(model.max_output for model in route.tiers))
     longer = msgspec.structs.replace(route.tiers[0], max_output=9_999)
-    assert bound(plans.request(), msgspec.structs.replace(route, tiers=(longer, route.premium))) == prompt + 9_999
+    assert bound(plans.request(), msgspec.structs.replace(route, tiers=(longer, route.premium))) == (prompt, 9_999)
 
 
 def test_the_prompt_is_about_what_a_tokenizer_says() -> None:
@@ -228,7 +270,7 @@ def test_the_prompt_is_about_what_a_tokenizer_says() -> None:
 
     def prompt(content: Any, **changes: Any) -> int:
         messages = (Message("user", content),)
-        return bound(plans.request(messages=messages, max_output=1, **changes), plans.route()) - 1
+        return bound(plans.request(messages=messages, max_output=1, **changes), plans.route()).input
 
     assert 200 <= prompt("word " * 200) <= 260
     assert 70 <= prompt("字" * 100) <= 110
@@ -238,7 +280,7 @@ def test_the_prompt_is_about_what_a_tokenizer_says() -> None:
     tools = {"tools": msgspec.Raw(b"x" * 4_000)}
     assert prompt("hi", body=tools) == prompt("hi") + 1_000
     called = Message("assistant", "", (ToolCall("1", "f", "x" * 400),))
-    assert bound(plans.request(messages=(called,), max_output=1), plans.route()) >= 100
+    assert bound(plans.request(messages=(called,), max_output=1), plans.route()).input >= 100
 
 
 def test_what_answering_used_is_counted_once() -> None:
@@ -246,5 +288,5 @@ def test_what_answering_used_is_counted_once() -> None:
     draft = msgspec.structs.replace(entry(1), usage=Usage(10, 5), role="draft")
     premium = msgspec.structs.replace(entry(1), usage=Usage(12, 9), role="premium")
     others = [msgspec.structs.replace(entry(1), usage=Usage(900, 900), role=duty) for duty in sorted(ASIDE)]
-    assert used(record("r1", draft, premium, *others)) == 21
-    assert used(record("r1", *others)) == used(record("r1")) == 0
+    assert used(record("r1", draft, premium, *others)) == (12, 9)
+    assert used(record("r1", *others)) == used(record("r1")) == NONE

@@ -22,7 +22,10 @@ from tierwise.providers.scripted import Rule, ScriptedProvider
 
 SAID = Rule(text="Four, as ever.", input_tokens=20, output_tokens=30)
 ASKED = request(max_output=100)
-NEED = needs(ASKED, CHEAP.max_output)
+NEED = sum(needs(ASKED, CHEAP.max_output))
+
+
+LIMITS = ("rpm", "tpm", "input_tpm", "output_tpm", "streams")
 
 
 class Shop:
@@ -67,6 +70,16 @@ async def test_tokens_a_minute() -> None:
     assert f"100 are taken, and this request may take {NEED}" in error.message
 
 
+async def test_tokens_in_and_out_apart() -> None:
+    """Each is a quota of its own, by what the provider has counted."""
+    shop = Shop(input_tpm=39)
+    assert [await shop.ask() for _ in range(2)] == [1, 1]  # 20 each, in
+    assert "input tokens a minute, 40 are taken" in (await shop.refused()).message
+    shop = Shop(output_tpm=130)
+    assert [await shop.ask() for _ in range(2)] == [1, 1]  # 30 each, out
+    assert "130 output tokens a minute, 60 are taken, and this request may take 100" in (await shop.refused()).message
+
+
 async def test_a_request_that_never_fits() -> None:
     """There is no time to wait for."""
     error = await Shop(tpm=NEED - 1).refused()
@@ -106,11 +119,11 @@ def test_a_model_without_a_quota_is_left_alone() -> None:
     provider = ScriptedProvider((SAID,))
     tables = {
         "a": ModelTable(provider="scripted"),
-        **{name: ModelTable(provider="scripted", **{name: 1}) for name in ("rpm", "tpm", "streams")},  # type: ignore[arg-type]
+        **{name: ModelTable(provider="scripted", **{name: 1}) for name in LIMITS},  # type: ignore[arg-type]
     }
     found = rationed(dict.fromkeys(tables, provider), tables, ManualClock())
     assert found["a"] is provider
-    assert all(isinstance(found[name], Rationed) for name in ("rpm", "tpm", "streams"))
+    assert all(isinstance(found[name], Rationed) for name in LIMITS)
 
 
 # ------------------------------------------------------------------ at the door

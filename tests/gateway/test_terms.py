@@ -134,16 +134,30 @@ async def test_tokens_are_reserved_and_corrected(tmp_path: Path) -> None:
         assert int(found[1]) > 100
         going.set()
         _, _, headers = await first
-        assert used(await at.settled(headers["x-request-id"])) == 50
+        assert sum(used(await at.settled(headers["x-request-id"]))) == 50
         assert (await at.ask(max_tokens=100))[0] == 200
         assert (await at.ask(max_tokens=100))[0] == 429
 
 
-async def test_an_answer_ends_by_what_was_reserved_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", ["tpm", "output_tpm"])
+async def test_an_answer_ends_by_what_was_reserved_for_it(tmp_path: Path, limit: str) -> None:
     """A client that sets no limit gets the model's, as with a budget."""
-    async with desk(tmp_path, tpm=2_000) as at:
+    limits: dict[str, Any] = {limit: 2_000}
+    async with desk(tmp_path, **limits) as at:
         assert (await at.ask(max_tokens=None))[0] == 200
         assert at.provider.calls[-1].request.max_output == 500
+
+
+@pytest.mark.parametrize("way", ["input", "output"])
+async def test_tokens_in_and_out_have_limits_of_their_own(tmp_path: Path, way: str) -> None:
+    """At the door: 429, and which of them it is."""
+    limits: dict[str, Any] = {f"{way}_tpm": 60}
+    async with desk(tmp_path, **limits) as at:
+        outcomes = [await at.ask(max_tokens=50) for _ in range(4)]
+        assert [status for status, _, _ in outcomes][::3] == [200, 429]
+        error = outcomes[-1][1]["error"]
+        assert f"The key's limit is 60 {way} tokens a minute, " in error["message"]
+        assert (error["code"], "retry-after" in outcomes[-1][2]) == ("rate_limit_exceeded", True)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from tests.support import postgres as servers
 from tests.support.postgres import run
 from tierwise.errors import RowRefused, StoreError
+from tierwise.money import Key
 from tierwise.store import migrations, postgres_schema
+from tierwise.store.keys import add_key, all_keys
 from tierwise.store.postgres_database import PostgresDatabase
 
 SAMPLE = (
@@ -51,6 +54,25 @@ def test_a_new_database_gets_the_newest_schema(db: PostgresDatabase, database: s
     with closing(PostgresDatabase(database)) as other:
         other.migrate()
     assert db.execute(schema) == [(len(postgres_schema.MIGRATIONS),)]
+
+
+def test_keys_of_the_first_schema_are_carried_on(database: str) -> None:
+    """With no limit of tokens in or out, as none was asked for; the next ones may have one."""
+    with closing(PostgresDatabase(database)) as db:
+        with db.transaction():
+            db.change("; ".join(postgres_schema.MIGRATIONS[0]()))
+            db.change("UPDATE meta SET value = 1 WHERE name = 'schema'")
+        db.change(
+            "INSERT INTO keys(id, name, digest, prefix, created_ns, tpm) VALUES ('k', 'n', ?, 'tw-', 1, 9)", (b"x",)
+        )
+        db.migrate()
+        before = Key("k", "n", b"x", "tw-", 1, tpm=9)
+        assert all_keys(db) == (before,)
+        add_key(db, msgspec.structs.replace(before, id="l", digest=b"y", input_tpm=7, output_tpm=8))
+        assert db.execute("SELECT id, input_tpm, output_tpm FROM keys ORDER BY id") == [("k", None, None), ("l", 7, 8)]
+        for way in ("input", "output"):
+            with pytest.raises(RowRefused):
+                db.change(f"UPDATE keys SET {way}_tpm = 0 WHERE id = 'l'")  # noqa: S608
 
 
 def test_the_tables_are_sqlite_s(db: PostgresDatabase, lite: sqlite3.Connection) -> None:
@@ -100,6 +122,9 @@ def test_the_rules_are_sqlite_s(lite: sqlite3.Connection) -> None:
         tables[table] = tables[table].replace(old, new)
         assert f"CHECK(role IN ({new}))" in "".join(made)
     assert tables
+    for sql in made:
+        if changed := re.match(r"ALTER TABLE (\w+) ADD COLUMN", sql):
+            tables[changed[1]] += sql
     for name, sql in tables.items():
         (theirs,) = lite.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (name,)).fetchone()
         ours = sql.replace("body::json IS NOT NULL", "json_valid(body)")

@@ -292,7 +292,7 @@ async def test_a_window_holds_over_two_stores(store: LedgerStore, other: LedgerS
     assert_sound(path)
 
 
-@pytest.mark.parametrize("terms", [{"period": "year"}, {"rpm": 0}, {"tpm": -1}])
+@pytest.mark.parametrize("terms", [{"period": "year"}, {"rpm": 0}, {"tpm": -1}, {"input_tpm": 0}, {"output_tpm": 0}])
 async def test_terms_that_can_not_be_are_refused(store: LedgerStore, terms: dict[str, Any]) -> None:
     """By the tables, whoever writes them."""
     with pytest.raises(StoreError):

@@ -33,6 +33,17 @@ RoutesOption = Annotated[
         metavar="LIST", help="Routes and models that there are for it: support,moderation.", show_default="all"
     ),
 ]
+TokensAMinute = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
+]
+TokensIn = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=10**12, help="Of these, tokens in.", show_default="no limit")
+]
+TokensOut = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=10**12, help="Of these, tokens out.", show_default="no limit")
+]
+
 commands = typer.Typer(no_args_is_help=True, help="Virtual keys: who may use the gateway, and for how much.")
 
 
@@ -56,10 +67,9 @@ def create(
     rpm: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=10**9, help="Requests a minute.", show_default="no limit")
     ] = None,
-    tpm: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, max=10**12, help="Tokens a minute, in and out.", show_default="no limit"),
-    ] = None,
+    tpm: TokensAMinute = None,
+    input_tpm: TokensIn = None,
+    output_tpm: TokensOut = None,
     streams: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=10**6, help="Requests at once.", show_default="no limit")
     ] = None,
@@ -81,14 +91,15 @@ def create(
     if team and not NAMED.fullmatch(team):
         raise ConfigError(f"--team {team!r}: expected 1 to 100 characters, none of them = or :")
     settings, environment = load_config(config)
-    terms = Terms(period, rpm, tpm, team, streams, budget_tokens, *_rights(settings, may, routes))
+    limits = (period, rpm, tpm, team, streams, budget_tokens)
+    terms = Terms(*limits, *_rights(settings, may, routes), input_tpm, output_tpm)
     key, text = asyncio.run(new_key(settings, environment, name, budget, terms))
     if json:
         print_json({"id": key.id, "name": key.name, "key": text, "budget_nanos": key.budget_nanos} | _terms(key))
         return
     console().print(f"{key.id} for {plain(key.name)}, shown only now:\n\n  [bold]{text}[/]\n", soft_wrap=True)
     workers = settings.server.workers
-    if workers > 1 and (rpm or tpm or streams):
+    if workers > 1 and (rpm or tpm or input_tpm or output_tpm or streams):
         each = (
             f"each of the {workers} workers grants it the whole of its limits, all together up to {workers} times that"
         )
@@ -128,6 +139,8 @@ def _terms(key: Key) -> dict[str, object]:
         "period": budget_period(key),
         "rpm": key.rpm,
         "tpm": key.tpm,
+        "input_tpm": key.input_tpm,
+        "output_tpm": key.output_tpm,
         "streams": key.streams,
         "team": key.team,
         "may": None if key.may is None else key.may.split(",") if key.may else [],
@@ -182,7 +195,8 @@ def _table(found: Sequence[Standing]) -> None:
         key = standing.key
         named = plain(key.name) + (" [red](revoked)[/]" if key.revoked_ns is not None else "")
         made = f"\n[dim]{iso(key.created_ns)[:10]}[/]" + (f"\n[dim]team {plain(key.team)}[/]" if key.team else "")
-        told = ((key.rpm, "rpm"), (key.tpm, "tpm"), (key.streams, "at once"))
+        ways = ((key.input_tpm, "tpm in"), (key.output_tpm, "tpm out"))
+        told = ((key.rpm, "rpm"), (key.tpm, "tpm"), *ways, (key.streams, "at once"))
         limits = [f"{limit:,} {what}" for limit, what in told if limit is not None]
         limits += [f"may: {key.may or 'nothing'}"] if key.may is not None else []
         limits += [f"routes: {plain(key.routes)}"] if key.routes is not None else []

@@ -61,6 +61,8 @@ class Leased(BudgetExceeded):
 
 def held_on(reservation: Reservation) -> dict[str, Budget]:
     """The accounts that a reservation is held on: those of its budgets that limit anything."""
+    if not reservation.budgets:
+        return {}
     return {
         account(budget, reservation.started_ns): budget
         for budget in reservation.budgets

@@ -10,22 +10,20 @@ from tierwise.types import Usage
 
 COUNT_MAX = 10**9  # tokens of one answer: more is a broken provider
 _COST_MAX = 10_000.0  # USD of one answer, likewise
-_READ = (
-    ("prompt_tokens_details", "cached_tokens"),
-    ("", "prompt_cache_hit_tokens"),  # DeepSeek
-    ("", "cached_tokens"),  # Moonshot, Together
-    ("", "cache_read_input_tokens"),  # LiteLLM, for Anthropic's models
+_OPENAI = frozenset(
+    {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
 )
-_WRITTEN = (
-    ("prompt_tokens_details", "cache_write_tokens"),
-    ("prompt_tokens_details", "cache_creation_tokens"),  # LiteLLM
-    ("", "cache_creation_input_tokens"),
+_NOTHING: Mapping[str, Any] = {}
+_READ = ("cached_tokens",)  # of a prompt's details; the names below stand beside the prompt's count
+_READ_BESIDE = (
+    "prompt_cache_hit_tokens",  # DeepSeek
+    "cached_tokens",  # Moonshot, Together
+    "cache_read_input_tokens",  # LiteLLM, for Anthropic's models
 )
-_HEARD = (("prompt_tokens_details", "audio_tokens"),)
-_SEEN = (("prompt_tokens_details", "image_tokens"),)
-_SPOKEN = (("completion_tokens_details", "audio_tokens"),)
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens")  # the second is LiteLLM's
+_WRITTEN_BESIDE = ("cache_creation_input_tokens",)
+_AUDIO, _IMAGES, _THOUGHT = ("audio_tokens",), ("image_tokens",), ("reasoning_tokens",)
 _WORD = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
-_THOUGHT = (("completion_tokens_details", "reasoning_tokens"), ("", "reasoning_tokens"))
 
 
 def count(value: object) -> int | None:
@@ -46,7 +44,16 @@ def read_usage(wire: Mapping[str, Any], service: str = "") -> Usage | None:
     asked, said = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
     if not asked or said is None:
         return None
-    read, written, thought = (_first(wire, places) for places in (_READ, _WRITTEN, _THOUGHT))
+    prompt, answer = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
+    prompt = prompt if isinstance(prompt, dict) else _NOTHING
+    answer = answer if isinstance(answer, dict) else _NOTHING
+    read, written, thought = _first(prompt, _READ), _first(prompt, _WRITTEN), _first(answer, _THOUGHT)
+    cost = None
+    if not wire.keys() <= _OPENAI:  # most say no more than OpenAI does
+        read = read or _first(wire, _READ_BESIDE)
+        written = written or _first(wire, _WRITTEN_BESIDE)
+        thought = thought or _first(wire, _THOUGHT)
+        cost = _cost(wire)
     beside = max((count(wire.get("total_tokens")) or 0) - asked - said, 0)
     if beside != thought and beside in (read, written, read + written):
         asked += beside  # a cache that stands beside the prompt
@@ -56,26 +63,16 @@ def read_usage(wire: Mapping[str, Any], service: str = "") -> Usage | None:
         said += thought  # it can't be a part of less: it was counted beside the rest, without a total
     if read + written > asked:
         return None
-    return Usage(
-        asked,
-        said,
-        read,
-        written,
-        thought,
-        _cost(wire),
-        audio_tokens=_first(wire, _HEARD),
-        image_tokens=_first(wire, _SEEN),
-        speech_tokens=_first(wire, _SPOKEN),
-        service=service,
-    )
+    heard, seen, spoken = _first(prompt, _AUDIO), _first(prompt, _IMAGES), _first(answer, _AUDIO)
+    return Usage(asked, said, read, written, thought, cost, 0, heard, seen, spoken, service)
 
 
-def _first(wire: Mapping[str, Any], places: tuple[tuple[str, str], ...]) -> int:
-    """The first count above zero at these places, each a name and the object that it is in; else 0."""
-    for inside, name in places:
-        held = wire.get(inside) if inside else wire
-        if isinstance(held, dict) and (found := count(held.get(name))):
-            return found
+def _first(held: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first count above zero under these names; else 0."""
+    for name in names:
+        found = held.get(name)
+        if found and count(found):
+            return int(found)
     return 0
 
 

@@ -29,6 +29,7 @@ from tierwise.gateway.limits import Limits
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.openapi import openapi
 from tierwise.gateway.running import Running
+from tierwise.gateway.vigil import Vigil
 from tierwise.money import Tenant
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ _log = logging.getLogger("tierwise.gateway")
 class Exchange:
     """One request at the door: what the handlers are given."""
 
-    __slots__ = ("id", "proto", "rest", "scope", "tenant")
+    __slots__ = ("headers", "id", "proto", "rest", "scope", "tenant")
 
     def __init__(self, scope: Scope, proto: HTTPProtocol) -> None:
         self.id = new_id()
         self.scope = scope
+        self.headers = scope.headers  # which granian copies each time
         self.proto = proto
         self.rest = ""  # of the path, behind the route's own
         self.tenant = Tenant("", "")
@@ -64,6 +66,7 @@ class App:
         self.replies = Replies(running.engine.clock)
         self.batches: Runner | None = None  # who runs them, where somebody does
         self.watches: set[Watch] = set()  # over the requests that run
+        self.vigil = Vigil()
 
     @property
     def engine(self) -> Engine:
@@ -90,13 +93,13 @@ class App:
             reply = _refusal(exchange, internal())
         if reply is not None:
             headers = [*said.identified(exchange.id), *reply.headers]
-            if not any(name == "content-type" for name, _ in reply.headers):
+            if "content-type" not in dict(reply.headers):
                 headers.insert(0, JSON)
             proto.response_bytes(reply.status, headers, reply.body)
 
     async def _answer(self, exchange: Exchange) -> Reply | None:
         scope = exchange.scope
-        headers = scope.headers
+        headers = exchange.headers
         exchange.tenant = await self.keyring.find(headers.get("authorization") or headers.get("x-api-key"))
         methods, exchange.rest = find(scope.path)
         handler = methods.get(scope.method)
@@ -181,8 +184,7 @@ def _created(engine: Engine) -> int:
 
 
 def _refusal(exchange: Exchange, error: TierwiseError) -> Reply:
-    scope = exchange.scope
-    body = encode_error(scope.path, scope.headers.get("anthropic-version"), error, exchange.id)
+    body = encode_error(exchange.scope.path, exchange.headers.get("anthropic-version"), error, exchange.id)
     return Reply(error.status, body, tuple(said.waiting(error)))
 
 

@@ -34,7 +34,7 @@ class Body(msgspec.Struct, frozen=True):
 async def create(app: App, exchange: Exchange) -> Reply:
     """POST /v1/batches."""
     shelf, key_id = shelf_of(app), exchange.tenant.key_id
-    raw = await read_body(exchange.scope, exchange.proto, app.running.max_body)
+    raw = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
     try:
         body = msgspec.json.decode(raw, type=Body)
     except (UnicodeDecodeError, RecursionError, msgspec.DecodeError) as error:

@@ -129,9 +129,8 @@ class Attempt:
         chunks = self.chunks
         if not chunks and self.fate == "failed":
             return price.NOTHING, price.NOTHING  # a call that failed before its first word is not billed
-        place = next((at for at in range(len(chunks) - 1, -1, -1) if chunks[at].usage is not None), None)
-        known = None if place is None else chunks[place].usage
-        if place is None or known is None:
+        place, known = _last_count(chunks)
+        if known is None:
             guessed = price.estimate(request, self.answer(complete=False), ratio)
             start = begun(chunks[0]) if chunks else None
             if start is None:
@@ -140,7 +139,8 @@ class Attempt:
         known = self._served(known, request)
         # a running total counts what had come by then, and nothing of what came later; 0 of something is no count
         later = chunks[place + 1 :] if known.output_tokens else chunks
-        if not _speaks(later) and any(chunk.finish is not None for chunk in reversed(chunks)):
+        ended = chunks[-1].finish is not None or any(chunk.finish is not None for chunk in reversed(chunks))
+        if ended and not _speaks(later):
             return known, price.NOTHING
         rest = price.estimate(request, join(self.model.name, later, complete=False), ratio) if _speaks(later) else None
         return None, price.resumed(known, 0 if rest is None else rest.output_tokens)
@@ -150,8 +150,7 @@ class Attempt:
         return msgspec.structs.replace(usage, service=service) if service else usage
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Whose bill it is."""
 
     request: Request
@@ -200,10 +199,19 @@ class Subject:
             return 0, "computed"
         if last.role != "draft":
             return last.nanos, last.cost_state
-        spent = sum(entry.nanos for entry in entries)
+        spent = sum([entry.nanos for entry in entries])
         return price.baseline(self.route.yardstick, last.usage, spent, self.started_ns // SECOND)
 
 
 def _speaks(batch: Sequence[Chunk]) -> bool:
     """Many servers open a stream with an empty piece long before the first token."""
     return any(chunk.text or chunk.reasoning or chunk.refusal or chunk.tool_calls for chunk in batch)
+
+
+def _last_count(chunks: Sequence[Chunk]) -> tuple[int, Usage | None]:
+    """Where the provider last said what it has counted, and what that was."""
+    for place in range(len(chunks) - 1, -1, -1):
+        usage = chunks[place].usage
+        if usage is not None:
+            return place, usage
+    return -1, None

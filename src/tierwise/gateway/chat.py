@@ -28,7 +28,7 @@ from tierwise.ports import Batch
 from tierwise.types import Decision, Model, Request, Route
 
 if TYPE_CHECKING:
-    from granian.rsgi import Scope
+    from granian._granian import RSGIHeaders as Headers  # granian.rsgi names them without exporting them
 
     from tierwise.gateway.app import App, Exchange
     from tierwise.gateway.running import Running
@@ -64,7 +64,7 @@ async def messages(app: App, exchange: Exchange) -> Reply | None:
 
 async def count_tokens(app: App, exchange: Exchange) -> Reply:
     """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
-    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
     request = anthropic_messages.decode_countable(body, exchange.id)
     rights.check_name(exchange.tenant, request.asked)
     route = app.engine.route(request.asked)
@@ -84,12 +84,13 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 
 
 async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
-    return await answer(app, exchange, door, await read_body(exchange.scope, exchange.proto, app.running.max_body))
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+    return await answer(app, exchange, door, body)
 
 
 async def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Reply | None:
     """A request of this body, for the first time or again."""
-    name = exchange.scope.headers.get("idempotency-key")
+    name = exchange.headers.get("idempotency-key")
     if name is None:
         return await _fresh(app, exchange, door, body)
     claim = app.replies.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
@@ -103,20 +104,20 @@ async def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Reply
 
 def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
     """With what headers and earlier responses add to it."""
-    headers = exchange.scope.headers
+    headers = exchange.headers
     request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
     request = with_deadline(request, headers.get("x-tierwise-deadline"))
     if door.extras:
-        request = msgspec.structs.replace(request, extras=_extras(exchange.scope, door))
+        request = msgspec.structs.replace(request, extras=_extras(exchange.headers, door))
     return app.conversations.resume(exchange.tenant.key_id, request)
 
 
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
     """A request that is answered for the first time."""
-    headers = exchange.scope.headers
+    headers = exchange.headers
     running = app.running
     request = _decoded(app, exchange, door, body)
-    rights.check(exchange.tenant, exchange.scope, request.asked)
+    rights.check(exchange.tenant, headers, request.asked)
     request, wanted = explained.asked(headers.get, request, door)
     route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
     if door is EMBEDDINGS:
@@ -124,7 +125,7 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     live = Live(running.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, request, route)
     running.begin()
-    watch = Watch(exchange.proto)
+    watch = Watch(exchange.proto, app.vigil)
     app.watches.add(watch)
     reply: Reply | None = None
     try:
@@ -161,7 +162,6 @@ def _check_vectors(route: Route) -> None:
 
 
 async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int, door: Door) -> Reply:
-    label = _label(live, door, "")
     try:
         outcome = await watch.over(live.run(size))
         label = _label(live, door, outcome.answer.model)
@@ -249,11 +249,11 @@ def _label(live: Live, door: Door, model: str) -> Label:
     return Label(f"{door.prefix}{live.request.id}", live.engine.clock.now_ns() // SECOND, model)
 
 
-def _extras(scope: Scope, door: Door) -> tuple[tuple[str, str], ...]:
+def _extras(headers: Headers, door: Door) -> tuple[tuple[str, str], ...]:
     """Headers for a provider of the client's own dialect. Raises BadRequest for what can't be one."""
     found: list[tuple[str, str]] = []
     for name in door.extras:
-        value = scope.headers.get(name)
+        value = headers.get(name)
         if value is not None:
             if len(value) > 1000 or not (value.isascii() and value.isprintable()):
                 raise BadRequest(f"{name} takes at most 1,000 printable characters of ASCII.", param=name)

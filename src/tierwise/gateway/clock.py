@@ -8,8 +8,7 @@ import time
 class SystemClock:
     """`ports.Clock` by the operating system."""
 
-    def now_ns(self) -> int:
-        return time.time_ns()
+    now_ns = staticmethod(time.time_ns)  # asked several times a request
 
     def monotonic_ms(self) -> float:
         return time.monotonic_ns() / 1e6

@@ -19,10 +19,11 @@ from tierwise.core.cascade import Outcome
 from tierwise.errors import BadRequest, ClientError, Stopping
 from tierwise.gateway.packed import oversized, unpack
 from tierwise.gateway.pressure import Reader
+from tierwise.gateway.vigil import Vigil
 
 if TYPE_CHECKING:
-    from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
-    from granian.rsgi import Scope
+    from granian._granian import RSGIHeaders as Headers  # granian.rsgi names them without exporting them
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
 
 BODY_SECONDS = 10.0  # that a body may take,
 SLOWEST = 64 << 10  # and another second for each so many bytes of it
@@ -55,17 +56,17 @@ def new_id() -> str:
     return f"req_{time.time_ns():016x}{_PROCESS}{next(_count) & 0xFFFF:04x}"
 
 
-async def read_body(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
+async def read_body(headers: Headers, proto: HTTPProtocol, limit: int, vigil: Vigil) -> bytes:
     """The whole body, unpacked. Raises TooLarge over `limit` bytes, whether they were declared or not; Unsupported."""
-    body = await _received(scope, proto, limit)
-    packing = scope.headers.get("content-encoding")
+    body = await _received(headers, proto, limit, vigil)
+    packing = headers.get("content-encoding")
     return body if packing is None else unpack(body, packing, limit)
 
 
-async def _received(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
-    declared = scope.headers.get("content-length")
+async def _received(headers: Headers, proto: HTTPProtocol, limit: int, vigil: Vigil) -> bytes:
+    declared = headers.get("content-length")
     if declared is None:
-        coding = scope.headers.get("transfer-encoding", "chunked")
+        coding = headers.get("transfer-encoding", "chunked")
         if coding.lower() != "chunked":
             raise BadRequest(f"transfer-encoding must be chunked, not {coding[:50]!r}.")
         return await _gather(proto, limit, too_large=False)
@@ -74,13 +75,17 @@ async def _received(scope: Scope, proto: HTTPProtocol, limit: int) -> bytes:
     size = int(declared)
     if size > limit:
         return await _gather(proto, limit, too_large=True)
+    patience = _Patience(vigil, BODY_SECONDS + size / SLOWEST)
     try:
-        async with asyncio.timeout(BODY_SECONDS + size / SLOWEST):
-            return await proto()
-    except TimeoutError:
+        return await proto()
+    except asyncio.CancelledError:
+        if not patience.gone():
+            raise
         raise LateBody from None
     except ProtocolClosed:
         raise _torn() from None
+    finally:
+        patience.end()
 
 
 async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
@@ -110,6 +115,29 @@ async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
     return b"".join(pieces)
 
 
+class _Patience:
+    """Cancels the running task in so many seconds: `asyncio.timeout` at a tenth of its cost, and less exact."""
+
+    __slots__ = ("_asleep", "_over", "_task")
+
+    def __init__(self, vigil: Vigil, seconds: float) -> None:
+        self._over = False
+        self._task = asyncio.current_task()
+        self._asleep = vigil.after(seconds, self)
+
+    def ring(self) -> None:
+        if self._task is not None:
+            self._over = True
+            self._task.cancel()
+
+    def gone(self) -> bool:
+        """Whether it is why the task was cancelled, and nobody else wants it to end."""
+        return self._over and self._task is not None and self._task.uncancel() == 0
+
+    def end(self) -> None:
+        self._asleep.discard(self)
+
+
 class LateBody(ClientError):
     """A body that did not come to its end in time."""
 
@@ -131,17 +159,17 @@ class ClientLeft(Exception):
 class Watch:
     """Cancels the task that answers a request once the client has left: what nobody reads must not be paid for."""
 
-    __slots__ = ("_proto", "_task", "_timer", "_waiting", "left", "stopped")
+    __slots__ = ("_asleep", "_proto", "_task", "_waiting", "left", "stopped")
 
-    def __init__(self, proto: HTTPProtocol) -> None:
+    def __init__(self, proto: HTTPProtocol, vigil: Vigil) -> None:
         self._proto = proto
         self._task = asyncio.current_task()
         self._waiting: asyncio.Future[None] | None = None
         self.left = False
         self.stopped = False
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._begin)
+        self._asleep = vigil.after(WATCH_AFTER, self)
 
-    def _begin(self) -> None:
+    def ring(self) -> None:
         self._waiting = asyncio.ensure_future(self._proto.client_disconnect())
         self._waiting.add_done_callback(self._gone)
 
@@ -165,7 +193,7 @@ class Watch:
             self._task.cancel()
 
     def end(self) -> None:
-        self._timer.cancel()
+        self._asleep.discard(self)
         if self._waiting is not None:
             self._waiting.remove_done_callback(self._gone)
             self._waiting.cancel()

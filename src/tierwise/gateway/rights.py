@@ -13,7 +13,7 @@ from tierwise.gateway.engine import unknown
 from tierwise.money import Tenant
 
 if TYPE_CHECKING:
-    from granian.rsgi import Scope
+    from granian._granian import RSGIHeaders as Headers  # granian.rsgi names them without exporting them
 
 HEADERS: Mapping[str, str] = {
     "x-tierwise-mode": "premium",
@@ -25,13 +25,13 @@ HEADERS: Mapping[str, str] = {
 """The right that each takes."""
 
 
-def check(tenant: Tenant, scope: Scope, asked: str) -> None:
+def check(tenant: Tenant, headers: Headers, asked: str) -> None:
     """Whether a key may send this request, which names `asked` as its model. Raises Forbidden, NotFound."""
     check_name(tenant, asked)
     if tenant.may is None:
         return
     for header, right in HEADERS.items():
-        if right not in tenant.may and scope.headers.get(header) is not None:
+        if right not in tenant.may and headers.get(header) is not None:
             raise Forbidden(f"This key may not send {header}: it lacks the right `{right}`.", param=header)
 
 

@@ -75,7 +75,7 @@ class Live:
         self.record: Record | None = None  # once it is booked
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
         self._outlet = Outlet(self.gate, None)
-        self._limited = tenant.tpm is not None  # or by a budget
+        self._limited = tenant.bounds_answers  # or by a budget
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
 
@@ -168,7 +168,7 @@ class Live:
         """Before the first call: what is called, and what is served, is promised to the ledger."""
         engine, request, route, payer = self.engine, self.request, self.route, self.tenant
         budgets = bearing(engine.snapshot.bearers, payer, route.name, request.tags)
-        self._limited = payer.tpm is not None or bool(budgets)
+        self._limited = payer.bounds_answers or bool(budgets)
         nanos = bound(step, request, route, size, engine.snapshot.ceiling)
         tokens = bound_tokens(step, request, route, size)
         held = Reservation(

@@ -63,6 +63,7 @@ class Group:
         self._records: list[Record] = []
         self._corrections: list[Correction] = []
         self._hours = Hours()
+        self._spent: dict[str, Amount] = {}  # by key: of requests that are held on no account
 
     def look(self, running: Mapping[str, Reservation]) -> set[str]:
         """The accounts that it may move. `running`: reservations that need no look into the tables."""
@@ -125,17 +126,21 @@ class Group:
             new.remove(item.request_id)
             self._post(books, item)
             entries += rows.entry_rows(item)
+        for name, spent in self._spent.items():
+            books.put(name, self._instance, budget.post(books.share(name, self._instance), NOTHING, spent))
         insert(self._db, _ENTRIES, entries)
         if self._settled_by == "gateway" and again:
             self._late(books, again)
 
     def _post(self, books: Books, item: Record) -> None:
-        found = self._found.get(item.request_id)
-        instance = self._instance if found is None else found.instance
-        for name in self._booked_on(item):
-            reserved = found.amount if found is not None and name in found.accounts else NOTHING
-            books.put(name, instance, budget.post(books.share(name, instance), reserved, item.amount))
         self._hours.end(item)
+        found, spent = self._found.get(item.request_id), item.amount
+        if found is None or not found.accounts:  # most; the tables refuse entries below zero
+            self._spent[item.key_id] = self._spent.get(item.key_id, NOTHING) + spent
+            return
+        for name in self._booked_on(item):
+            reserved = found.amount if name in found.accounts else NOTHING
+            books.put(name, found.instance, budget.post(books.share(name, found.instance), reserved, spent))
 
     def _late(self, books: Books, again: Sequence[Record]) -> None:
         """Of those that have an end: what recovery settled at its bound is put right, once."""

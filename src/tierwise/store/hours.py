@@ -5,7 +5,7 @@ Knows two tables and how rows are summed up; not what anybody reads out of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tierwise.core.window import SECOND_NS
@@ -42,8 +42,8 @@ class Hours:
     """Adds up what one transaction will write, so that each sum is touched once. Dropped with it where it fails."""
 
     def __init__(self) -> None:
-        self._spend: dict[tuple[Any, ...], list[Any]] = {}
-        self._traffic: dict[tuple[Any, ...], list[Any]] = {}
+        self._spend: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+        self._traffic: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
 
     def end(self, record: Record) -> None:
         """A request's end and its entries, in the hour in which it began."""
@@ -52,7 +52,7 @@ class Hours:
             usage = entry.usage
             key = (hour, record.route, record.team, payer, entry.model, entry.role, entry.cost_state)
             tokens = (usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens)
-            _add(self._spend, key, (1, entry.nanos, *tokens, usage.reasoning_tokens))
+            self._spend.setdefault(key, []).append((1, entry.nanos, *tokens, usage.reasoning_tokens))
         nanos = record.nanos
         answered = record.status == 200
         drafted = answered and any(entry.role == "draft" and entry.outcome == "served" for entry in record.entries)
@@ -60,17 +60,17 @@ class Hours:
         unknown = baseline if record.baseline_state == "unknown" else 0
         squares, total_ms = ((nanos / NANOS) ** 2, float(record.total_ms)) if answered else (0.0, 0.0)
         values = (int(answered), int(not answered), int(drafted), nanos, baseline, unknown, squares, total_ms)
-        _add(self._traffic, (hour, record.route, record.team, payer, record.arm), values)
+        self._traffic.setdefault((hour, record.route, record.team, payer, record.arm), []).append(values)
 
     def correct(self, item: Correction) -> None:
         """In the hour in which it was made. It is money, not traffic: nothing looks saved by it."""
         key = (item.at_ns // HOUR_NS, item.route, item.team, _payer(item.key_id), item.model, "correction", "computed")
-        _add(self._spend, key, (0, item.nanos, item.tokens, 0, 0, 0, 0))
+        self._spend.setdefault(key, []).append((0, item.nanos, item.tokens, 0, 0, 0, 0))
 
     def write(self, db: Database) -> None:
         """In the order of their keys: no two transactions wait for each other."""
-        insert(db, _SPENT, [(*key, *self._spend[key]) for key in sorted(self._spend)], _SPENT_TAIL)
-        insert(db, _CAME, [(*key, *self._traffic[key]) for key in sorted(self._traffic)], _CAME_TAIL)
+        insert(db, _SPENT, _summed(self._spend), _SPENT_TAIL)
+        insert(db, _CAME, _summed(self._traffic), _CAME_TAIL)
 
 
 def spend(db: Database, since: int, until: int) -> list[Spend]:
@@ -88,6 +88,6 @@ def _payer(key_id: str) -> str:
     return "aside" if key_id.startswith(ASIDE) else key_id
 
 
-def _add(sums: dict[tuple[Any, ...], list[Any]], key: tuple[Any, ...], values: Iterable[Any]) -> None:
-    before = sums.get(key)
-    sums[key] = list(values) if before is None else [a + b for a, b in zip(before, values, strict=True)]
+def _summed(rows: dict[tuple[Any, ...], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """A row for each key: the key, then the sums of its rows, column by column."""
+    return [(*key, *map(sum, zip(*rows[key], strict=True))) for key in sorted(rows)]

@@ -101,7 +101,9 @@ class Journal:
             raise StoreError(f"the ledger can't hold a value ({type(error).__name__})") from error
         whole = _HEAD.pack(len(payload), crc32(payload)) + payload
         try:
-            segment = self._room(len(whole))
+            segment = self._segments[-1] if self._segments else None
+            if segment is None or segment.size + len(whole) > self._most:
+                segment = self._new()
             _write(segment.fd, whole, _START + segment.size)
         except OSError as error:
             raise StoreError(f"the ledger's journal can't be written: {error.strerror}") from error
@@ -129,14 +131,13 @@ class Journal:
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # where it is empty
 
-    def _room(self, size: int) -> _Segment:
-        """The segment in which so many bytes have a place."""
-        if self._segments and self._segments[-1].size + size <= self._most:
-            return self._segments[-1]
+    def _new(self) -> _Segment:
+        """The segment that lines go to from now on."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._segments.append(_Segment(self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}", self._end))
+        segment = _Segment(self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}", self._end)
+        self._segments.append(segment)
         self._count += 1
-        return self._segments[-1]
+        return segment
 
 
 def _write(fd: int, content: bytes, at: int) -> None:

@@ -66,6 +66,8 @@ class Line:
 
     def ended(self, request_id: str) -> None:
         """A request has: something may have come free, and it waits for nothing itself any more."""
+        if not self._waiting:
+            return
         for waiting in tuple(self._waiting):
             if waiting.reservation.request_id == request_id:
                 waiting.outcome.cancel()

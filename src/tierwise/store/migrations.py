@@ -333,10 +333,14 @@ def m005_leases(conn: sqlite3.Connection) -> None:
 
 
 def m006_screens(conn: sqlite3.Connection) -> None:
-    """Cases that wait for a person, entries of models that screens ask; what a key may ask for, and of which routes."""
+    """Cases that wait for a person, entries of models that screens ask; rights of keys, and their tokens by the way.
+
+    Rights that are NULL are all rights; what was there has them, and no limit on one way alone.
+    """
     cases.in_sqlite(conn)
     _entries(conn, 6, "'opinion', 'judge', 'audit', 'observe', 'screen'")
-    for column in ("may TEXT", "routes TEXT"):  # NULL: all
+    ways = [f"{way}_tpm INTEGER CHECK({way}_tpm > 0)" for way in ("input", "output")]
+    for column in ("may TEXT", "routes TEXT", *ways):
         conn.execute(f"ALTER TABLE keys ADD COLUMN {column}")
 
 

@@ -238,6 +238,8 @@ def _screens() -> Iterator[str]:
     )
     for column in ("may", "routes"):
         yield f'ALTER TABLE keys ADD COLUMN {column} TEXT COLLATE "C"'
+    for way in ("input", "output"):
+        yield f"ALTER TABLE keys ADD COLUMN {way}_tpm BIGINT CHECK({way}_tpm > 0)"
 
 
 MIGRATIONS = (_first, _screens)

@@ -52,7 +52,7 @@ def opened(item: Reservation, instance: str) -> Open:
 
 
 def open_row(item: Open) -> Row:
-    names = _json.encode(item.accounts).decode()
+    names = _json.encode(item.accounts).decode() if item.accounts else "[]"
     amount = (item.amount.nanos, item.amount.tokens)
     return (item.request_id, item.key_id, item.route, item.team, *amount, item.started_ns, names, item.instance)
 
