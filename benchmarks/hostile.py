@@ -38,6 +38,7 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.features import answer_features, prompt_of, said_by
 from tierwise.scorers.grams import BUCKETS, grams
 from tierwise.scorers.parses import load
+from tierwise.scorers.reading import clipped
 from tierwise.scorers.stack import Base, Stack
 from tierwise.scorers.trained import Trained
 from tierwise.scorers.verifier import run
@@ -61,7 +62,7 @@ def parts(request: Request, answer: Answer) -> Iterator[tuple[str, float]]:
 
 
 def _words(answer: Answer) -> None:
-    grams(load_encoder().pieces.array(said_by(answer)))
+    grams(load_encoder().pieces.array(clipped(said_by(answer))))
 
 
 def timed(work: Callable[..., object], *given: object) -> float:

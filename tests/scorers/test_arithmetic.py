@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scorers.build import CHECKS, answer, request
-from tierwise.scorers.arithmetic import arithmetic, counted
+from tierwise.scorers.arithmetic import FEW_MISSES, MISSES, arithmetic, counted
 from tierwise.scorers.equations import EQUATIONS, HEAD, LINKS, equations
 
 RIGHT = [
@@ -171,7 +171,7 @@ def test_long_texts_are_read_at_both_ends() -> None:
     middle = "word " * 4000
     assert arithmetic(request(), answer("1+1 = 3. " + middle), CHECKS).passed is False
     assert arithmetic(request(), answer(middle + ". So 1+1 = 3."), CHECKS).passed is False
-    assert arithmetic(request(), answer("1+1 = 2, " * 3000), CHECKS).passed is True
+    assert arithmetic(request(), answer("So we get to the sum of 1+1 = 2, " * 600), CHECKS).passed is True
     assert counted("12345 + 67890 = 80235, " * 700).wrong == 0
 
 
@@ -180,9 +180,18 @@ def test_what_a_model_asks_itself_next_is_not_the_answer() -> None:
     assert counted("3 + 4 = 7.\n\nQ: What is 5 + 5?\nA: 5 + 5 = 11.") == (1, 0, 0)
 
 
+def test_of_a_packed_text_not_enough_is_read_to_pass() -> None:
+    """What is not read may be wrong; and FEW_MISSES misses are enough."""
+    assert arithmetic(request(), answer("1+1 = 2, " * 3000), CHECKS).passed is None
+    assert arithmetic(request(), answer("1+1 = 2, 1+1 = 3, " * 3000), CHECKS).passed is False
+    assert counted("1+1 = 3, " * 3000).wrong == FEW_MISSES
+    assert counted("So we get 1+1 = 3, " * 100).wrong == MISSES
+
+
 def test_equations_are_bounded() -> None:
     """No more than a fixed number of equations is given."""
     assert len(list(equations("1+1 = 2. " * 500))) == EQUATIONS
+    assert len(list(equations("1+1 = 2. " * 1_500))) == EQUATIONS // 2
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tierwise.scorers.reading import DENSE, FOREIGN, HEAD, MARKS, TAIL, clipped, dense
+from tierwise.scorers.reading import DENSE, DIFFERENT, FOREIGN, HEAD, MARKS, NOISE, TAIL, clipped, dense
 
 PLAIN = ("some plain words " * 1_000)[: HEAD + TAIL]
 
@@ -20,8 +20,8 @@ def test_many_marks_make_a_text_dense(mark: str) -> None:
 
 def test_a_text_of_so_many_characters_is_not_dense() -> None:
     """All of it would be read in any case; and what stands beyond HEAD + TAIL does not count."""
-    assert dense("\u0434" * DENSE) is False
-    assert dense("\u0434" * DENSE + "a") is True
+    assert dense("\u0434" * DENSE + "a") is False
+    assert dense("\u0434" * DENSE + "ab") is True
     assert dense(PLAIN + "1" * (MARKS + 1)) is False
     assert clipped(PLAIN + "1" * (MARKS + 1))[HEAD + 1 :] == "1" * TAIL
 
@@ -29,7 +29,20 @@ def test_a_text_of_so_many_characters_is_not_dense() -> None:
 def test_a_text_is_read_by_its_head_and_tail() -> None:
     """Of plain text up to HEAD + TAIL characters all is read, of a longer one the two."""
     assert clipped(PLAIN) == PLAIN
-    assert clipped(f"{PLAIN}x") == f"{PLAIN[:HEAD]}\n{f'{PLAIN}x'[-TAIL:]}"
+    assert clipped(f"{PLAIN}xy") == f"{PLAIN[:HEAD]}\n{f'{PLAIN}xy'[-TAIL:]}"
+
+
+@pytest.mark.parametrize("text", [PLAIN, PLAIN * 2, "1," * HEAD, "\u0434" * HEAD, PLAIN[2:] + "\u00e9" * FOREIGN * 2])
+def test_what_was_clipped_stays_as_it_is(text: str) -> None:
+    """Several clip the same text, and none knows of the others."""
+    assert clipped(clipped(text)) == clipped(text)
+
+
+def test_of_noise_hardly_anything_is_read() -> None:
+    """No text has more than DIFFERENT different characters, Chinese not excepted."""
+    some = "".join(map(chr, range(0x4E00, 0x4E00 + DIFFERENT - 1)))  # and a line's end
+    assert len(clipped(some * 5)) == DENSE + 1
+    assert clipped(f"{some}\u3002" * 5) == some[:NOISE]
 
 
 def test_of_a_dense_text_less_is_read() -> None:

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.scorers.reading import DENSE, MARKS
-from tierwise.scorers.wordpiece import ALPHABET, CUT, IDEOGRAPHS, LIMIT, WORDS, WordPiece, split
+from tierwise.scorers.wordpiece import ALPHABET, CUT, DENSE, IDEOGRAPHS, LIMIT, MARKS, WORDS, WordPiece, split
 
 VOCABULARY = (
     *("[PAD]", "[UNK]", "[CLS]", "where", "is", "my", "card", "##s", "un", "##aff", "##able", "'", ".", ","),

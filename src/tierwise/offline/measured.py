@@ -29,6 +29,7 @@ from tierwise.scorers.checks import CHECKS
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.features import prompt_of, said_by
 from tierwise.scorers.grams import Sparse, grams
+from tierwise.scorers.reading import clipped
 from tierwise.scorers.stack import Floats
 from tierwise.scorers.verifier import blocked, examined
 from tierwise.types import Answer, Checks
@@ -200,7 +201,7 @@ def measure_row(row: Row) -> Seen:
         found = [item for item in found if item.check != "tools"]
     passed = all(item.passed is not False for item in found if item.check in _FAILING)
     stopped = blocked(found)
-    after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.array(said_by(draft))))
+    after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.array(clipped(said_by(draft)))))
     if len(row.responses) == 1:
         return Seen(*before, *after, None, passed=passed, blocked=stopped, agreed=False)
     spoken = [_spoken(row, place) for place in range(len(row.responses))]

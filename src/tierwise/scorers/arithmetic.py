@@ -16,12 +16,13 @@ from fractions import Fraction
 from math import gcd
 from typing import NamedTuple
 
-from tierwise.scorers.equations import Equation, Side, Token, found
+from tierwise.scorers.equations import Equation, Side, Token, found, packed
 from tierwise.types import Answer, Checks, Evidence, Request
 
 TERMS = 32  # numbers of one side, at most
 BITS = 400  # no result that takes more is worked out
-MISSES = 5  # equations that don't hold as they stand, after which no more are looked at
+MISSES = 5  # equations that don't hold as they stand, after which no more are looked at ...
+FEW_MISSES = 2  # ... in a packed text
 FINE = 10**8  # results displayed in smaller parts than these come from floating point ...
 FLOAT = 16  # ... and may be off by this many of their last places
 ABOUT = 20  # a result after "about equal" may be off by one part in so many
@@ -59,20 +60,23 @@ def arithmetic(request: Request, answer: Answer, checks: Checks) -> Evidence:
     `value` is the share of wrong equations among those checked, in [0, 1], of the worst choice; None where none
     could be checked. Wrong ones with decimals, powers, percents or two sums in them leave `passed` at None: rounding
     and shorthand explain too many of them. What is told as False is a wrong sum, which an answer may survive (a
-    multiple choice that it reaches all the same): benchmarks/checks.py says how often.
+    multiple choice that it reaches all the same): benchmarks/checks.py says how often. Of a packed text too little is
+    read to say that all is right.
     """
     counts = [count for count in [counted(choice.text) for choice in answer.choices] if count.checked]
     if not counts:
         return Evidence("arithmetic", None)
     share = max([count.wrong / count.checked for count in counts])
     worst = max(counts, key=lambda count: (count.plain > 0, count.wrong / count.checked)) if share else counts[0]
-    passed = False if worst.plain else (None if worst.wrong else True)
+    unread = any(packed(choice.text) for choice in answer.choices)  # and what is not read may be wrong
+    passed = False if worst.plain else (None if worst.wrong or unread else True)
     return Evidence("arithmetic", passed, f"{worst.wrong} of {worst.checked} equations wrong", share)
 
 
 def counted(text: str) -> Count:
     """The count of a text, up to the MISSES-th equation that doesn't hold as it stands."""
     right = wrong = plain = misses = 0
+    most = FEW_MISSES if packed(text) else MISSES
     for equation in found(text):
         verdict = judged(equation)
         right += verdict is True
@@ -80,7 +84,7 @@ def counted(text: str) -> Count:
         if verdict is False:
             wrong += 1
             plain += _plain(equation)
-        if misses == MISSES:
+        if misses == most:
             break
     if wrong and ("mod" in text or "equiv" in text or "≡" in text) and _MODULAR.search(text):
         return Count(right, 0, 0)

@@ -16,9 +16,9 @@ from math import log
 from tierwise.scorers.equations import Side, found
 from tierwise.scorers.features import PROMPTS, prompt_words, words_of
 from tierwise.scorers.formula import WORDS
-from tierwise.scorers.reading import DENSE, dense
+from tierwise.scorers.reading import DENSE, HEAD, TAIL, dense
 
-LIMIT = 16_000  # characters of each text
+LIMIT = HEAD + TAIL + 1  # characters of each text: as many as are left of a longer prompt
 TERMS = 24  # numbers of one side of an equation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
 NAMES = (

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tierwise.scorers.reading import DENSE, dense
+from tierwise.scorers.reading import crowded
 
 HEAD, TAIL = 6_000, 2_000  # characters that are looked at, of a longer text
+DENSE, MARKS, SEEN = 4_000, 4_000, 16_000  # and of one that has more than so many marks in so many characters
 PIECE = 1_000  # a longer piece of a sentence is not read
-TOKENS = 900  # in one text; a third of it in a dense one
-EQUATIONS = 32  # in one text; half as many in a dense one
+TOKENS = 900  # in one text; a third of it in a packed one
+EQUATIONS = 32  # in one text; half as many in a packed one
 LINKS = 48  # sides of one chain
 DIGITS = 30  # of one number
 
@@ -161,10 +162,15 @@ def _equates(text: str) -> bool:
     return "=" in text or "equals" in text or (not text.isascii() and any(map(text.__contains__, _EQUALS)))
 
 
+def packed(text: str) -> bool:
+    """Whether there is so much to read in a text that little of it is read."""
+    return len(text) > DENSE and crowded(text[:SEEN], MARKS)
+
+
 def equations(text: str) -> Iterator[Equation]:
     """The equations of a text, at most EQUATIONS (or half of them), in order; a chain `a = b = c` gives two."""
-    packed = dense(text)
-    head, tail = (DENSE - DENSE // 4, DENSE // 4) if packed else (HEAD, TAIL)
+    full = packed(text)
+    head, tail = (DENSE - DENSE // 4, DENSE // 4) if full else (HEAD, TAIL)
     if len(text) > head + tail:
         # A sum that the cut goes through is not read: it ends as a question does, or begins with a variable.
         text = f"{text[:head]} ?\nx{text[-tail:]}"
@@ -172,7 +178,7 @@ def equations(text: str) -> Iterator[Equation]:
     asks = _ASKS.search(text, 1) if "Q" in text else None
     if asks is not None:
         text = text[: asks.start()]
-    equations_left, tokens_left = (EQUATIONS // 2, TOKENS // 3) if packed else (EQUATIONS, TOKENS)
+    equations_left, tokens_left = (EQUATIONS // 2, TOKENS // 3) if full else (EQUATIONS, TOKENS)
     for start, end in _pieces(text):
         found = list(_LEX.finditer(text, _start(text, start), end))
         kinds = "".join([match.lastgroup or _kind(match[0]) for match in found])

@@ -31,6 +31,7 @@ ANSWER_NAMES = (
 )  # fmt: skip
 
 _WORD = re.compile(r"[^\W\d_]+")
+_DIGIT = re.compile(r"\d")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 # Patterns that begin with a set, or a mark of their own, are searched several times as fast.
 _SENTENCE = re.compile(r"[.!?。！？\n](?:(?<=[.!?])[\s\"')\]]|(?<=[。！？\n])\s*)")  # noqa: RUF001 - full-width marks are meant
@@ -41,18 +42,21 @@ _QUOTES = str.maketrans("“”„‟«»″‘’‚‛′`", '"""""""' + "'" *
 _NEGATIONS = frozenset(["not", "no", "never", "none", "nor", "except", "without", "false", "incorrect", "least"])
 _NEGATION = re.compile(rf"\b(?:{'|'.join(sorted(_NEGATIONS))}|n't)\b", re.IGNORECASE)
 _SHORT_NOT = re.compile(rb"n't(?<!\wn't)\b")
-_OPERATORS, _SIGNS = b"+-*/^<>=%", frozenset("×÷±√∑∫≤≥≠")  # noqa: RUF001 - the signs are meant
+_SIGNS = "×÷±√∑∫≤≥≠"  # noqa: RUF001 - the signs are meant
 _VERB = re.compile(r"^\W{0,4}(?:what|which|who|when|where|why|how|is|are|do|does|can|if)\b", re.IGNORECASE)
 _BEYOND = re.compile(r"[^\x00-\x7f]+")
 _ODD_SPACES = "\t\r\v\f\x1c\x1d\x1e\x1f"
 # Letters that an IGNORECASE pattern and lower() read differently, or lower() itself by what stands around them.
-_ODD_CASES = frozenset("ſıİΣ")
+_ODD_CASES = "ſıİΣ"
 _ALIKE = str.maketrans("ſıİ", "sii")  # what IGNORECASE takes them for
 # Tables and deletions for texts as ASCII bytes.
 _ASCII = bytes(range(128))
 _LETTERS = bytes(byte for byte in _ASCII if chr(byte).isalpha())
 _LOWERS = bytes(byte for byte in _LETTERS if chr(byte).islower())
 _DIGITS, _UPPERS = b"0123456789", bytes(byte for byte in _LETTERS if chr(byte).isupper())
+_LOWERS_AND_SPACE = _LOWERS + b" "
+# Digits, capitals, operators but * and =, opening brackets, marks of LaTeX: one byte for each kind.
+_MARKS = bytes.maketrans(_DIGITS + _UPPERS + b"-/^<>%" + b"[{" + b"\\", b"0" * 10 + b"A" * 26 + b"+" * 6 + b"((" + b"$")
 _BY_LETTERS = bytes(byte if byte in _LETTERS else 32 for byte in range(256))
 _BY_WORDS = bytes(ord(chr(byte).lower()) if byte in _LETTERS + _DIGITS + b"_" else 32 for byte in range(256))
 _BY_NUMBERS = bytes(ord("0" if byte in _DIGITS else "." if byte in b".," else " ") for byte in range(256))
@@ -60,6 +64,7 @@ _BY_ENDS = bytes(
     ord("." if chr(byte) in ".!?" else " " if chr(byte).isspace() or chr(byte) in "\"')]" else "x") for byte in _ASCII
 ).ljust(256, b"x")
 
+ALPHABET = 300  # different characters of a text, up to which it is looked which of them are no letters
 MARKS = 96  # different characters of a text that are no letters, up to which they are taken out one by one
 PROMPTS = 128  # whose features are remembered: a router's request is its verifier's a moment later
 
@@ -158,11 +163,16 @@ def text_features(text: str) -> list[float]:
     share = 100 / (chars + 20)
     raw, beyond = text.encode("ascii", "replace"), words.beyond
     sentences = _sentences(text, raw) + 1
-    marks = raw.translate(None, _LOWERS + b" ")  # few bytes, in which all that is counted below is soon found
-    different = set(beyond)
-    foreign_digits = sum([beyond.count(char) for char in different if char.isdecimal()])
-    digits = _marks(marks, _DIGITS) + foreign_digits
-    operators = _marks(marks, _OPERATORS) + sum(map(beyond.count, different & _SIGNS))
+    # Few bytes, in which all that is counted is soon found; kinds of marks that count as one are one byte.
+    marks = raw.translate(_MARKS, _LOWERS_AND_SPACE)
+    digits, stars, equals = marks.count(b"0"), marks.count(b"*"), marks.count(b"=")
+    operators, foreign_digits = marks.count(b"+") + stars + equals, 0
+    questions, quotes = marks.count(b"?"), marks.count(b'"')
+    if beyond:
+        foreign_digits = 0 if beyond.isalpha() else len(_DIGIT.findall(beyond))
+        operators += sum(map(beyond.count, _SIGNS))
+        questions -= len(beyond)
+        quotes += beyond.count("\u201c")
     numbers = 0
     if foreign_digits:
         numbers = len(_NUMBERS.findall(text))
@@ -176,21 +186,21 @@ def text_features(text: str) -> list[float]:
         words.letters / count if count else nan,
         log1p(count / sentences),
         words.distinct / count if count else nan,
-        log1p(share * digits),
+        log1p(share * (digits + foreign_digits)),
         log1p(numbers),
-        log1p(share * _marks(marks, _UPPERS)),
+        log1p(share * marks.count(b"A")),
         log1p(share * operators),
-        log1p(marks.count(b"=")),
-        log1p(marks.count(b"?") - len(beyond)),
+        log1p(equals),
+        log1p(questions),
         log1p(marks.count(b"!")),
         log1p(share * marks.count(b",")),
-        log1p(share * _marks(marks, b"([{")),
-        log1p(share * (marks.count(b'"') + beyond.count("“"))),
-        log1p(_marks(marks, b"\\$")),
+        log1p(share * marks.count(b"(")),
+        log1p(share * quotes),
+        log1p(marks.count(b"$")),
         log1p(marks.count(b"`")),
         log1p(marks.count(b"|")),
-        log1p(len(_BULLET.findall(f"\n{text}"))),
-        log1p(text.count("**") if b"*" in marks else 0),
+        log1p(len(_BULLET.findall(f"\n{text}" if lines else f"\n{text[:16]}"))),
+        log1p(text.count("**") if stars > 1 else 0),
         log1p(words.negations),
         log1p(share * len(beyond)),
     ]
@@ -243,8 +253,9 @@ def _foreign_words(text: str, beyond: str) -> Words:
     """The words of a text of which not all letters and digits are ASCII."""
     found = _letter_runs(text)
     different = frozenset(found)
-    odd = not _ODD_CASES.isdisjoint(beyond)
-    lower = frozenset(_letter_runs(text.lower()) if odd else map(str.lower, different))
+    odd = any(map(beyond.__contains__, _ODD_CASES))
+    low = text.lower()
+    lower = frozenset(_letter_runs(low) if odd else map(str.lower, different)) if low != text else different
     alike = frozenset([word.translate(_ALIKE).lower() for word in different]) if odd else lower
     may_deny = "'t" in text or "'T" in text or not _NEGATIONS.isdisjoint(alike)
     negations = len(_NEGATION.findall(text)) if may_deny else 0
@@ -253,8 +264,9 @@ def _foreign_words(text: str, beyond: str) -> Words:
 
 def _letter_runs(text: str) -> list[str]:
     """What _WORD finds; where few characters are no letters, a pattern would take several times as long."""
-    others = [char for char in set(text) if not char.isalnum() or char.isdecimal()]
-    if len(others) > MARKS:
+    different = set(text)
+    others = [] if len(different) > ALPHABET else [char for char in different if not char.isalnum() or char.isdecimal()]
+    if not 0 < len(others) <= MARKS:
         return _WORD.findall(text)
     for char in others:
         text = text.replace(char, " ")
@@ -270,11 +282,6 @@ def _negations(raw: bytes, words: frozenset[str]) -> int:
         twice = alone + alone[1:]  # two share a space, and are counted as one
         count += (tokens.replace(b" ", b"  ") if twice in tokens else tokens).count(alone)
     return count
-
-
-def _marks(raw: bytes, marks: bytes) -> int:
-    """How many of `marks` there are."""
-    return len(raw) - len(raw.translate(None, marks))
 
 
 def prompt_of(request: Request) -> str:
@@ -293,5 +300,7 @@ def said_by(answer: Answer) -> str:
 
 def _overlap(prompt: str, text: str) -> float:
     """Share of the answer's distinct longer words that the prompt has too."""
-    said = [word for word in words_of(text).lower if len(word) > 3]
-    return len(prompt_words(prompt).intersection(said)) / len(said) if said else nan
+    words = words_of(text).lower
+    said = len([1 for word in words if len(word) > 3])
+    both = prompt_words(prompt) & words
+    return len([1 for word in both if len(word) > 3]) / said if said else nan

@@ -27,13 +27,15 @@ from tierwise.scorers.numerals import canonical, numbers
 from tierwise.scorers.reading import HEAD, TAIL, clipped
 from tierwise.types import Answer, Checks, Choice, Evidence, Message, Request, Text, Tool, ToolCall
 
-HELD = 300  # numbers of an answer, in which those of the question are looked for: about the first ones
+HELD = 100  # numbers of an answer, in which those of the question are looked for: about the first ones
 CONTEXT = 48_000  # characters of the request; in a longer one, what is not found may stand where nobody looked
-MOST = 128  # different things of one kind that are looked up, of one choice ...
-MOST_NUMBERS = 64  # ... and of numbers
+MOST = 128  # different numbers of a question, and calls, that are looked at
+MOST_NAMED = 64  # different quotes, and different names, of one choice that are looked up ...
+MOST_NUMBERS = 32  # ... and numbers,
+FIRST = 100  # which are looked for among about so many, before all are read
 QUOTE_WORDS = 3  # a shorter quote is a term, not a quotation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
-SEQUENCES = 400  # of capitalised words that are looked at, most of them at the beginning of a sentence
+SEQUENCES = 250  # of capitalised words that are looked at, most of them at the beginning of a sentence
 LONG = 40  # characters; what is longer is data, not a number
 LEAVES = 256  # values of tool arguments
 
@@ -226,7 +228,7 @@ def _percent(form: str) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.translate(_STRAIGHT).lower().split())
+    return " ".join((text if text.isascii() else text.translate(_STRAIGHT)).lower().split())
 
 
 def _read(choice: Choice) -> str:
@@ -258,7 +260,10 @@ def _least(check: str, request: Request, answer: Answer, share: Callable[[_Conte
 
 
 def _numbers_share(context: _Context, choice: Choice) -> Share:
-    named = list(islice(filter(_tells, _written(_read(choice))), MOST_NUMBERS))
+    text = _read(choice)
+    named = list(islice(filter(_tells, _written(text, FIRST)), MOST_NUMBERS))
+    if len(named) < MOST_NUMBERS:
+        named = list(islice(filter(_tells, _written(text)), MOST_NUMBERS))
     if not named or len(context.text) > CONTEXT:
         return 0.0, len(named)
     return float(sum([context.holds(number) for number in named])), len(named)
@@ -279,13 +284,13 @@ def _quotes_share(context: _Context, choice: Choice) -> Share:
             continue
         looked += 1
         found += len(context.text) <= CONTEXT and quote in context.flat
-        if looked == MOST:
+        if looked == MOST_NAMED:
             break
     return float(found), looked
 
 
 def _entities_share(context: _Context, choice: Choice) -> Share:
-    named = list(dict.fromkeys(islice(_names(_prose(choice)), 4 * MOST)))[:MOST]
+    named = list(dict.fromkeys(islice(_names(_prose(choice)), 4 * MOST_NAMED)))[:MOST_NAMED]
     if not named or len(context.text) > CONTEXT:
         return 0.0, len(named)
     return float(sum([_stands(name.lower(), context.words) for name in named])), len(named)
@@ -299,9 +304,9 @@ def _stands(name: str, words: frozenset[str]) -> bool:
 
 def _names(text: str) -> Iterator[str]:
     if "http" in text:
-        yield from _ADDRESS.findall(text)[:MOST]
+        yield from _ADDRESS.findall(text)[:MOST_NAMED]
     if "_" in text:
-        yield from _SNAKE.findall(text)[:MOST]
+        yield from _SNAKE.findall(text)[:MOST_NAMED]
     german: bool | None = None
     for match in islice(_sequences(text), SEQUENCES):
         start = match.start()

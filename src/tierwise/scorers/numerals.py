@@ -14,6 +14,7 @@ SHORT = 100  # characters of a text that is searched as it is
 _NUMBER = re.compile(r"[0-9]+(?:[.,'][0-9]+)*")
 _BETWEEN_DIGITS = re.compile(r"\D")
 _NUMERIC = bytes(code if chr(code) in "0123456789.,'" else 32 for code in range(256))
+_SEPARATORS = ".,'"
 _APOSTROPHES = "\u2019\u00a0\u202f"  # what separates thousands as an apostrophe does
 
 
@@ -48,4 +49,5 @@ def numbers(text: str, most: int | None = None) -> list[str]:
         return _NUMBER.findall(text)
     # What is between them is one space, in place of the letters that a pattern would look at one by one.
     raw = text.encode("ascii", "replace").translate(_NUMERIC)
-    return _NUMBER.findall(b" ".join(raw.split()[:most]).decode())
+    runs = b" ".join(raw.split()[:most]).decode()
+    return _NUMBER.findall(runs) if any(map(runs.__contains__, _SEPARATORS)) else runs.split()

@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     import tree_sitter
 
 LIMIT = 16_000  # characters of one choice in which blocks are looked for
+LONG = 8_000  # characters of a choice, beyond which less code is parsed
 BLOCKS = 12  # of one choice
 CHARS, PIECES = 8_000, 1_200  # characters and tokens of code, in one choice
 WHOLE_CHARS, WHOLE_PIECES = 2_000, 420  # of an answer that is all code, which may be parsed three times
 # Characters that a parser gets, in one choice: what it reads in 1 to 2 ms at worst. Of the blocks in real answers these
 # leave out the largest hundredth in Python, and the largest tenth in what tree-sitter reads.
 TREE = "tree-sitter"
-# Of a text that is dense, and takes long enough elsewhere, half of that.
+# Of a text that is dense or LONG, and takes long enough elsewhere, a quarter of that.
 SHARES = {"json": CHARS, "python": 3_000, "sql": 300, TREE: 2_000}
 TREE_NESTED = 16  # levels of brackets; recorded blocks have up to 11, and errors far inside take the longest
 BROKEN = 5  # times its length, that a block counts which tree-sitter finds errors in, as they take most of the time
@@ -105,7 +106,7 @@ def parses(request: Request, answer: Answer, checks: Checks) -> Evidence:
     """No choice holds code that is broken.
 
     `value` is the share of blocks that parse among those looked at, in [0, 1], of the worst choice; None where there
-    were none. `passed` is None where a block doesn't parse that may be meant so.
+    were none. `passed` is None where a block doesn't parse that may be meant so, and where less code than else is read.
     """
     worst: tuple[float, Evidence] | None = None
     for choice in answer.choices:
@@ -113,7 +114,8 @@ def parses(request: Request, answer: Answer, checks: Checks) -> Evidence:
         if not looked:
             continue
         failed = [name for name, verdict in looked if verdict is not True]
-        passed = False if any(verdict is False for _, verdict in looked) else (None if failed else True)
+        open_ended = failed or _crowded(choice)
+        passed = False if any(verdict is False for _, verdict in looked) else (None if open_ended else True)
         share = 1 - len(failed) / len(looked)
         detail = (
             f"{len(failed)} of {len(looked)} blocks don't parse: {', '.join(sorted(set(failed)))}" if failed else ""
@@ -131,11 +133,11 @@ def _looked_at(request: Request, choice: Choice, *, complete: bool) -> Iterator[
         if complete and len(text) <= WHOLE_CHARS and _PYTHON.match(text) and _wanted(request) and _is_file(text):
             yield "python", _whole(text)
         return
-    left = {parser: share // 2 for parser, share in SHARES.items()} if dense(text) else dict(SHARES)
+    left = {parser: share // 4 for parser, share in SHARES.items()} if _crowded(choice) else dict(SHARES)
     for name, code in _bounded(text):
-        judge = _judge(name, code)
         parser = name if name in left else TREE
-        if judge is None or len(code) > left[parser] or not code.strip():
+        judge = _judge(name, code) if len(code) <= left[parser] and code.strip() else None
+        if judge is None:
             continue
         left[parser] -= len(code)
         try:
@@ -146,6 +148,11 @@ def _looked_at(request: Request, choice: Choice, *, complete: bool) -> Iterator[
         if parser == TREE and verdict is not True:
             left[parser] -= (BROKEN - 1) * len(code)
         yield name, verdict
+
+
+def _crowded(choice: Choice) -> bool:
+    """Whether there is so much else to look at that less code is parsed."""
+    return "```" in choice.text and (len(choice.text) > LONG or dense(choice.text))
 
 
 def _is_file(text: str) -> bool:

@@ -9,7 +9,7 @@ character.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice
 from operator import eq
 
 from tierwise.types import Answer, Checks, Evidence, Request
@@ -61,11 +61,12 @@ def _char_run(text: str) -> str:
 def _line_run(text: str, most: int) -> str:
     if text.count("\n") < most:
         return ""
+    # Blank lines between looped lines don't end the loop.
+    lines = list(filter(None, map(str.rstrip, text.split("\n"))))
+    if sum(map(eq, lines, islice(lines, 1, None))) < most:  # nearly every text is done with here
+        return ""
     run, last, limit = 1, "", most
-    for raw in text.split("\n"):
-        line = raw.rstrip()
-        if not line:
-            continue  # blank lines between looped lines don't end the loop
+    for line in lines:
         run = run + 1 if line == last else 1
         last = line
         if run == most + 1:
@@ -86,7 +87,8 @@ def _looped_end(text: str, most: int) -> str:
     words = words[-TOKENS:-1]  # without the last: it may be cut, or have got the full stop
     if len(words) < least or words.count(words[-1]) <= most:
         return ""
-    if list(pairwise(words)).count((words[-2], words[-1])) < most:  # the end of every round, but for a round of one
+    ends = [at for at, word in enumerate(words) if word == words[-1]]
+    if sum([words[at - 1] == words[-2] for at in ends if at]) < most:  # the end of every round, but for a round of one
         return ""
     backwards = words[::-1]
     for period, match in enumerate(_z(backwards, len(words) // (most + 1))):

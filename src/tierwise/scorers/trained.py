@@ -21,6 +21,7 @@ from tierwise.scorers.encoder import Encoder, load_encoder
 from tierwise.scorers.features import PROMPTS, prompt_of, said_by
 from tierwise.scorers.grams import grams
 from tierwise.scorers.heads import Heard, Tier
+from tierwise.scorers.reading import clipped
 from tierwise.scorers.stack import Floats
 from tierwise.scorers.verifier import blocked, examined
 from tierwise.types import Answer, Checks, Estimate, Evidence, Request, Thresholds, Verdict
@@ -152,7 +153,7 @@ class TrainedVerifier:
             return Verdict(0.0, tuple(told))
         heard = self._prompts.heard(prompt_of(request))[place]
         known = [*columns.router_columns(request), *columns.draft_columns(request, draft, found)]
-        words = tier.said(grams(self._encoder.pieces.array(said_by(draft))))
+        words = tier.said(grams(self._encoder.pieces.array(clipped(said_by(draft)))))
         head = tier.alone
         if opinions is not None and tier.consulted is not None:
             head = tier.consulted

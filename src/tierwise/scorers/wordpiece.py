@@ -15,11 +15,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.scorers.reading import DENSE, dense
+from tierwise.scorers.reading import crowded
 
 LIMIT = 16_000  # characters of a text that are read, runs of white space counted as one
+DENSE, MARKS = 4_000, 4_000  # characters that are read of one that is crowded: with more than so many marks in it
 WORDS = 4_500  # of a text that are read; marks are words of their own
-ALPHABET, IDEOGRAPHS = 400, 1_000  # different characters, the second if most are Chinese or Korean: a text has not more
+ALPHABET, IDEOGRAPHS = 250, 1_000  # different characters, the second if most are Chinese or Korean: a text has not more
 CUT = 1_000  # characters of different words that must be cut, up to which a text is read
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100  # characters; BERT calls longer words unknown
@@ -33,10 +34,12 @@ _SCAN = 4 * LIMIT  # characters of a longer text in which those to be read are l
 _MOST = 0xD800  # pieces: their numbers are kept as characters, and from here on those are surrogates
 
 _PUNCTUATION = "!'#$%&()*+,-./:;<=>?@[\\]^_`{|}~"  # of ASCII, where " is folded to '; `_fold` sets the rest apart
+_APART = {mark: f" {mark} " for mark in _PUNCTUATION}
 _QUOTES = frozenset(
     "\"'\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033\u2035\u2036\u301d\u301e\u301f\uff02\uff07"
 )
 _MANY = re.compile("[\u4e00-\u9fff\uac00-\ud7a3]+")  # Chinese and Korean, of which a text has many different ones
+_HANGUL = re.compile("[\uac00-\ud7a3]+")
 _IDEOGRAPH = re.compile(  # what BERT reads one by one
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
@@ -87,7 +90,10 @@ class _Words(dict[str, str]):
 
     def readable(self, words: list[str]) -> list[str]:
         """The words, as far as there are no more than about CUT characters in the different ones that must be cut."""
-        left, different = CUT, list(dict.fromkeys(words))
+        left = CUT
+        if sum(map(len, set(words).difference(self._whole))) <= left:
+            return words
+        different = list(dict.fromkeys(words))
         for start in range(0, len(different), _BLOCK):
             if left < 0:
                 return words[: words.index(different[start])]
@@ -106,11 +112,10 @@ class _Words(dict[str, str]):
         return numbers
 
     def _cut(self, word: str) -> str:
-        numbers = ""
-        start = 0
-        while start < len(word):
-            known = self._inner if start else self._whole
-            for size in self._sizes[start > 0].get(word[start : start + _BEGIN], _SHORT):
+        numbers, start, end = "", 0, len(word)
+        known, sizes = self._whole, self._sizes[0]
+        while start < end:
+            for size in sizes.get(word[start : start + _BEGIN], _SHORT):
                 number = known.get(word[start : start + size])
                 if number is not None:
                     break
@@ -118,6 +123,7 @@ class _Words(dict[str, str]):
                 return self._unknown
             numbers += number
             start += size
+            known, sizes = self._inner, self._sizes[1]
         return numbers
 
 
@@ -134,12 +140,12 @@ def split(text: str) -> list[str]:
     """The words of a text, up to `LIMIT`: folded as `_fold` says, punctuation marks as words of their own."""
     if len(text) > LIMIT:
         text = " ".join(text[:_SCAN].split())[:LIMIT]
-    if dense(text):
+    if len(text) > DENSE and crowded(text, MARKS):
         text = text[:DENSE]
     text = text.encode().translate(_FOLDED, _NOTHING).decode() if text.isascii() else _folded(text)
     for mark in _PUNCTUATION:
         if mark in text:
-            text = text.replace(mark, f" {mark} ")
+            text = text.replace(mark, _APART[mark])
     return text.split()
 
 
@@ -149,13 +155,18 @@ def _folded(text: str) -> str:
     if len(different) > ALPHABET:
         most = ALPHABET if len(_MANY.sub("", "".join(different))) > ALPHABET else IDEOGRAPHS
         text = text[:most] if len(different) > most else text
-        different = set(text)
+    text = _HANGUL.sub(_taken_apart, text)
+    different = set(text)
     folded = {char: plain for char in different if char > "\x7f" and (plain := _fold(char)) != char}
     if len(folded) > _REPLACED:
-        return text.translate({ord(char): _fold(char) for char in different})
+        return text.translate(_ASCII_FOLDED | {ord(char): plain for char, plain in folded.items()})
     for char, plain in folded.items():
         text = text.replace(char, plain)
     return text.encode("utf-8", "replace").translate(_FOLDED, _NOTHING).decode()
+
+
+def _taken_apart(found: re.Match[str]) -> str:
+    return unicodedata.normalize("NFD", found[0])
 
 
 @lru_cache(8192)
@@ -163,8 +174,6 @@ def _fold(char: str) -> str:
     """What a character counts as: lower case without accents, one quote for all, marks apart, nothing for controls."""
     if "\u4e00" <= char <= "\u9fff":  # Chinese
         return f" {char} "
-    if "\uac00" <= char <= "\ud7a3":  # Korean
-        return unicodedata.normalize("NFD", char)
     if char.isspace():
         return " "
     kind = unicodedata.category(char)
@@ -172,11 +181,17 @@ def _fold(char: str) -> str:
         return "'"
     if kind[0] == "C" or char == "\ufffd":
         return ""
-    plain = "".join(part.lower() for part in unicodedata.normalize("NFD", char) if unicodedata.category(part) != "Mn")
+    plain = unicodedata.normalize("NFD", char)
+    if len(plain) > 1:
+        plain = "".join([part for part in plain if unicodedata.category(part) != "Mn"])
+    elif kind == "Mn":
+        return ""
+    plain = "".join(map(str.lower, plain))
     apart = (kind[0] == "P" and not char.isascii()) or (kind == "Lo" and _IDEOGRAPH.match(char))
     return f" {plain} " if apart else plain
 
 
 _ASCII = [_fold(chr(code)) for code in range(128)]
+_ASCII_FOLDED = dict(enumerate(_ASCII))
 _FOLDED = bytes(ord(char or " ") for char in _ASCII) + bytes(range(128, 256))
 _NOTHING = bytes(code for code, char in enumerate(_ASCII) if not char)
