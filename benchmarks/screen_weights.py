@@ -6,10 +6,11 @@ DIR holds public sets as `NAME/*.jsonl.gz`; only those under MIT, CC-BY and Apac
 the tasks made from CUAD and ContractNLI (CC-BY-4.0). The same data give the same bytes. The file's SHA-256 is written
 into `screens/weights.py`.
 
-A head is logistic regression over hashed n-grams (tf-idf, unit length) and the encoder's vector. What it learns from is
-in HEADS: for each set, which rows are positive and negative and how much each kind weighs as a whole. Every row belongs
-to one of five folds by a hash of its group (rows from one template share it); probabilities and thresholds are set by
-what heads say of folds they were not fitted to. `benchmarks/screens.py` measures with the same folds.
+All heads are one net (`benchmarks/screen_net.py`) over hashed n-grams (tf-idf, unit length) and the encoder's vector.
+What a head learns from is in HEADS: for each set, which rows are positive and negative and how much each kind weighs as
+a whole. Every row belongs to one of five folds by a hash of its group (rows from one template share it); probabilities
+and thresholds are set by what nets say of folds they were not fitted to. `benchmarks/screens.py` measures with the same
+folds. Nets learn from whole texts, and are asked as the product asks: about the whole and each piece of a long one.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.screen_net import Net, trained
+from benchmarks.screen_seeds import seeds
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import BUCKETS, grams
 from tierwise.screens.normalised import normalised
+from tierwise.screens.reader import DOUBT, pieces
 from tierwise.screens.recogniser import BUCKETS as WORD_BUCKETS
 from tierwise.screens.recogniser import LABELS, REACH, SHAPES, Recogniser, Tokens, features, opinions, shape
 from tierwise.screens.risk import shipped
@@ -43,14 +47,17 @@ from tierwise.screens.screen import WINDOW
 
 ROOT = Path(__file__).parent.parent
 CODE = ROOT / "src/tierwise/screens/weights.py"
-NAME = "screens-1.npz"
+NAME = "screens-2.npz"
 FOLDS = 5
-INVERSES = {"hate": 8.0, "harassment": 2.0}  # of the regularisation, by what unseen folds like ...
-INVERSE = 0.5  # ... and of the other heads, whose data are few
+DECAY = 1e-4  # of the net's table
+# Heads for which a net and logistic regression together are better than either on unseen folds, and the inverse of its
+# regularisation. Their log-odds are added, which costs nothing: both are linear in the n-grams.
+BOTH = {
+    "harassment": 2.0, "hate": 8.0, "hate/threatening": 0.5, "self-harm": 0.5, "sexual": 0.5, "violence": 0.5,
+    "violence/graphic": 0.5, "legal": 0.5,
+}  # fmt: skip
 MASS = 1000.0  # of a weight of 1 in HEADS
 
-# Phrases of our own that say what a head is: with 20 to 220 positive rows in public sets, they help.
-SEEDS: dict[str, list[str]] = json.loads((ROOT / "src/tierwise/data/screens/seeds.json").read_text())
 CLEAN = ("clinc", "banking", "gsm8k")  # ordinary traffic; nothing in it is flagged
 SAFE = ("xstest_safe", "false_refusal")
 ARTS = ("arena1", "arena2")
@@ -130,9 +137,8 @@ def corpus(data: Path) -> list[Row]:
         add("surge", row["text"], toxic=int(row["label"] == "Toxic"))
     _prompts(data, add)
     _traffic(data, add)
-    for head, phrases in SEEDS.items():
-        for phrase in phrases:
-            add(f"seed_{head}", phrase)
+    for seed in seeds():
+        add(f"seed_{seed.head}" if seed.positive else "seed_not", seed.text, seed.line)
     for policy in shipped():
         for text in policy.examples:
             add(f"policy_{policy.name}", text)
@@ -181,14 +187,21 @@ def _clean(weight: float) -> list[Part]:
     return [(name, "-", 0.0, weight / len(CLEAN)) for name in CLEAN]
 
 
-_HARD = [("xstest_safe", "-", 0.0, 0.15), ("false_refusal", "-", 0.0, 0.1), *[(name, "-", 0.0, 0.1) for name in ARTS]]
+_HARD: list[Part] = [
+    ("seed_not", "-", 0.0, 0.3),
+    ("xstest_safe", "-", 0.0, 0.15),
+    ("false_refusal", "-", 0.0, 0.1),
+    *[(name, "-", 0.0, 0.1) for name in ARTS],
+]
 HEADS: dict[str, list[Part]] = {
     "harassment": [
         ("moderation", "harassment", 0.6, 0.6), ("davidson", "toxic", 1.0, 1.0), ("surge", "toxic", 0.6, 0.6),
+        ("seed_harassment", "+", 0.5, 0.0),
         *_clean(0.3), *_HARD,
     ],
     "hate": [
         ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 0.8, 0.8), ("davidson", "hate", 0.1, 0.1),
+        ("seed_hate", "+", 0.5, 0.0),
         *_clean(0.2), *_HARD,
     ],
     "hate/threatening": [
@@ -196,33 +209,37 @@ HEADS: dict[str, list[Part]] = {
     ],
     "illicit": [
         ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.3, 0.0),
+        ("seed_illicit", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
         ("xstest_safe", "-", 0.0, 0.4), ("false_refusal", "-", 0.0, 0.3), ("moderation", "any", 0.0, 0.3),
         *[(name, "-", 0.0, 0.2) for name in ARTS], ("mmlu", "-", 0.0, 0.2), *_clean(0.6),
     ],
     "self-harm": [
-        ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.3, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
+        ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.5, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
         ("simplesafety", "harm", 0.1, 0.1), *_clean(0.2), *_HARD,
     ],
-    "sexual": [("moderation", "sexual", 1.0, 1.0), *_clean(0.1)],
+    "sexual": [
+        ("moderation", "sexual", 1.0, 1.0), ("seed_sexual", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.1)
+    ],
     "violence": [
-        ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 0.3, 0.0), ("hatecheck", "threat", 0.2, 0.0),
+        ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 0.5, 0.0), ("hatecheck", "threat", 0.2, 0.0),
         *_clean(0.2), *_HARD,
     ],
     "violence/graphic": [("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_HARD],
     "injection": [
-        ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.3, 0.0), *_clean(0.7),
+        ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.7),
         ("xstest_safe", "-", 0.0, 0.1), ("false_refusal", "-", 0.0, 0.2),
         ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.2), *[(name, "-", 0.0, 0.2) for name in ARTS],
         ("surge", "-", 0.0, 0.1), ("davidson", "-", 0.0, 0.1),
     ],
     "legal": [
         ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 0.7, 0.0), ("policy_legal", "+", 0.15, 0.0),
-        ("seed_legal", "+", 0.25, 0.0),
+        ("seed_legal", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
         ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1), ("moderation", "-", 0.0, 0.2),
         *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
     ],
     "medical": [
         ("mmlu", "medicine", 1.0, 1.0), ("pubmedqa", "+", 1.0, 0.0), ("policy_medical", "+", 0.15, 0.0),
+        ("seed_medical", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
         ("legalbench", "-", 0.0, 0.2), ("moderation", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1),
         *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
     ],
@@ -250,27 +267,35 @@ STRICT = ((*SAFE, *CLEAN), 0.0015)  # of the other heads
 @dataclass
 class Corpus:
     rows: list[Row]
-    x: Any = field(init=False)  # (rows, BUCKETS + dimensions), idf-weighted, unit length
+    grams: Any = field(init=False)  # (texts, BUCKETS), idf-weighted, unit length: every row, then pieces of long ones
+    vectors: Any = field(init=False)  # (texts, dimensions)
+    own: Any = field(init=False)  # (texts,): whose they are
     idf: Any = field(init=False)
     folds: Any = field(init=False)
 
     def __post_init__(self) -> None:
         plain = [normalised(row.text) for row in self.rows]
+        parts = [(number, piece) for number, text in enumerate(plain) for piece in [*pieces(text)][1:]]
+        self.own = np.array([*range(len(self.rows)), *(number for number, _ in parts)])
+        plain += [piece for _, piece in parts]
         found = [grams(text) for text in plain]
-        vectors = load_encoder().encode_many(plain)
+        self.vectors = load_encoder().encode_many(plain)
         ends = np.cumsum([0, *map(len, found)])
         counts = sp.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(found), ends), (len(plain), BUCKETS))
-        seen = np.asarray((counts > 0).sum(0)).ravel()
-        self.idf = np.log((1 + len(plain)) / (1 + seen)).astype(np.float16)
+        seen = np.asarray((counts[: len(self.rows)] > 0).sum(0)).ravel()
+        self.idf = np.log((1 + len(self.rows)) / (1 + seen)).astype(np.float16)
         weighted = counts @ sp.diags(self.idf.astype(np.float32))
         lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(1)).ravel())
-        unit = sp.diags(1 / np.maximum(lengths, 1e-9)) @ weighted
-        self.x = sp.hstack([unit, sp.csr_matrix(vectors)]).tocsr()
+        self.grams = (sp.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ weighted).tocsr()
         self.folds = np.array([fold(row.group) for row in self.rows])
         self.sets = np.array([row.set for row in self.rows])
 
     def of(self, *names: str) -> Any:
         return np.flatnonzero(np.isin(self.sets, names))
+
+    def both(self, at: Any) -> Any:
+        """Rows' n-grams and vectors side by side."""
+        return sp.hstack([self.grams[at], sp.csr_matrix(self.vectors[at])]).tocsr()
 
     def label(self, name: str) -> Any:
         """1, 0, or -1 where a row has none."""
@@ -290,19 +315,34 @@ class Corpus:
         return np.concatenate(at), np.concatenate(kinds), np.concatenate(weights)
 
 
-def fit(head: str, x: Any, kinds: Any, weights: Any) -> Any:
-    model = LogisticRegression(C=INVERSES.get(head, INVERSE), solver="liblinear", tol=1e-2, random_state=0)
-    return model.fit(x, kinds, weights)
+def fitted(corpus: Corpus, rows: Any) -> Net:
+    """A net that learnt from those of the rows that a head learns from; `rows` is a mask."""
+    kinds, weights = (np.zeros((len(corpus.rows), len(HEADS)), np.float32) for _ in range(2))
+    for number, head in enumerate(HEADS):
+        at, own, worth = corpus.taught(head)
+        kinds[at, number], weights[at, number] = own, worth
+    at = np.flatnonzero(rows)
+    net = trained(corpus.grams[at], corpus.vectors[at], kinds[at], weights[at], DECAY)
+    for number, head in enumerate(HEADS):
+        if head in BOTH:
+            own = at[weights[at, number] > 0]
+            model = LogisticRegression(C=BOTH[head], solver="liblinear", tol=1e-2, random_state=0)
+            model.fit(corpus.both(own), kinds[own, number], weights[own, number])
+            net.table[:, number] += model.coef_[0, :BUCKETS].astype(np.float32)
+            net.dense[:, number] += model.coef_[0, BUCKETS:].astype(np.float32)
+            net.bias[number] += np.float32(model.intercept_[0])
+    return net
 
 
-def unseen(corpus: Corpus, head: str) -> Any:
-    """(rows,): log-odds of every row by a head that was not fitted to the row's fold."""
-    at, kinds, weights = corpus.taught(head)
-    odds = np.zeros(len(corpus.rows), np.float32)
+def unseen(corpus: Corpus) -> dict[str, Any]:
+    """Of each head, (rows,): the highest log-odds of a row and its pieces by a net that did not learn from its fold."""
+    odds = np.zeros((len(corpus.own), len(HEADS)), np.float32)
     for one in range(FOLDS):
-        inside, out = corpus.folds[at] != one, corpus.folds == one
-        odds[out] = fit(head, corpus.x[at[inside]], kinds[inside], weights[inside]).decision_function(corpus.x[out])
-    return odds
+        out = corpus.folds[corpus.own] == one
+        odds[out] = fitted(corpus, corpus.folds != one).odds(corpus.grams[out], corpus.vectors[out])
+    highest, parts = odds[: len(corpus.rows)], slice(len(corpus.rows), None)
+    np.maximum.at(highest, corpus.own[parts], odds[parts] - np.float32(DOUBT))
+    return dict(zip(HEADS, highest.T, strict=True))
 
 
 def stretched(corpus: Corpus, head: str, odds: Any) -> tuple[float, float]:
@@ -438,25 +478,22 @@ def recognisers(
 def made(data: Path) -> dict[str, Any]:
     """The arrays of the file."""
     known = Corpus(corpus(data))
-    tables, dense, rest = [], [], []
+    whole, odds = fitted(known, np.ones(len(known.rows), bool)), unseen(known)
+    rest = []
     for head in HEADS:
-        at, kinds, weights = known.taught(head)
-        model = fit(head, known.x[at], kinds, weights)
-        odds = unseen(known, head)
-        slope, shift = stretched(known, head, odds)
-        limit = threshold(known, head, 1 / (1 + np.exp(-(odds * slope + shift))))
-        column = model.coef_[0].astype(np.float32)
-        scale = np.abs(column[:BUCKETS]).max() / 127
-        tables.append(np.round(column[:BUCKETS] / scale).astype(np.int8))
-        dense.append(column[BUCKETS:].astype(np.float16))
-        rest.append((scale, model.intercept_[0], slope, shift, limit))
+        slope, shift = stretched(known, head, odds[head])
+        limit = threshold(known, head, 1 / (1 + np.exp(-(odds[head] * slope + shift))))
+        rest.append((slope, shift, limit))
+        _, kinds, _ = known.taught(head)
         count = f"{int((kinds == 1).sum()):,} positive and {int((kinds == 0).sum()):,} negative rows"
         print(f"{head}: {count}, threshold {limit:.3f}", flush=True)
-    scale, bias, slope, shift, limits = np.array(rest, np.float32).T
+    slope, shift, limits = np.array(rest, np.float32).T
+    scale = np.abs(whole.table).max(0) / 127
+    halves = {name: getattr(whole, name).astype(np.float16) for name in ("dense", "hidden", "shift_in", "out")}
     return {
         "heads": np.frombuffer(json.dumps(list(HEADS)).encode(), np.uint8),
-        "table": np.stack(tables, axis=1), "dense": np.stack(dense, axis=1), "idf": known.idf,
-        "scale": scale, "bias": bias, "slope": slope, "shift": shift, "thresholds": limits,
+        "table": np.round(whole.table / scale).astype(np.int8), "scale": scale, "idf": known.idf, **halves,
+        "bias": whole.bias, "slope": slope, "shift": shift, "thresholds": limits,
         **{f"name_{name}": array for name, array in recogniser(data).items()},
     }  # fmt: skip
 

@@ -30,15 +30,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks.screen_net import trained
 from benchmarks.screen_weights import (
     ARTS,
     CLEAN,
+    DECAY,
     FOLDS,
-    HEADS,
     SAFE,
     Corpus,
     corpus,
-    fit,
     recognisers,
     spelt,
     stored,
@@ -108,12 +108,11 @@ class Bench:
         self.limits: dict[str, float] = {}
         vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, dtype=np.float32)
         self.plain = vectors.fit_transform(row.text for row in self.known.rows)
-        for head in HEADS:
-            self._score(head)
+        for head, odds in unseen(self.known).items():
+            self._score(head, odds)
 
-    def _score(self, head: str) -> None:
+    def _score(self, head: str, ours: Any) -> None:
         known, (at, kinds, weights) = self.known, self.known.taught(head)
-        ours = unseen(known, head)
         slope, shift = stretched(known, head, ours)
         self.shares[head] = 1 / (1 + np.exp(-(ours * slope + shift)))
         self.limits[head] = threshold(known, head, self.shares[head])
@@ -184,9 +183,11 @@ class Bench:
         at = known.of(*sets)
         kinds = np.maximum(known.label(other)[at], known.label("hate")[at])
         at, kinds = at[kinds >= 0], kinds[kinds >= 0]
-        model = fit("hate", known.x[at], kinds, np.where(kinds == 1, 1 / kinds.sum(), 1 / (kinds == 0).sum()) * 1000)
+        weights = np.where(kinds == 1, 1 / kinds.sum(), 1 / (kinds == 0).sum()).astype(np.float32)
+        net = trained(known.grams[at], known.vectors[at], kinds[:, None], weights[:, None], DECAY)
         on_at = known.of(on)
-        value, low, high = drawn(roc_auc_score, known.label(label)[on_at], model.decision_function(known.x[on_at]))
+        odds = net.odds(known.grams[on_at], known.vectors[on_at])[:, 0]
+        value, low, high = drawn(roc_auc_score, known.label(label)[on_at], odds)
         self.figures.append(
             Figure(f"{on}: learnt from {', '.join(sets)} only", "AUROC", value, low, high, note="0.5 is a coin")
         )
@@ -308,12 +309,26 @@ class Bench:
         )
 
     def evasion(self) -> None:
-        screens = panel(("moderation",), load_encoder().encode)["moderation"]
-        at = [row.text for row in self.known.rows if row.set == "hatecheck" and row.labels["hate"] == 1][::6]
-        caught = [text for text in at if "hate" in screens.screen(text).flagged]
-        for name, change in DISGUISES.items():
-            kept = np.array(["hate" in screens.screen(change(text)).flagged for text in caught])
-            self.share(f"evasion: {name}", f"still flagged, of {len(caught)} hatecheck rows", kept)
+        """Of texts that are caught as they are: the share that is still caught in each disguise."""
+        encode = load_encoder().encode
+        screens = panel(("moderation", "injection"), encode)
+        for screen, kind, texts in self._attacks():
+
+            def flagged(text: str, screen: str = screen, kind: str = kind) -> bool:
+                return kind in screens[screen].screen(text).flagged
+
+            caught = [text for text in texts if flagged(text)]
+            for name, change in DISGUISES.items():
+                kept = np.array([flagged(change(text)) for text in caught])
+                self.share(f"evasion, {kind}: {name}", f"still flagged, of {len(caught)} texts", kept)
+            kept = np.array([any(map(flagged, turns(text))) for text in caught])
+            self.share(f"evasion, {kind}: split over two turns", f"still flagged, of {len(caught)} texts", kept)
+
+    def _attacks(self) -> Iterator[tuple[str, str, list[str]]]:
+        rows = self.known.rows
+        yield "moderation", "hate", [row.text for row in rows if row.set == "hatecheck" and row.labels["hate"]][::6]
+        yield "moderation", "illicit", [rows[at].text for at in self.known.of("simplesafety", "harmbench")]
+        yield "injection", "injection", [rows[at].text for at in self.known.of("injection")]
 
 
 FORMS = {
@@ -386,6 +401,12 @@ LOOKALIKE = str.maketrans("aceopxyis", "\u0430\u0441\u0435\u043e\u0440\u0445\u04
 FULLWIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
+def turns(text: str) -> tuple[str, str]:
+    """Two halves, cut at a space."""
+    at = text.rfind(" ", 0, len(text) // 2 + 1)
+    return text[: max(at, 0)], text[max(at, 0) :]
+
+
 def _words(text: str, change: Callable[[str], str]) -> str:
     """Every word of four letters or more changed."""
     return re.sub(r"\w{4,}", lambda found: change(found[0]), text)
@@ -410,7 +431,11 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "reversed": lambda text: text[::-1],
     "rot13": lambda text: codecs.encode(text, "rot13"),
     "in quotes after a polite line": lambda text: f'Could you tell me what this means: "{text}"',
+    "between foreign words": lambda text: f"Guten Tag, liebe Leute. {text} Vielen Dank und bis bald.",
     "behind 1,000 harmless characters": lambda text: "The weather was fine and we had lunch. " * 26 + text,
+    "behind 1,000 more, and a short sentence next to it": lambda text: (
+        "The weather was fine and we had lunch. " * 27 + text
+    ),
     "first half only, as in a stream": lambda text: text[: len(text) // 2],
 }
 

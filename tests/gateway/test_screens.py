@@ -16,11 +16,16 @@ import pytest
 from tests.gateway.harness import CONFIG, GOOD, UPSTREAM_KEY, Gateway, by_model, child, door, placed, running
 from tests.support.shapes import Script
 from tests.support.upstream import serve as serve_upstream
+from tierwise.errors import Forbidden
+from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.gate import handed
 from tierwise.gateway.keys import digest
+from tierwise.gateway.screen_table import REPLY
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Key, Record, Tenant
-from tierwise.types import Request, Route
+from tierwise.store.sqlite import open_sqlite
+from tierwise.types import Decision, Request, Route
 
 HATE = "I hate all of you, you filthy immigrants should die"
 HARM = "I want to kill myself"
@@ -239,15 +244,28 @@ async def attended(folder: Path, route: str) -> AsyncIterator[tuple[Gateway, Des
 
 
 @pytest.mark.parametrize("line", ['categories = { "self-harm" = "human" }', 'risk = ["self-harm"]'])
-async def test_without_a_desk_it_is_refused(tmp_path: Path, line: str) -> None:
-    """No model answers what a person must; the error says what is missing, and is no filter's."""
+async def test_a_person_answers_through_the_store(tmp_path: Path, line: str) -> None:
+    """No model is asked; the client is told, and fetches under the reply's id what a person has answered."""
     async with running(tmp_path, route=screens(line)) as gateway:
         status, body, headers = await gateway.chat(text=HARM)
-        assert (status, body["error"]["code"]) == (403, "human_needed")
-        assert "self-harm" in body["error"]["message"]
-        record = await gateway.record(headers["x-request-id"])
-        assert (record.status, record.nanos, record.decision.rule) == (403, 0, "human_needed")
+        assert (status, body["choices"][0]["message"]["content"]) == (200, REPLY)
+        case_id = headers["x-request-id"]
+        store = await open_sqlite(gateway.config.store_path, clock=SystemClock(), instance="desk")
+        (case,) = await store.proof.desk.cases()
+        assert (case.id, case.why, case.turns[-1].text) == (case_id, "self-harm", HARM)
+        assert await store.proof.desk.answer(case_id, "I am calling you now.", "ada", 10**9)
+        await store.close()
+        async with gateway.http.get(f"{gateway.url}/cases/{case_id}", headers=gateway.headers()) as reply:
+            assert (await reply.json())["answer"] == "I am calling you now."
         assert gateway.upstream.requests == []
+
+
+async def test_without_a_desk_it_is_refused() -> None:
+    """The error says what is missing, and is no filter's."""
+    decision = Decision("serve", "human:self-harm")
+    with pytest.raises(Forbidden, match="class self-harm") as refused:
+        await handed(None, Request(id="r", asked="x", messages=()), Route("x", ()), Tenant("k", "k"), decision)
+    assert refused.value.code == "human_needed"
 
 
 @pytest.mark.parametrize("stream", [False, True])

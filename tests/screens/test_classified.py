@@ -16,13 +16,14 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.screens import weights
 from tierwise.screens.moderation import CATEGORIES, TRAINED, UNTRAINED
 from tierwise.screens.panel import NAMES, panel
-from tierwise.screens.reader import Reader
+from tierwise.screens.reader import PIECE, WHOLE, Reader, pieces
 from tierwise.screens.risk import Policy, Risk, policy, shipped
 from tierwise.screens.screen import WINDOW, Screen, windows
 
 SCREENS = panel(NAMES, load_encoder().encode)
 MODERATION, INJECTION, RISK = SCREENS["moderation"], SCREENS["injection"], SCREENS["risk"]
 HATEFUL = "I hate all Muslims, they are vermin and should disappear."
+PLAIN = "All these Muslims are vermin and they should be wiped out."
 ORDINARY = [
     "what is my account balance",
     "how do I activate my new card?",
@@ -122,6 +123,26 @@ def test_a_long_text_has_its_worst_windows_scores(one: Screen) -> None:
     assert whole == {kind: max(part[kind] for part in parts) for kind in whole}
 
 
+@pytest.mark.parametrize("harmless", [300, 1_000, 5_000])
+def test_nothing_hides_behind_harmless_text(harmless: int) -> None:
+    """Wherever it stands in a long text, and whatever stands next to it."""
+    filler = "The weather was fine and we had lunch. " * (harmless // 39)
+    for text in (filler + PLAIN, PLAIN + " " + filler, filler + PLAIN + " " + filler):
+        assert "hate" in MODERATION.screen(text).flagged
+
+
+def test_pieces_are_the_text() -> None:
+    """A short text is one; of a longer one the whole comes first, then pieces that end at sentences or words."""
+    for text in ("", "short", "a" * WHOLE):
+        assert list(pieces(text)) == [text]
+    for text in ("a" * 2_000, "word " * 400, "this is a sentence. " * 60, "...... " * 800):
+        whole, *parts = pieces(text)
+        assert whole == text == "".join(parts)
+        assert all(len(part) <= PIECE + 1 for part in parts)
+    assert set(list(pieces("this is a sentence. " * 60))[1:]) == {"this is a sentence. "}
+    assert all(part.endswith(" ") for part in list(pieces("word " * 400))[1:])
+
+
 def test_windows_cover_a_text() -> None:
     """Each at most as long as it may be; together they are the text."""
     for size in (0, 1, WINDOW, WINDOW + 1, 3 * WINDOW + 77):
@@ -203,7 +224,7 @@ def test_a_screen_that_there_is_not() -> None:
 
 
 def _packed(**changed: object) -> bytes:
-    content = resources.files("tierwise").joinpath("data/screens/screens-1.npz").read_bytes()
+    content = resources.files("tierwise").joinpath("data/screens/screens-2.npz").read_bytes()
     with np.load(io.BytesIO(content), allow_pickle=False) as data:
         arrays = {name: data[name] for name in data.files}
     packed = io.BytesIO()
@@ -213,7 +234,7 @@ def _packed(**changed: object) -> bytes:
 
 def test_the_weights_are_small_and_those_that_were_published() -> None:
     """At most 3 MB, with the SHA-256 that the code knows."""
-    content = resources.files("tierwise").joinpath("data/screens/screens-1.npz").read_bytes()
+    content = resources.files("tierwise").joinpath("data/screens/screens-2.npz").read_bytes()
     assert len(content) <= 3_000_000
     assert hashlib.sha256(content).hexdigest() == weights.SHA256
     assert set(TRAINED) | {"injection"} <= set(weights.load_weights().heads)

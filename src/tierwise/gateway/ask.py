@@ -19,13 +19,13 @@ from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import new_id
-from tierwise.gateway.run import Live
+from tierwise.gateway.run import begun, cleaned
 from tierwise.gateway.said import dollars, rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Entry, Record, Tenant
 from tierwise.ports import Batch
-from tierwise.types import Decision, Model
+from tierwise.types import Decision, Model, Request
 
 DRAFT_SHOWN = 200  # characters of a dropped draft
 OPERATOR = Tenant("operator", "operator")  # whose requests these are in the ledger
@@ -124,12 +124,17 @@ async def _ask(
         await engine.close()
 
 
+def _decoded(body: bytes, request_id: str) -> Request:
+    return openai_chat.decode_request(body, request_id)
+
+
 async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: Callable[[str], None] | None) -> Trail:
     body = msgspec.json.encode(
         {"model": asked, "messages": [{"role": "user", "content": text}], "stream": write is not None}
     )
-    request = openai_chat.decode_request(body, new_id())
-    live = Live(engine, request, engine.route(asked, mode), OPERATOR)
+    request = _decoded(body, new_id())
+    clean = await cleaned(engine, request, engine.route(asked, mode), body, lambda masked: _decoded(masked, request.id))
+    live = begun(engine, clean, OPERATOR)
     try:
         outcome = await live.run(len(body), Printer(write) if write else None)
     except TierwiseError as error:

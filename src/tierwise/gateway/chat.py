@@ -22,7 +22,7 @@ from tierwise.gateway.engine import SECOND
 from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
 from tierwise.gateway.idempotency import Claim
 from tierwise.gateway.limits import used
-from tierwise.gateway.run import CLIENT_LEFT, Live
+from tierwise.gateway.run import CLIENT_LEFT, Live, begun, cleaned
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
 from tierwise.types import Decision, Model, Request, Route
@@ -105,11 +105,15 @@ async def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Reply
 def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
     """With what headers and earlier responses add to it."""
     headers = exchange.headers
-    request = door.decode(body, exchange.id, _tags(headers.get("x-tierwise-tags")))
+    request = _read(exchange, door, body)
     request = with_deadline(request, headers.get("x-tierwise-deadline"))
     if door.extras:
         request = msgspec.structs.replace(request, extras=_extras(exchange.headers, door))
     return app.conversations.resume(exchange.tenant.key_id, request)
+
+
+def _read(exchange: Exchange, door: Door, body: bytes) -> Request:
+    return door.decode(body, exchange.id, _tags(exchange.headers.get("x-tierwise-tags")))
 
 
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
@@ -118,12 +122,14 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     running = app.running
     request = _decoded(app, exchange, door, body)
     rights.check(exchange.tenant, headers, request.asked)
-    request, wanted = explained.asked(headers.get, request, door)
     route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
     if door is EMBEDDINGS:
         _check_vectors(route)
-    live = Live(running.engine, request, route, exchange.tenant, check_name(headers.get("x-tierwise-session")))
-    grant = app.limits.admit(exchange.tenant, request, route)
+    clean = await cleaned(running.engine, request, route, body, lambda masked: _read(exchange, door, masked))
+    request, wanted = explained.asked(headers.get, clean.request, door)
+    clean = clean._replace(request=request)
+    live = begun(running.engine, clean, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    grant = app.limits.admit(exchange.tenant, request, clean.route)
     running.begin()
     watch = Watch(exchange.proto, app.vigil)
     app.watches.add(watch)
@@ -242,7 +248,7 @@ class _Events:
 
 def _keep(app: App, live: Live, body: bytes, door: Door) -> None:
     if door.keeps:
-        app.conversations.keep(live.tenant.key_id, live.request, body)
+        app.conversations.keep(live.tenant.key_id, live.asked, body)
 
 
 def _label(live: Live, door: Door, model: str) -> Label:

@@ -19,7 +19,8 @@ from tierwise.errors import BadRequest, ConfigError, TierwiseError
 from tierwise.gateway.ask import OPERATOR
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.http import new_id
-from tierwise.gateway.run import Live
+from tierwise.gateway.run import begun, cleaned
+from tierwise.gateway.said import rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Record
@@ -96,17 +97,15 @@ def _line(raw: bytes, path: Path, number: int) -> Line:
     if len(line.tags) > TAGS:
         raise ConfigError(f"{path}, line {number}: has {len(line.tags)} tags; {TAGS} are the most")
     try:
-        _request(line, "checked")
+        openai_chat.decode_request(_body(line, "checked"), "checked")
     except BadRequest as error:
         raise ConfigError(f"{path}, line {number}: {error.message}") from error
     return line
 
 
-def _request(line: Line, route: str) -> tuple[Request, int]:
-    """What it asks, and its size in bytes. Raises BadRequest."""
+def _body(line: Line, route: str) -> bytes:
     said = [{"role": "user", "content": line.text}] if line.messages is None else line.messages
-    body = msgspec.json.encode({"model": route, "messages": said})
-    return openai_chat.decode_request(body, new_id(), frozenset(line.tags)), len(body)
+    return msgspec.json.encode({"model": route, "messages": said})
 
 
 def drive(
@@ -138,12 +137,17 @@ async def _drive(
 
 
 async def _one(engine: Engine, line: Line, route: str) -> _End:
-    request, size = _request(line, route)
-    live = Live(engine, request, engine.route(route), OPERATOR)
+    body, tags = _body(line, route), frozenset(line.tags)
+    request = openai_chat.decode_request(body, new_id(), tags)
+
+    def again(masked: bytes) -> Request:
+        return openai_chat.decode_request(masked, request.id, tags)
+
+    live = begun(engine, await cleaned(engine, request, engine.route(route), body, again), OPERATOR)
     try:
-        outcome = await live.run(size)
+        outcome = await live.run(len(body))
     except TierwiseError as error:
-        return _End(live.book(error.status, error.code or error.kind), "", None)
+        return _End(live.book(error.status, rule(error)), "", None)
     right = line.expected.casefold() in outcome.answer.text.casefold() if line.expected else None
     return _End(live.book(200, ""), outcome.answer.model, right)
 

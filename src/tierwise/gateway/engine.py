@@ -18,6 +18,7 @@ from tierwise.gateway.certified import EXPIRED, Standing
 from tierwise.gateway.escalations import Hours
 from tierwise.gateway.gate import Desk
 from tierwise.gateway.guards import Guard
+from tierwise.gateway.private import Private
 from tierwise.gateway.rungs import Rungs
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
@@ -51,6 +52,7 @@ class Engine:
     budgets: Budgets = field(default_factory=Budgets)
     hours: Hours = field(default_factory=Hours)
     guards: Mapping[str, Guard] = field(default_factory=dict)  # by the name of a route that screens anything
+    privates: Mapping[str, Private] = field(default_factory=dict)  # by the name of a route with rules for personal data
     desk: Desk | None = None  # where requests go that a person answers
     secret: bytes = b""  # what experiments are drawn with, the same in every process; none: there are no experiments
 

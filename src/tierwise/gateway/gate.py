@@ -56,7 +56,8 @@ class Gate:
         self._guard = guard
         self._more = flows
         self._looked = NOTHING
-        self._noted: dict[str, None] = {}  # of answers
+        self._noted: dict[str, None] = {}  # of answers, and by others of the request
+        self._stopped: tuple[str, ...] = ()
         self._cleared = ""  # the model whose whole draft has been screened already
         self._flows: tuple[Flow, ...] | None = None  # of the answer that goes out
         self._model = ""  # ... and whose it is
@@ -76,8 +77,15 @@ class Gate:
         """Everything that was found, for the ledger."""
         return tuple([Evidence("screen", None, one) for one in (*self._looked.classes, *self._noted)])
 
+    def tell(self, found: tuple[str, ...], *, stopped: bool) -> None:
+        """What others have found in the request, and whether it is to stop there."""
+        self._noted.update(dict.fromkeys(found))
+        self._stopped = found if stopped else ()
+
     async def admit(self, request: Request, route: Route, conversation: bytes | None, sessions: Sessions) -> Request:
         """With what was found in it, and in its conversation before. Raises Blocked."""
+        if self._stopped:
+            raise blocked("request", self._stopped)
         if self.inline is not None:
             await asyncio.to_thread(self.inline.read, request)
         guard = self._guard

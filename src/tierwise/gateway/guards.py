@@ -17,9 +17,10 @@ from tierwise.errors import Blocked
 from tierwise.gateway.screen_table import INJECTION, ScreensTable, actions, classes, flag
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.injection import Injection
+from tierwise.screens.leaves import BROKEN, leaves, unquoted
 from tierwise.screens.moderation import Moderation
 from tierwise.screens.passages import passages
-from tierwise.screens.reader import Reader
+from tierwise.screens.reader import WHOLE, Reader
 from tierwise.screens.risk import Risk
 from tierwise.screens.screen import Screen
 from tierwise.screens.weights import load_weights
@@ -141,26 +142,25 @@ class Guard:
             if known is not None:
                 self._known.move_to_end(digest)
                 return known
-        reading = self._together(kind, list(self._readings(text, kind)))
+        reading = self._heard(kind, text)
         with self._lock:
             self._known[digest] = reading
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return reading
 
-    def _together(self, kind: Kind, readings: list[Reading]) -> Reading:
-        found = dict.fromkeys([one for reading in readings for one in reading.classes])
-        if kind == "answered":  # nobody is in need because a model has said so
-            return Reading(tuple([one for one in found if self._action(one) != "human"])) if found else CLEAN
-        doubts = dict.fromkeys([one for reading in readings for one in reading.doubts if one not in found])
-        return Reading(tuple(found), tuple(doubts)) if found or doubts else CLEAN
+    def _heard(self, kind: Kind, text: str) -> Reading:
+        """A sentence is drowned by what stands around it: long texts are read by sentence anyway, short ones here.
 
-    def _readings(self, text: str, kind: Kind) -> Iterator[Reading]:
-        """Of the text as one, and of what it is made of: a sentence is drowned by what stands around it."""
-        yield self._whole(text, kind)
-        parts = list(passages(text))
+        Nobody is in need because a model has said so.
+        """
+        found, doubts = self._whole(text, kind)
+        parts = list(passages(text)) if len(text) <= WHOLE else ()
         if len(parts) > 1:
-            yield self._parts(parts, kind)
+            found = tuple(dict.fromkeys([*found, *self._parts(parts, kind).classes]))
+        if kind == "answered":
+            found, doubts = tuple([one for one in found if self._action(one) != "human"]), ()
+        return Reading(found, tuple([one for one in doubts if one not in found])) if found or doubts else CLEAN
 
     def _whole(self, text: str, kind: Kind) -> Reading:
         scores = {
@@ -230,4 +230,15 @@ def _texts(message: Message) -> Iterator[tuple[Kind, str]]:
         if text := message.text:
             yield "answered", text
         for call in message.tool_calls:
-            yield "answered", call.arguments
+            yield "answered", _words(call.arguments)
+
+
+def _words(arguments: str) -> str:
+    """What a tool is told, line by line: JSON around it would drown it."""
+    body = arguments.encode()
+    try:
+        return "\n".join(
+            [unquoted(body[leaf.start : leaf.end]) for leaf in leaves(body, "value") if leaf.kind == "value"]
+        )
+    except BROKEN:
+        return arguments

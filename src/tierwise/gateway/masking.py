@@ -15,12 +15,11 @@ from typing import Literal
 import msgspec
 
 from tierwise.dialects.openai_chat import bad_request
-from tierwise.screens.leaves import Leaf, leaves, spliced, unquoted
+from tierwise.screens.leaves import BROKEN, Leaf, leaves, spliced, unquoted
 from tierwise.screens.screen import Span
 
 Way = Literal["redact", "replace"]
 Spans = Callable[[str], Sequence[Span]]
-_BROKEN = (UnicodeDecodeError, RecursionError, msgspec.DecodeError)
 _TELLING = 6  # characters of a value that is looked for everywhere: "May" is a month more often than a person
 _IDENTIFIES = frozenset({"email"})  # of what says who is asking: other ids are needed as they are
 
@@ -40,7 +39,7 @@ def mask(body: bytes, spans: Spans, way: Way) -> tuple[bytes, Mapping[str, str],
         masked = spliced(body, found, masker.written)
         if masked is not body:
             masked = spliced(masked, leaves(masked), masker.swept)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise bad_request(error) from None
     return masked, masker.values, tuple(masker.types)
 
@@ -129,7 +128,7 @@ def _within(text: str, written: Callable[[bytes, Leaf], bytes]) -> str:
     inner = text.encode()
     try:
         return spliced(inner, leaves(inner, "value"), written).decode()
-    except _BROKEN:
+    except BROKEN:
         return ""
 
 

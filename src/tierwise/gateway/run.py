@@ -35,6 +35,7 @@ from tierwise.gateway.consult import Panel, bound, bound_tokens
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.gate import HUMAN, Flows, Gate, handed
 from tierwise.gateway.outlet import Outlet, Sink, Withheld
+from tierwise.gateway.private import Clean, Decode
 from tierwise.money import Record, Reservation, Tenant
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 
@@ -66,7 +67,7 @@ class Live:
         self._conversation = sessions.conversation(request, route, tenant, session)
         if self._conversation is not None and (session or sessions.begun(request)):
             request = engine.sessions.resume(request, self._conversation)
-        self.request = request
+        self.request = self.asked = request  # as it is answered, and as its client sent it
         self.route = route
         self.tenant = tenant
         self.arm = engine.arm(route, request.id)
@@ -255,6 +256,23 @@ class Live:
         if attempt.decision is not None:
             attempt.settle("served", attempt.decision.rule)
         return attempt.answer(complete=True)
+
+
+async def cleaned(engine: Engine, request: Request, route: Route, body: bytes, decode: Decode) -> Clean:
+    """The request as the route's rule for personal data lets it on; `body` is what `decode` made it of.
+
+    Raises Forbidden where no model may have it.
+    """
+    rule = engine.privates.get(route.name)
+    return Clean(request, route) if rule is None else await rule.clean(request, route, body, decode)
+
+
+def begun(engine: Engine, clean: Clean, tenant: Tenant, session: str = "") -> Live:
+    live = Live(engine, clean.request, clean.route, tenant, session, clean.flows)
+    live.asked = clean.before or live.request
+    if clean.found:
+        live.gate.tell(clean.found, stopped=clean.stopped)
+    return live
 
 
 def _answering(attempts: list[Attempt], model: str) -> Attempt:

@@ -13,9 +13,11 @@ import msgspec
 from tierwise.dialects import anthropic_answers, openai_upstream
 from tierwise.gateway.certified import Certified, certified_by
 from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.desk import Counter
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.guards import Guard, guard
 from tierwise.gateway.model_table import ModelTable
+from tierwise.gateway.private import Private, private
 from tierwise.gateway.quotas import rationed
 from tierwise.gateway.reply_table import replies
 from tierwise.gateway.scoring import Open, scoring
@@ -76,6 +78,8 @@ async def open_engine(
         certificates={name: item.standing for name, item in scorings.items()},
         centroids={name: item.centroids for name, item in scorings.items() if item.centroids is not None},
         guards=_guards(config),
+        privates=_privates(config),
+        desk=Counter(store, clock),
         patience={name: _patience(table) for name, table in config.models.items()},
     )
     return engine if before is None else engine.after(before[1])
@@ -83,6 +87,11 @@ async def open_engine(
 
 def _guards(config: Config) -> dict[str, Guard]:
     found = {name: guard(route.screens) for name, route in config.routes.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _privates(config: Config) -> dict[str, Private]:
+    found = {name: private(route.screens) for name, route in config.routes.items()}
     return {name: one for name, one in found.items() if one is not None}
 
 

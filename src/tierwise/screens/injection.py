@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from tierwise.screens.normalised import normalised
+from tierwise.screens.normalised import readings
 from tierwise.screens.reader import Reader
 from tierwise.screens.screen import Finding, windows
 
@@ -34,6 +34,6 @@ class Injection:
 
     def screen(self, text: str) -> Finding:
         score = self._reader.probabilities(text)[HEAD]
-        if score < _CERTAIN and any(_PHRASES.search(normalised(part)) for _, part in windows(text)):
+        if score < _CERTAIN and any(_PHRASES.search(plain) for _, part in windows(text) for plain in readings(part)):
             score = _CERTAIN
         return Finding({HEAD: score}, (HEAD,) if score >= self._reader.thresholds[HEAD] else ())

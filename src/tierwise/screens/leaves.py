@@ -17,6 +17,8 @@ import msgspec
 
 Kind = Literal["words", "thought", "json", "value", "number", "key", "identifier"]
 Mode = Literal["words", "value", "identifier", "none"]
+BROKEN = (UnicodeDecodeError, RecursionError, msgspec.DecodeError)
+"""What `leaves` raises for what is no JSON."""
 
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],]|-?\d[\d.eE+-]*+')
 # Fields whose strings are words, wherever they stand in what was said.
@@ -67,7 +69,7 @@ class _Frame:
 def leaves(body: bytes, mode: Mode = "words") -> list[Leaf]:
     """In the order of the body. With mode "value" all strings of it count.
 
-    Raises UnicodeDecodeError, RecursionError or msgspec.DecodeError for what is no JSON, as decoding it would.
+    Raises one of BROKEN for what is no JSON, as decoding it would.
     """
     str(body, "utf-8")
     msgspec.json.decode(body, type=msgspec.Raw)

@@ -21,22 +21,27 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "343edfee2c71ded15bf6819920421ee2182b9151817a1f8e652c04da56c0c965"
-_FILE = "data/screens/screens-1.npz"
+SHA256 = "fa6b14032badf8b00034eb85e3be24a03f3bcd310d3ccab5aafbee812c1550c7"
+_FILE = "data/screens/screens-2.npz"
+_NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
 
 Floats = NDArray[np.float32]
 
 
 class Weights(NamedTuple):
-    """`heads` name the columns. A text's log-odds of a head are `bias` + its weighted buckets' sum + vector @ `dense`,
-    then stretched to probabilities by `slope` and `shift`. `thresholds` are probabilities."""
+    """`heads` name the columns. A text's log-odds of a head are `bias` + its weighted buckets' sum + vector @ `dense`
+    + max(0, vector @ `hidden` + `shift_in`) @ `out`, then stretched to probabilities by `slope` and `shift`.
+    `thresholds` are probabilities."""
 
     heads: tuple[str, ...]
     table: NDArray[np.int8]  # (BUCKETS, heads)
     scale: Floats  # (heads,), of the table
     idf: Floats  # (BUCKETS,)
     dense: Floats  # (dimensions, heads)
+    hidden: Floats  # (dimensions, units)
+    shift_in: Floats  # (units,)
+    out: Floats  # (units, heads)
     bias: Floats
     slope: Floats
     shift: Floats
@@ -61,13 +66,14 @@ def read(packed: bytes, sha256: str) -> Weights:
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as data:
             heads = tuple(msgspec.json.decode(data["heads"].tobytes(), type=list[str]))
-            names = ("scale", "idf", "dense", "bias", "slope", "shift", "thresholds")
-            scale, idf, dense, bias, slope, shift, thresholds = (data[name].astype(np.float32) for name in names)
+            scale, idf, dense, hidden, shift_in, out, bias, slope, shift = (
+                data[name].astype(np.float32) for name in _NUMBERS
+            )
             recogniser = {name[5:]: data[name] for name in data.files if name.startswith("name_")}
-            limits = dict(zip(heads, map(float, thresholds), strict=True))
+            limits = dict(zip(heads, map(float, data["thresholds"]), strict=True))
             table = data["table"]
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, msgspec.MsgspecError) as error:
         raise ConfigError(f"the screens' weights {_FILE} are none: {type(error).__name__}") from error
     if table.shape != (BUCKETS, len(heads)):
         raise ConfigError(f"the screens' weights {_FILE} are none: the table is {table.shape}")
-    return Weights(heads, table, scale, idf, dense, bias, slope, shift, limits, recogniser)
+    return Weights(heads, table, scale, idf, dense, hidden, shift_in, out, bias, slope, shift, limits, recogniser)
