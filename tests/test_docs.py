@@ -68,7 +68,7 @@ def test_every_key_of_screens_is_documented() -> None:
     assert {name for name in ScreensTable.__struct_fields__ if f"| `{name}` |" not in SCREENS} == set()
 
 
-FAMILIES = ("keys", "certificate", "prices")  # of commands
+FAMILIES = ("keys", "certificate", "prices", "queue")  # of commands
 
 
 def commands(text: str) -> set[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from functools import cache
 from threading import Lock
 from typing import Literal, NamedTuple
 
+from tierwise.dialects.parts import words
 from tierwise.errors import Blocked
 from tierwise.gateway.screen_table import INJECTION, ScreensTable, actions, classes, flag
 from tierwise.scorers.encoder import load_encoder
@@ -25,7 +26,7 @@ from tierwise.screens.risk import Risk
 from tierwise.screens.screen import Screen
 from tierwise.screens.weights import load_weights
 from tierwise.screens.window import Window
-from tierwise.types import Message, Request
+from tierwise.types import Document, Message, Request
 
 DOUBT = 0.5  # of a threshold: from this share of it up to itself a screen does not know
 MOST = 400_000  # characters of a request that are read, the latest first
@@ -226,6 +227,9 @@ def _texts(message: Message) -> Iterator[tuple[Kind, str]]:
     if message.role in ("user", "tool"):
         if text := message.text:
             yield "told", text
+        if not isinstance(message.content, str):
+            written = [words(part, "file") for part in message.content if isinstance(part, Document)]
+            yield from [("told", text) for text in written if text]
     elif message.role == "assistant":
         if text := message.text:
             yield "answered", text
