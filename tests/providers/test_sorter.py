@@ -35,7 +35,7 @@ async def test_the_label_is_the_answer(stream: bool) -> None:
     assert (said.text, said.choices[0].finish, said.usage) == (
         "greeting",
         "stop",
-        Usage(input_tokens=6, output_tokens=3),
+        Usage(input_tokens=7, output_tokens=3),
     )
     assert exp(said.choices[0].logprobs[0]) == pytest.approx(0.9)
     other = await answer(SorterProvider(sort), ask("bye", stream=stream))

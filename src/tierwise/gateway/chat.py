@@ -22,6 +22,7 @@ from tierwise.gateway.engine import SECOND
 from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
 from tierwise.gateway.idempotency import Claim
 from tierwise.gateway.limits import used
+from tierwise.gateway.private import Clean
 from tierwise.gateway.run import CLIENT_LEFT, Live, begun, cleaned
 from tierwise.gateway.sessions import check_name
 from tierwise.ports import Batch
@@ -125,10 +126,13 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     route = running.engine.route(request.asked, headers.get("x-tierwise-mode"))
     if door is EMBEDDINGS:
         _check_vectors(route)
-    clean = await cleaned(running.engine, request, route, body, lambda masked: _read(exchange, door, masked))
+    clean = Clean(request, route)
+    if running.engine.privates:
+        clean = await cleaned(running.engine, request, route, body, lambda masked: _read(exchange, door, masked))
     request, wanted = explained.asked(headers.get, clean.request, door)
-    clean = clean._replace(request=request)
-    live = begun(running.engine, clean, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    live = begun(
+        running.engine, clean._replace(request=request), exchange.tenant, check_name(headers.get("x-tierwise-session"))
+    )
     grant = app.limits.admit(exchange.tenant, request, clean.route)
     running.begin()
     watch = Watch(exchange.proto, app.vigil)

@@ -49,10 +49,11 @@ async def handed(desk: Desk | None, request: Request, route: Route, tenant: Tena
 
 
 class Gate:
-    """`flagged`: the classes that were found, such as "moderation:hate", and may pass."""
+    """`flagged`: the classes that were found, such as "moderation:hate", and may pass. `open`: nothing is looked at."""
 
     def __init__(self, guard: Guard | None, inline: Inline | None = None, flows: Flows | None = None) -> None:
         self.inline = inline
+        self.open = guard is None and inline is None and flows is None
         self._guard = guard
         self._more = flows
         self._looked = NOTHING
@@ -81,6 +82,7 @@ class Gate:
         """What others have found in the request, and whether it is to stop there."""
         self._noted.update(dict.fromkeys(found))
         self._stopped = found if stopped else ()
+        self.open = self.open and not stopped
 
     async def admit(self, request: Request, route: Route, conversation: bytes | None, sessions: Sessions) -> Request:
         """With what was found in it, and in its conversation before. Raises Blocked."""

@@ -49,10 +49,11 @@ class Outlet:
         if self._sink is None:
             return
         self._model, self._decision = model, decision
-        try:
-            batch = self._gate.feed(model.name, batch)
-        except Blocked as error:
-            raise Withheld(model.name, error.classes) from None
+        if not self._gate.open:
+            try:
+                batch = self._gate.feed(model.name, batch)
+            except Blocked as error:
+                raise Withheld(model.name, error.classes) from None
         await self._send(batch)
 
     async def finish(self, outcome: Outcome) -> Outcome:

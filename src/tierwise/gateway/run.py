@@ -86,9 +86,12 @@ class Live:
         Without a sink nothing flows and the outcome holds the answer. Raises what the client must be told.
         """
         outlet = self._outlet = Outlet(self.gate, sink)
-        self.request = await self.gate.admit(self.request, self.route, self._class_of, self.engine.sessions)
+        if not self.gate.open:
+            self.request = await self.gate.admit(self.request, self.route, self._class_of, self.engine.sessions)
         try:
-            outcome = await outlet.finish(await self._planned(size))
+            outcome = await self._planned(size)
+            if not self.gate.open:
+                outcome = await outlet.finish(outcome)
         except Withheld as held:
             attempt = _answering(self.attempts, held.model)
             attempt.settle("served" if outlet.flowed else "rejected", held.rule)
