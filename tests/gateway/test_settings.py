@@ -19,7 +19,7 @@ from tierwise.gateway.toml_check import key_lines
 from tierwise.types import Vector
 
 HASH = "ab" * 32
-PROVIDERS = "openai, anthropic, deepseek, local, scripted"
+PROVIDERS = "openai, anthropic, deepseek, local, scripted, sorter"
 MODES = "observe, enforce, premium"
 GOOD = """\
 [models.cheap]
