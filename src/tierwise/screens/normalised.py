@@ -15,6 +15,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+import numpy as np
+
 # Cyrillic, Greek and other letters that look like Latin ones; compatibility forms are NFKC's business.
 _LATIN = str.maketrans(
     "абсԁеɡһіјкӏмпорԛѕтуѵԝхѡзвнгαβεηικνορτυχωγδσμɑıⅼ" + "\u00f8\u0111\u0142\u0131\u0127",
@@ -30,8 +32,9 @@ _APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*+~/]{1,2}[^\W_](?![^\W_])){3,}"
 _GAPS = re.compile(r"[\W_]+")
 _DRAWN = re.compile(r"([abcdfgijkmnpquvwxyzhr])\1{2,}")  # hardly ever doubled in English, or where a double says little
 _DOUBLED = re.compile(r"(.)\1{2,}")
-_SPACE = re.compile(r"\s+")
-_PACKED = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{16,4000}={0,2}(?![\w+/=])")
+_SIGN = re.compile(r"[0134578@$!|]")
+LEAST = 16  # characters of a word that may be packed
+_PACKED = re.compile(rf"(?<![\w+/=])[A-Za-z0-9+/]{{{LEAST},4000}}={{0,2}}(?![\w+/=])")
 _HEX = re.compile(r"(?<!\w)(?:[0-9a-f]{2} ?){8,2000}(?!\w)", re.IGNORECASE)
 # Small words as they look backwards and in rot13: two of them, and a text is read so too.
 _BACKWARDS = frozenset(["eht", "dna", "uoy", "siht", "taht", "rof", "evah", "ton", "htiw", "ruoy", "yeht", "lla"])
@@ -44,10 +47,17 @@ def normalised(text: str) -> str:
     text = unpacked(text)
     if not text.isascii():
         text = _ascii(text)
-    text = _SPACE.sub(" ", text.lower()).strip()
+    text = " ".join(text.lower().split())
     text = _APART.sub(lambda found: _GAPS.sub("", found[0]), text)
-    text = _LEET.sub(lambda found: found[0].translate(_DIGITS), text)
-    return _DOUBLED.sub(r"\1\1", _DRAWN.sub(r"\1", text))
+    if _SIGN.search(text):
+        text = _LEET.sub(lambda found: found[0].translate(_DIGITS), text)
+    return _DOUBLED.sub(r"\1\1", _DRAWN.sub(r"\1", text)) if _thrice(text) else text
+
+
+def _thrice(text: str) -> bool:
+    """Whether a character stands three times in a row: a tenth of what it takes to look for it by a pattern."""
+    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    return bool(((codes[2:] == codes[1:-1]) & (codes[1:-1] == codes[:-2])).any())
 
 
 def readings(text: str) -> tuple[str, ...]:
@@ -63,7 +73,9 @@ def readings(text: str) -> tuple[str, ...]:
 
 def unpacked(text: str) -> str:
     """The text with what its base64 and hexadecimal words say in their place, where they say something in letters."""
-    return _HEX.sub(_from_hex, _PACKED.sub(_from_base64, text))
+    if max(map(len, text.split()), default=0) >= LEAST:
+        text = _PACKED.sub(_from_base64, text)
+    return _HEX.sub(_from_hex, text) if "20" in text else text  # a sentence has a blank
 
 
 def _from_base64(found: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +89,11 @@ class Reader:
         if len(found):
             buckets, owner = (found & np.uint32(0xFFFF)).astype(np.intp), found >> np.uint32(16)
             starts = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
-            worth = weights.idf.take(buckets)
-            lengths = np.sqrt(np.add.reduceat(worth * worth, starts))
-            sums = np.add.reduceat(worth[:, None] * self._table.take(buckets, axis=0), starts)
-            odds[owner[starts]] += sums / np.where(lengths > 0, lengths, 1)[:, None]
+            worth, rows = weights.idf.take(buckets), self._table.take(buckets, axis=0)
+            ends = [*starts[1:].tolist(), len(buckets)]
+            for text, start, end in zip(owner[starts].tolist(), starts.tolist(), ends, strict=True):
+                mine = worth[start:end]
+                odds[text] += mine @ rows[start:end] / np.float32(sqrt(mine @ mine) or 1.0)
         return odds
 
     def odds(self, plain: str) -> Floats:
