@@ -43,7 +43,7 @@ def screen(
     Scores are for sorting and for people to check, in English: docs/models.md says how good each is and which
     categories have none.
     """
-    from tierwise.offline.screened import Wanted
+    from tierwise.offline.screen_lines import Wanted
     from tierwise.offline.screened import screen as run
 
     if config is not None:
@@ -57,7 +57,7 @@ def screen(
 def _told(report: Report) -> None:
     from rich.table import Table
 
-    from tierwise.offline.screened import UNREAD
+    from tierwise.offline.screen_lines import UNREAD
     from tierwise.screens.moderation import UNTRAINED
 
     screen = console()

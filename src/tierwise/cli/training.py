@@ -1,4 +1,4 @@
-"""`tierwise train`: a route's router and verifier from outcomes, or a sorter from labelled texts."""
+"""`tierwise train`: a route's router and verifier from outcomes; a sorter, or a screen, from labelled texts."""
 # ruff: noqa: PLC0415  rooms are imported where they are used: `tierwise --help` need not load them
 # ruff: noqa: PLR0913, PLR0917  a command's parameters are its options
 
@@ -14,6 +14,14 @@ import typer
 
 from tierwise.cli.certify import DAYS
 from tierwise.cli.options import AlphaOption, ConfigOption, DeltaOption, JsonOption, load_config
+from tierwise.cli.screen_training import (
+    FalseBlocksOption,
+    Given,
+    LabelsOption,
+    RecallOption,
+    ScreenOption,
+    train_screen,
+)
 from tierwise.cli.show import console, plain, print_json, stages
 from tierwise.cli.stored import to_train_on
 from tierwise.errors import ConfigError
@@ -24,44 +32,67 @@ if TYPE_CHECKING:
 commands = typer.Typer()
 
 
+RouteOption = Annotated[str | None, typer.Option(metavar="NAME", help="A route of the config.", show_default=False)]
+OutcomesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default="the route's own traffic"
+    ),
+]
+SorterOption = Annotated[
+    bool, typer.Option("--sorter", help="Instead: learn to sort texts into labels, for a model of its own.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Labelled texts (JSONL, CSV, parquet), for --sorter and --screen.", show_default=False
+    ),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help="The artefact.", show_default="ROUTE.tierwise.npz"),
+]
+
+
 @commands.command(epilog="Example: tierwise train --route support --outcomes outcomes.parquet")
 def train(
-    route: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A route of the config.", show_default=False)
-    ] = None,
-    outcomes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Labelled answers of its tiers and opinions.", show_default="the route's own traffic"
-        ),
-    ] = None,
-    sorter: Annotated[
-        bool, typer.Option("--sorter", help="Instead: learn to sort texts into labels, for a model of its own.")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Labelled texts (JSONL, CSV, parquet), for --sorter.", show_default=False),
-    ] = None,
+    route: RouteOption = None,
+    outcomes: OutcomesOption = None,
+    sorter: SorterOption = False,
+    screen: ScreenOption = None,
+    data: DataOption = None,
     text: Annotated[str, typer.Option(metavar="COLUMN", help="Where the text is, in --data.")] = "text",
-    label: Annotated[str, typer.Option(metavar="COLUMN", help="Where the label is, in --data.")] = "label",
+    label: Annotated[str, typer.Option(metavar="COLUMN", help="For --sorter: where the label is.")] = "label",
+    labels: LabelsOption = None,
+    recall: RecallOption = None,
+    false_blocks: FalseBlocksOption = None,
     config: ConfigOption = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The artefact.", show_default="ROUTE.tierwise.npz"),
-    ] = None,
+    out: OutOption = None,
     alpha: AlphaOption = None,
     delta: DeltaOption = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split.")] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Learn a route's router and verifier from outcomes, and certify what they may keep; or learn to sort texts."""
-    if sorter:
-        if data is None or route is not None or outcomes is not None:
-            raise ConfigError("--sorter takes labelled texts, --data FILE, and neither --route nor --outcomes")
-        return _sorter(data, (text, label), out or data.with_suffix(".sorter.npz"), seed, json=json)
-    if route is None or data is not None:
-        raise ConfigError("train takes --route NAME, with --outcomes FILE or the route's own traffic; or --sorter")
-    return _route(route, outcomes, config, out, (alpha, delta, seed), json=json)
+    """Learn a route's router and verifier from outcomes, and certify what they may keep; or learn from texts.
+
+    From texts: to sort them (--sorter), or a screen's classes (--screen) with thresholds that are shown to hold.
+    """
+    if screen is None and (labels is not None or recall is not None or false_blocks is not None):
+        raise ConfigError("--labels, --recall and --false-blocks are for --screen")
+    if not sorter and screen is None:
+        if route is None or data is not None:
+            raise ConfigError(
+                "train takes --route NAME, with --outcomes FILE or the route's own traffic; or --sorter, or --screen"
+            )
+        return _route(route, outcomes, config, out, (alpha, delta, seed), json=json)
+    if data is None or route is not None or outcomes is not None or (sorter and screen is not None):
+        kind = "--sorter" if screen is None else "--screen"
+        raise ConfigError(
+            f"{kind} takes labelled texts, --data FILE, and neither --route nor --outcomes nor both kinds"
+        )
+    if screen is not None:
+        return train_screen(screen, Given(data, out, text, labels, recall, false_blocks, seed), json=json)
+    return _sorter(data, (text, label), out or data.with_suffix(".sorter.npz"), seed, json=json)
 
 
 def _route(

@@ -1,45 +1,54 @@
-"""A file's rows through the shipped screens: a line a row of what was found, and what to say of all of them.
+"""A file's rows through the screens: a line a row of what was found, and what to say of all of them.
 
-An output that was broken off is gone on with, once its last line was found to be what this file gives. Lines hold
-scores and places and never a row's text. Knows nothing of how a screen decides.
+Classifiers decide; what they are in doubt about a model may be asked, by whoever calls it and books it. An output that
+was broken off is gone on with, once its last line was found to be what this file gives. Lines hold scores and places
+and never a row's text. Knows no config, and nothing of how a screen decides.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tierwise.errors import ConfigError
-from tierwise.offline.records import Record, format_of, records
-from tierwise.scorers.encoder import load_encoder
-from tierwise.screens.panel import NAMES, panel
-from tierwise.screens.screen import Finding
+from tierwise.errors import CheckFailed, ConfigError
+from tierwise.offline.records import Record, records
+from tierwise.offline.screen_labels import Columns, Measured, Tally, language_of
+from tierwise.offline.screen_lines import LLM, UNREAD, Lines, Seen, Told, Wanted
+from tierwise.offline.screen_queue import Queue, Waiting
+from tierwise.screens.judged import question, verdict
+from tierwise.types import Answer, Request
 
-COLUMNS = ("text", "prompt", "content", "message", "comment", "body", "input", "question", "query")  # looked for
-TIER = "classifier"
-UNREAD = "unread"  # why a row without a text is flagged: nothing has looked at it
-_DIGITS = 4  # of a score
+ANY = "any"  # class of all classes, beside labels
+AT_ONCE = 64  # rows that a model is asked about, before their lines are written
+HELD = 1_000  # rows whose lines wait for those
 _START = b'{"row":'  # of every line
 
 Tell = Callable[[int, int], None]  # bytes done, bytes in all
 
 
-class Wanted(NamedTuple):
-    """`text` None: the first of COLUMNS that the file has. `out` None: only the report."""
+class Asker(Protocol):
+    """Asks a model, all at once as far as it may, and books what that costs."""
 
-    file: Path
-    text: str | None = None
-    screens: tuple[str, ...] = NAMES
-    out: Path | None = None
+    def ask(self, questions: Sequence[Request]) -> Sequence[Answer | None]:
+        """In their order; None for a call that failed, or that there is no money for."""
+        ...
+
+    def spent(self) -> int:
+        """Nano-dollars, by this asker so far."""
+        ...
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`why`: "screen:class" -> rows, the most first. `resumed`: rows that the output had already."""
+    """`why`: "screen:class" -> rows, the most first. `resumed`: rows that the output had already.
+
+    `doubtful`: rows that classifiers were in doubt about; of these `asked` a model was, and `undecided` are still in
+    doubt. `nanos`: what asking cost in this run. `measured`: beside labels, where any of these is a class.
+    """
 
     rows: int
     flagged: int
@@ -48,36 +57,97 @@ class Report(msgspec.Struct, frozen=True):
     screens: tuple[str, ...]
     why: dict[str, int]
     out: str | None
+    doubtful: int = 0
+    asked: int = 0
+    undecided: int = 0
+    nanos: int = 0
+    review: str | None = None
+    waiting: int = 0  # rows in it
+    measured: tuple[Measured, ...] = ()
+    strange: tuple[str, ...] = ()  # labels that are no class of these screens
 
 
-class _Told(msgspec.Struct):
-    """What a line of the output says, as far as it is read back."""
-
-    row: int
-    why: tuple[str, ...]
-
-
-def screen(wanted: Wanted, tell: Tell) -> Report:
+def screen(wanted: Wanted, tell: Tell, asker: Asker | None = None) -> Report:
     """Raises ConfigError where the file can't be read, has no such column, or the output is another file's."""
     size = _size(wanted)
-    lines, written = _Lines(wanted), _written(wanted.out)
-    why = Counter(reason for one in written.told for reason in one.why)
-    flagged, before, rows = sum(bool(one.why) for one in written.told), len(written.told), 0
+    lines, written = Lines(wanted), _written(wanted.out)
+    sums, before, rows = _Sums(wanted, lines), len(written.told), 0
+    batch = _Batch(lines, asker, sums)
     with _appended(wanted.out, written.end) as write:
         for rows, record in enumerate(records(wanted.file, lines.kind, lambda done: tell(min(done, size), size)), 1):
-            if rows < before:
+            if rows <= before:
+                if rows == before:
+                    lines.same(rows - 1, record, written.last)
+                sums.add(written.told[rows - 1], record)
                 continue
-            line, reasons = lines.line(rows - 1, record)
-            if rows == before:
-                _same(line, written.last, wanted)
-                continue
-            why.update(reasons)
-            flagged += bool(reasons)
-            write(line)
+            batch.add(lines.look(rows - 1, record), record)
+            if batch.full:
+                batch.write(write)
+        batch.write(write)
     if rows < before:
         raise ConfigError(f"{wanted.out}: has {before:,} rows and {wanted.file} {rows:,}; --out names another file")
-    out = None if wanted.out is None else str(wanted.out)
-    return Report(rows, flagged, before, lines.column, wanted.screens, dict(why.most_common()), out)
+    return sums.report(rows, before, batch.asked, 0 if asker is None else asker.spent())
+
+
+class _Sums:
+    """What is said of all lines, old and new."""
+
+    def __init__(self, wanted: Wanted, lines: Lines) -> None:
+        self._wanted = wanted
+        self._lines = lines
+        self._why: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._queue = Queue()
+        self._tally = Tally()
+        self._classes = {one.partition(":")[2] for one in lines.limits}
+        self._labels: set[str] = set()  # that rows have
+
+    def add(self, told: Told, record: Record | None) -> None:
+        self._why.update(told.why)
+        self._counts["flagged"] += bool(told.why)
+        self._counts["doubtful"] += bool(told.doubts) or told.tier == LLM
+        self._counts["undecided"] += bool(told.doubts)
+        if self._wanted.review is not None and (told.why or told.doubts):
+            text = None if record is None else record.get(self._lines.column)
+            self._queue.add(
+                Waiting(told.row, told.doubt, told.why, told.doubts, text if isinstance(text, str) else None)
+            )
+        if self._lines.labels is not None and record is not None and UNREAD not in told.why:
+            self._measure(told, record, self._lines.labels)
+
+    def _measure(self, told: Told, record: Record, labels: Columns) -> None:
+        truth, language, flagged = labels.labels(record), language_of(record), frozenset(told.why)
+        if truth is None:
+            return
+        self._labels.update(truth)
+        for one in self._lines.limits:
+            name = one.partition(":")[2]
+            if name in truth or labels.named is not None:
+                self._tally.add(one, language, truth=truth.get(name, False), flagged=one in flagged)
+        self._tally.add(ANY, language, truth=any(truth.values()), flagged=bool(flagged & self._lines.limits.keys()))
+
+    def report(self, rows: int, before: int, asked: int, nanos: int) -> Report:
+        wanted, counts = self._wanted, self._counts
+        only = self._lines.labels is not None and len(self._lines.labels.each) == 1  # yes or no: of any class
+        known = only or not self._labels or bool(self._labels & self._classes)
+        waiting = 0 if wanted.review is None else self._queue.write(wanted.review)
+        return Report(
+            rows=rows,
+            flagged=counts["flagged"],
+            resumed=before,
+            column=self._lines.column,
+            screens=wanted.screens,
+            why=dict(self._why.most_common()),
+            out=None if wanted.out is None else str(wanted.out),
+            doubtful=counts["doubtful"],
+            asked=asked,
+            undecided=counts["undecided"],
+            nanos=nanos,
+            review=None if wanted.review is None else str(wanted.review),
+            waiting=waiting,
+            measured=tuple(self._tally.measured()) if known else (),
+            strange=tuple(sorted(self._labels - self._classes)),
+        )
 
 
 @contextmanager
@@ -112,60 +182,64 @@ def _size(wanted: Wanted) -> int:
     return size
 
 
-class _Lines:
-    """Rows to lines."""
+class _Batch:
+    """Rows whose lines are written together, in order: once a model has answered about those in doubt."""
 
-    def __init__(self, wanted: Wanted) -> None:
-        self.kind = format_of(wanted.file)
-        first = next((record for record in records(wanted.file, self.kind) if record is not None), None)
-        if first is None:
-            raise ConfigError(f"{wanted.file}: holds no rows")
-        self.column = _column(first, wanted)
-        self._screens = panel(wanted.screens, load_encoder().encode)
+    def __init__(self, lines: Lines, asker: Asker | None, sums: _Sums) -> None:
+        self.asked = 0
+        self._lines = lines
+        self._asker = asker
+        self._sums = sums
+        self._rows: list[tuple[Seen, Record | None]] = []
+        self._questions: dict[int, Request] = {}  # by row
 
-    def line(self, row: int, record: Record | None) -> tuple[bytes, tuple[str, ...]]:
-        """(the line, why it is flagged)."""
-        text = record.get(self.column) if record is not None else None
-        found: dict[str, Any] = {}
-        why: tuple[str, ...] = (UNREAD,)
-        if isinstance(text, str):
-            findings = {name: one.screen(text) for name, one in self._screens.items()}
-            found = {name: _shown(name, finding) for name, finding in findings.items()}
-            why = tuple(f"{name}:{kind}" for name, finding in findings.items() for kind in finding.flagged)
-        line = {"row": row, "flagged": bool(why), **found, "tier": TIER, "why": why}
-        return msgspec.json.encode(line) + b"\n", why
+    @property
+    def full(self) -> bool:
+        return not self._questions or len(self._questions) >= AT_ONCE or len(self._rows) >= HELD
 
+    def add(self, seen: Seen, record: Record | None) -> None:
+        self._rows.append((seen, record))
+        if seen.doubts and self._asker is not None and seen.text is not None:
+            try:
+                self._questions[seen.row] = question([seen.text], self._lines.meanings(seen.doubts), f"row-{seen.row}")
+            except CheckFailed:  # too long to be asked about: it stays in doubt
+                return
 
-def _shown(name: str, finding: Finding) -> object:
-    if name == "privacy":
-        return [span._asdict() for span in finding.spans]
-    scores = {kind: round(score, _DIGITS) for kind, score in finding.scores.items()}
-    return scores[name] if name == "injection" else scores
+    def write(self, write: Callable[[bytes], object]) -> None:
+        said = self._said()
+        for seen, record in self._rows:
+            line, told = self._lines.line(seen, said.get(seen.row))
+            self._sums.add(told, record)
+            write(line)
+        self._rows, self._questions = [], {}
 
-
-def _column(first: Mapping[str, Any], wanted: Wanted) -> str:
-    if wanted.text is not None and wanted.text in first:
-        return wanted.text
-    known = ", ".join(sorted(first)[:12])
-    if wanted.text is not None:
-        raise ConfigError(f"{wanted.file}: has no column {wanted.text}; its first row has {known}")
-    found = next((name for name in COLUMNS if isinstance(first.get(name), str)), None)
-    if found is None:
-        raise ConfigError(f"{wanted.file}: which column is the text? Its first row has {known}: --text names one")
-    return found
+    def _said(self) -> dict[int, Mapping[str, float]]:
+        """Verdicts by row, of those that gave one."""
+        if not self._questions or self._asker is None:
+            return {}
+        doubts = {seen.row: seen.doubts for seen, _ in self._rows}
+        answers = self._asker.ask(list(self._questions.values()))
+        self.asked += len(answers)
+        found: dict[int, Mapping[str, float]] = {}
+        for row, answer in zip(self._questions, answers, strict=True):
+            try:
+                found[row] = verdict(answer, self._lines.meanings(doubts[row]))
+            except CheckFailed:
+                continue
+        return found
 
 
 class _Written(NamedTuple):
     """What an output holds already: its lines, the last one's bytes, and where that ends."""
 
-    told: tuple[_Told, ...]
+    told: tuple[Told, ...]
     last: bytes
     end: int
 
 
 def _written(out: Path | None) -> _Written:
     """Raises ConfigError unless it is this command's, row by row; only its end may be broken off."""
-    told: list[_Told] = []
+    told: list[Told] = []
     last, end = b"", 0
     if out is None or not out.exists():
         return _Written((), last, end)
@@ -174,7 +248,7 @@ def _written(out: Path | None) -> _Written:
             for line in file:
                 if not line.endswith(b"\n") and line.startswith(_START[: len(line)]):
                     break
-                told.append(msgspec.json.decode(line, type=_Told))
+                told.append(msgspec.json.decode(line, type=Told))
                 if told[-1].row != len(told) - 1:
                     raise ConfigError(f"{out}: line {len(told)} is of row {told[-1].row}; --out names another file")
                 last, end = line, end + len(line)
@@ -183,11 +257,3 @@ def _written(out: Path | None) -> _Written:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"{out}: line {len(told) + 1} is not of this command; --out names another file") from error
     return _Written(tuple(told), last, end)
-
-
-def _same(line: bytes, last: bytes, wanted: Wanted) -> None:
-    if line != last:
-        raise ConfigError(
-            f"{wanted.out}: its last row is not what {wanted.file} gives with these screens; --out names another file, "
-            "or remove it to start anew"
-        )

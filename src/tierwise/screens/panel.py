@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tierwise.errors import ConfigError
-from tierwise.screens.injection import Injection
-from tierwise.screens.moderation import Moderation
+from tierwise.screens.injection import HEAD, Injection
+from tierwise.screens.moderation import TRAINED, Moderation
+from tierwise.screens.own import Beside, Own
 from tierwise.screens.privacy import Privacy
 from tierwise.screens.reader import Encode, Reader
 from tierwise.screens.recogniser import Recogniser
-from tierwise.screens.risk import Risk, shipped
+from tierwise.screens.risk import Policy, Risk, shipped
 from tierwise.screens.screen import Screen
 from tierwise.screens.weights import load_weights
 
 NAMES = ("moderation", "privacy", "injection", "risk")
+
+
+class Panel(NamedTuple):
+    """`limits`: from which score on a class, such as "moderation:hate", is flagged; one without never is."""
+
+    screens: dict[str, Screen]
+    limits: dict[str, float]
 
 
 def panel(names: Sequence[str], encode: Encode) -> dict[str, Screen]:
@@ -22,15 +31,32 @@ def panel(names: Sequence[str], encode: Encode) -> dict[str, Screen]:
 
     Raises ConfigError for a name that there is not, and where the weights can't be read.
     """
+    return assembled(names, encode).screens
+
+
+def assembled(
+    names: Sequence[str], encode: Encode, policies: Sequence[Policy] | None = None, own: Own | None = None
+) -> Panel:
+    """The same with other risk policies than the shipped ones, and with heads that an operator has taught."""
     strange = [name for name in names if name not in NAMES]
     if strange or not names:
         raise ConfigError(f"no screen is called {', '.join(strange) or 'nothing'}; there are {', '.join(NAMES)}")
     weights = load_weights()
     reader = Reader(weights, encode)
+    risks = shipped() if policies is None else tuple(policies)
     every: dict[str, Screen] = {
         "moderation": Moderation(reader),
         "privacy": Privacy(Recogniser(weights.recogniser)),
         "injection": Injection(reader),
-        "risk": Risk(reader, shipped()),
+        "risk": Risk(reader, risks),
     }
-    return {name: every[name] for name in NAMES if name in names}
+    limits = {f"moderation:{name}": reader.thresholds[name] for name in TRAINED}
+    limits[f"injection:{HEAD}"] = reader.thresholds[HEAD]
+    limits |= {f"risk:{one.name}": one.threshold or reader.thresholds[one.head or ""] for one in risks}
+    if own is not None:
+        every[own.screen] = Beside(every[own.screen], own)
+        limits |= {f"{own.screen}:{name}": limit for name, limit in own.limits.items()}
+    return Panel(
+        {name: every[name] for name in NAMES if name in names},
+        {one: limit for one, limit in limits.items() if one.partition(":")[0] in names},
+    )
