@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.offline.test_screen_training import rows, written
 from tierwise.cli import app
 
 
@@ -53,13 +56,146 @@ def test_an_error_is_one_line(comments: Path) -> None:
         assert "Traceback" not in ran.output
 
 
-def test_a_config_changes_nothing_yet(comments: Path, tmp_path: Path) -> None:
+def test_a_config_without_screens_changes_nothing(comments: Path, tmp_path: Path) -> None:
     """It is read, so a wrong one is told; the classifiers decide all the same."""
     config = tmp_path / "c.toml"
     config.write_text('[models.a]\nprovider = "scripted"\nscript = "a.json"\n[routes.r]\ntiers = ["a"]\n')
     assert run(comments, "--config", config, "--json").stdout == run(comments, "--json").stdout
     config.write_text("[routes.r]\ntears = 1\n")
     assert run(comments, "--config", config).exit_code == 2
+
+
+CONFIG = """
+[store]
+url = "sqlite:///ledger.db"
+[models.premium]
+provider = "scripted"
+script = "answers.json"
+price = { input = 1, output = 2 }
+[models.moderator]
+provider = "scripted"
+script = "answers.json"
+price = { input = 1, output = 2 }
+[routes.r]
+tiers = ["premium"]
+[routes.r.screens]
+screener = "moderator"
+thresholds = { hate = 1.0 }
+categories = { hate = "block" }
+[routes.other]
+tiers = ["premium"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A route that is in doubt about hate, and a screener that finds it."""
+    path = tmp_path / "tierwise.toml"
+    path.write_text(CONFIG)
+    (tmp_path / "answers.json").write_text(json.dumps([{"text": '{"hate": 0.9}', "input_tokens": 300}]))
+    return path
+
+
+def booked(folder: Path) -> list[tuple[str, str, int]]:
+    """(who pays, as what, nano-dollars) of what the ledger has."""
+    with closing(sqlite3.connect(folder / "ledger.db")) as db:
+        return db.execute("SELECT key_id, role, nanos FROM spend").fetchall()
+
+
+def test_a_routes_screener_is_asked_in_doubt(comments: Path, config: Path, tmp_path: Path) -> None:
+    """By the route's own rules; what it costs is told, and booked to an account of its own as a screen."""
+    out = tmp_path / "out.jsonl"
+    told = json.loads(run(comments, "--config", config, "--out", out, "--json").stdout)
+    assert (told["screens"], told["why"]) == (["moderation"], {"moderation:hate": 1})
+    assert (told["doubtful"], told["asked"], told["undecided"]) == (1, 1, 0)
+    assert [json.loads(line)["tier"] for line in out.read_text().splitlines()] == ["classifier", "llm", "classifier"]
+    ((account, role, nanos),) = booked(tmp_path)
+    assert (account, role, nanos) == ("aside", "screen", told["nanos"])
+    assert nanos > 300_000
+    again = run(comments, "--config", config, "--out", out, "--route", "r")
+    assert "3 of them were there from an earlier run." in again.output
+    assert "moderator was asked about 0 for $0" in again.output
+    assert len(booked(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "options"),
+    [
+        ([{"text": "no idea"}], ()),
+        ([{"fault": "refused"}], ()),
+        ([{"text": '{"hate": 0.0}'}], ("--cap", "0.000001")),
+    ],
+)
+def test_nobody_decides(
+    comments: Path, config: Path, tmp_path: Path, rules: list[object], options: tuple[str, ...]
+) -> None:
+    """Without a verdict, or the money for one, what the route blocks counts as found, and is told as undecided."""
+    (tmp_path / "answers.json").write_text(json.dumps(rules))
+    said = run(comments, "--config", config, "--out", tmp_path / "out.jsonl", *options).output
+    assert "1 are undecided" in said
+    assert ("the cap is reached" in said) == bool(options)
+    line = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[1])
+    assert (line["tier"], line["flagged"], line["doubts"]) == ("classifier", True, ["moderation:hate"])
+
+
+def test_which_route(comments: Path, config: Path) -> None:
+    """The one that is named, or the only one that screens; what does not go together is refused."""
+    config.write_text(
+        CONFIG + '[routes.other.screens]\nrisk = ["legal"]\nprivacy = "flag"\nprivacy_types = ["email"]\n'
+    )
+    told = json.loads(run(comments, "--config", config, "--route", "other", "--json").stdout)
+    assert (told["screens"], told["why"], told["asked"]) == (["privacy", "risk"], {"privacy:email": 1}, 0)
+    for words, said in (
+        (("--config", config), "the routes r, other have screens; --route names one"),
+        (("--config", config, "--route", "none"), "no route 'none'"),
+        (("--route", "r"), "--route is one of a config"),
+        (("--review", comments), "--review names a file of its own"),
+    ):
+        ran = run(comments, *words)
+        assert ran.exit_code == 2
+        assert said in re.sub(r"\s+", " ", ran.output)
+
+
+def test_a_file_for_people(comments: Path, tmp_path: Path) -> None:
+    """What is flagged or in doubt."""
+    ran = run(comments, "--review", tmp_path / "review.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "review.jsonl").read_text().splitlines()]
+    assert f"{len(found)} rows for people, the most doubtful first" in re.sub(r"\s+", " ", ran.output)
+    assert "I hate all Muslims, they are vermin" in [one["text"] for one in found]
+
+
+def test_beside_labels(tmp_path: Path) -> None:
+    """How much of each class was found and how much wrongly flagged, with bounds."""
+    path = tmp_path / "labelled.jsonl"
+    every = [("I hate all Muslims, they are vermin", "hate", "en"), ("hello there", "", "de")]
+    path.write_text("".join(json.dumps({"text": a, "kind": b, "lang": c}) + "\n" for a, b, c in every * 10))
+    told = json.loads(run(path, "--screens", "moderation", "--labels", "kind", "--json").stdout)
+    (hate,) = [one for one in told["measured"] if (one["name"], one["language"]) == ("moderation:hate", "")]
+    assert (hate["recall"]["k"], hate["recall"]["n"], hate["false_blocks"]["n"]) == (10, 10, 10)
+    assert hate["recall"]["bound"] == pytest.approx(0.05**0.1)
+    said = run(path, "--screens", "moderation", "--labels", "kind").output
+    assert re.search(r"moderation:hate +100.0% \(74.1%\) of 10", said)
+    assert "95 % confidence" in said
+    path.write_text(path.read_text().replace('"hate"', '"hateful"'))
+    said = run(path, "--screens", "moderation", "--labels", "kind").output
+    assert "no class of these screens: hateful" in re.sub(r"\s+", " ", said)
+    assert "95 % confidence" not in said
+    path.write_text("".join(json.dumps({"text": a, "bad": bool(b)}) + "\n" for a, b, _ in every))
+    told = json.loads(run(path, "--labels", "bad", "--json").stdout)
+    assert [(one["name"], one["recall"]["k"], one["recall"]["n"]) for one in told["measured"]] == [("any", 1, 1)]
+
+
+def test_by_heads_of_the_operators_own(tmp_path: Path) -> None:
+    """That `tierwise train --screen` wrote: by --trained, or the route's own."""
+    data = written(tmp_path, rows())
+    words = ["train", "--screen", "moderation", "--data", str(data), "--labels", "spam", "--out"]
+    assert CliRunner().invoke(app, [*words, str(tmp_path / "own.npz")]).exit_code == 0
+    fresh = written(tmp_path, [{"text": "Win a free sofa today, click here"}, {"text": "Where is it?"}], "new.jsonl")
+    assert json.loads(run(fresh, "--trained", tmp_path / "own.npz", "--json").stdout)["why"]["moderation:spam"] == 1
+    config = tmp_path / "tierwise.toml"
+    screens = '[routes.r.screens]\ntrained = "own.npz"\ncategories = { spam = "flag" }\n'
+    config.write_text(f'[models.a]\nprovider = "scripted"\nscript = "a.json"\n[routes.r]\ntiers = ["a"]\n{screens}')
+    assert json.loads(run(fresh, "--config", config, "--json").stdout)["why"] == {"moderation:spam": 1}
 
 
 def test_help_has_an_example_and_promises_nothing() -> None:

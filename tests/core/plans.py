@@ -62,6 +62,7 @@ class Hand:
     escalate: Any = None
     opinions: Any = ()
     judged: Any = None
+    screened: Any = frozenset()
     steps: list[Wish] = field(default_factory=list)
 
     def run(self, plan: Plan) -> Outcome:
@@ -101,8 +102,8 @@ class Hand:
                 return self.escalate
             case Consult():
                 return self.opinions
-            case Judge() | cascade.Hand():
-                return self._one(self.judged)
+            case Judge() | cascade.Hand() | cascade.Screen():
+                return self._one(self.screened if isinstance(step, cascade.Screen) else self.judged)
             case Serve() | Drop():
                 return None
 

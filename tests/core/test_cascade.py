@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from tests.core.plans import BAD, CHEAP, GOOD, MIDDLE, OTHER, PREMIUM, SMALL, Hand, answer, request, route
 from tierwise.core import cascade as plan
 from tierwise.core.cascade import Call, Consult, Drop, Judge, Reserve, Resume, Serve, Verify, cascade
 from tierwise.errors import BadRequest, Blocked, BudgetExceeded, CheckFailed, Forbidden, Overloaded, Refused
-from tierwise.types import Answer, Choice, Decision, Estimate, Evidence, Route, Thresholds, Verdict
+from tierwise.types import Answer, Choice, Decision, Estimate, Evidence, Request, Route, Thresholds, Verdict
 
 ANSWERS = {"cheap": answer(CHEAP), "middle": answer(MIDDLE), "premium": answer(PREMIUM)}
 
@@ -379,3 +382,86 @@ def test_a_blocked_draft_escalates() -> None:
     assert (outcome.answer.model, outcome.decision.rule) == ("premium", "escalated:screen:hate")
     assert hand.names == ["Reserve", "Call", "Verify", "Drop", "Call"]
     assert [step.decision.rule for step in outcome.trail] == ["screen:hate", "escalated:screen:hate"]
+
+
+DOUBTFUL = ("moderation:hate", "risk:legal")
+
+
+@pytest.mark.parametrize("rule", ["checks", "agreement"])
+def test_doubts_are_decided_before_anything_else(rule: Any) -> None:
+    """Once everything that may follow is reserved, with the screener; what it finds takes the request up."""
+    asked = route(uncertified=rule, screener=OTHER, floor=frozenset(["legal"]), opinions=(OTHER,))
+    hand = Hand(ANSWERS, verdicts=[GOOD, GOOD], screened=frozenset(["legal", "flagged:hate"]))
+    outcome = hand.run(cascade(request(doubts=DOUBTFUL), asked))
+    assert hand.names == ["Reserve", "Screen", "Call"]
+    (reserve, screen, _) = hand.steps
+    assert reserve == msgspec.structs.replace(_reserved_for(request(), asked), screener=OTHER)
+    assert screen == plan.Screen(OTHER)
+    assert (outcome.answer.model, outcome.decision.rule) == ("premium", "floor:legal")
+    hand = Hand(ANSWERS, verdicts=[GOOD, GOOD])
+    outcome = hand.run(cascade(request(doubts=DOUBTFUL), asked))
+    assert (hand.names[:3], outcome.answer.model) == (["Reserve", "Screen", "Call"], "cheap")
+    assert hand.names.count("Reserve") == 1
+
+
+def _reserved_for(asked: Request, on: Route) -> plan.Wish:
+    return next(cascade(asked, msgspec.structs.replace(on, screener=None)))
+
+
+def test_what_a_screener_finds_may_need_a_person() -> None:
+    """No model answers then."""
+    told = Answer("human", (Choice("Anna will write.", finish="stop"),))
+    hand = Hand({}, judged=told, screened=frozenset(["flagged:self-harm"]))
+    asked = route(screener=OTHER, human=frozenset(["flagged:self-harm"]))
+    outcome = hand.run(cascade(request(doubts=("moderation:self-harm",)), asked))
+    assert (hand.names, outcome.answer) == (["Reserve", "Screen", "Hand"], told)
+
+
+def test_what_a_screener_stops_is_refused() -> None:
+    """Nobody else is asked."""
+    hand = Hand(ANSWERS, screened=Blocked("no", ("moderation:hate",)))
+    with pytest.raises(Blocked):
+        hand.run(cascade(request(doubts=DOUBTFUL), route(screener=OTHER)))
+    assert hand.names == ["Reserve", "Screen"]
+
+
+def test_what_is_in_doubt_does_not_go_to_the_cheapest_for_want_of_money() -> None:
+    """A budget bears all of it, or refuses."""
+    hand = Hand(ANSWERS, reserve=BudgetExceeded("no"))
+    with pytest.raises(BudgetExceeded):
+        hand.run(cascade(request(doubts=DOUBTFUL), route(screener=OTHER, over_budget="cheap")))
+    assert hand.names == ["Reserve"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "on"),
+    [
+        (request(), route(screener=OTHER)),
+        (request(doubts=DOUBTFUL), route()),
+        (
+            request(doubts=DOUBTFUL, tags=frozenset(["minors"])),
+            route(screener=OTHER, human=frozenset(["minors"])),
+        ),
+    ],
+)
+def test_nobody_is_asked_without_need(asked: Request, on: Route) -> None:
+    """Without a doubt, without a screener, or where a person has it already."""
+    hand = Hand(ANSWERS, verdicts=[GOOD], judged=Answer("human", ()))
+    hand.run(cascade(asked, on))
+    assert "Screen" not in hand.names
+
+
+def test_a_router_comes_after_the_screener() -> None:
+    """What was reserved is enough for whatever it says."""
+    hand = Hand(ANSWERS, score=Verdict(0.9))
+    outcome = hand.run(cascade(request(doubts=DOUBTFUL, stream=True), route(hold="none", screener=OTHER)))
+    assert hand.names[:3] == ["Reserve", "Screen", "Score"]
+    assert outcome.answer.model == "premium"
+
+
+def test_what_was_known_of_it_before_stays() -> None:
+    """Beside what a screener finds."""
+    hand = Hand(ANSWERS, screened=frozenset(["flagged:hate"]))
+    asked = route(screener=OTHER, floor=frozenset(["legal"]))
+    outcome = hand.run(cascade(request(doubts=DOUBTFUL, tags=frozenset(["legal"])), asked))
+    assert outcome.decision.rule == "floor:legal"

@@ -11,6 +11,7 @@ the `yield`. Theory of operation:
   then says release (`Resume` with a decision), hold on (`Resume` without), or `Drop`.
 - A request that a budget can't bear in full goes to the cheapest tier alone, where its route says so; premium that
   was asked too often within the hour is not asked, and a rejected draft may be served instead.
+- Where a screen is in doubt its route's screener is asked before anything else, once all that may follow is reserved.
 - What a person must answer no model is asked about; a draft that a screen blocks escalates like one that fails a check.
 - The last tier's answer is final: its `Call` carries a decision, and its performer may let it flow out as it comes.
 - Once text is out nothing can replace it, so an error after that is the performer's to tell the client; it is
@@ -33,13 +34,20 @@ from tierwise.types import Answer, Decision, Evidence, Hold, Model, Request, Rou
 class Reserve(msgspec.Struct, frozen=True):
     """Set aside what calling each of `models` once, and asking each of `judges` about one draft, may cost.
 
-    A model that may be called twice stands there twice. With `soft` it must fit below the budgets' soft limits.
-    Result: None; or BudgetExceeded, StoreError.
+    A model that may be called twice stands there twice; `screener` is asked what the request is. With `soft` it must
+    fit below the budgets' soft limits. Result: None; or BudgetExceeded, StoreError.
     """
 
     models: tuple[Model, ...]
     judges: tuple[Model, ...] = ()
     soft: bool = False
+    screener: Model | None = None
+
+
+class Screen(msgspec.Struct, frozen=True):
+    """Ask `model` what screens are in doubt about. Result: tags of the request, perhaps none; or Blocked."""
+
+    model: Model
 
 
 class Hand(msgspec.Struct, frozen=True):
@@ -120,7 +128,7 @@ class Outcome(msgspec.Struct, frozen=True):
     trail: tuple[Step, ...]
 
 
-Wish = Hand | Reserve | Score | Escalate | Call | Resume | Drop | Verify | Consult | Judge | Serve
+Wish = Hand | Reserve | Screen | Score | Escalate | Call | Resume | Drop | Verify | Consult | Judge | Serve
 Plan = Generator[Wish, Any, Outcome]
 Routing = Generator[Wish, Any, tuple[tuple[Model, ...], str]]
 Final = Generator[Wish, Any, tuple[Answer, Decision]]
@@ -129,14 +137,18 @@ SubPlan = Generator[Wish, Any, tuple[Answer | None, Decision]]
 
 def cascade(request: Request, route: Route, arm: Arm = "") -> Plan:
     """The plan for `request` on `route`. Raises what the last tier raised where no tier could answer."""
-    person = policy.human(request, route)
+    person, screener = policy.human(request, route), policy.screener(request, route)
+    if person is None and screener is not None:
+        request = yield from _screened(request, route, screener, arm)
+        person = policy.human(request, route)
     if person is not None:
         return (yield from _handed(Decision("serve", f"human:{person}")))
     tiers, rule = policy.path(request, route, arm)
     hold = policy.hold(request, route)
     if len(tiers) > 1 and (hold == "none" or (route.planned and rule == "verifier")):
         tiers, rule = yield from _routed(request, route, hold, tiers, rule)
-    tiers, rule = yield from _reserved(request, route, tiers, rule)
+    if screener is None:
+        tiers, rule = yield from _reserved(request, route, tiers, rule)
     trail: list[Step] = []
     rejected: Answer | None = None
     for model in tiers[:-1]:
@@ -153,8 +165,20 @@ def cascade(request: Request, route: Route, arm: Arm = "") -> Plan:
     return Outcome(answer, decision, tuple(trail))
 
 
+def _screened(request: Request, route: Route, screener: Model, arm: Arm) -> Generator[Wish, Any, Request]:
+    """The request with what a model has found in it. What it finds can only lead upwards, so the money is enough.
+
+    A budget that can't bear all of that refuses: what is in doubt is not for the cheapest tier.
+    """
+    tiers, rule = policy.path(request, route, arm)
+    step = _reserve(tiers, route, rule)
+    yield msgspec.structs.replace(step, screener=screener)
+    tags: frozenset[str] = yield Screen(screener)
+    return msgspec.structs.replace(request, tags=request.tags | tags) if tags else request
+
+
 def _handed(decision: Decision) -> Plan:
-    """No model sees it, and nothing is spent."""
+    """No model answers it."""
     answer: Answer = yield Hand(decision)
     return Outcome(answer, decision, (Step(answer.model, decision),))
 

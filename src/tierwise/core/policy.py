@@ -51,6 +51,11 @@ def human(request: Request, route: Route) -> str | None:
     return people[0].removeprefix("flagged:") if people else None
 
 
+def screener(request: Request, route: Route) -> Model | None:
+    """Who is asked what screens are in doubt about; None where they are not, or there is nobody."""
+    return route.screener if request.doubts else None
+
+
 def enforced(route: Route) -> bool:
     """Whether drafts may be served on it: what premium answers all by itself can't be compared with anything."""
     trusted = route.thresholds is not None or route.uncertified != "observe"

@@ -21,7 +21,7 @@ from tierwise.ports import Batch, Clock
 from tierwise.types import Answer, Chunk, CostState, Decision, Duty, Model, Price, Request, Route, Usage
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
-ASIDE = frozenset({"opinion", "judge", "audit", "observe"})  # duties of attempts that no client is ever answered by
+ASIDE = frozenset({"opinion", "judge", "audit", "observe", "screen"})  # duties by which no client is ever answered
 LESSONS = 64  # of a model's counted answers, the first, that teach
 SECOND = 1_000_000_000  # nanoseconds
 EVERY = 64  # of later ones one in so many: reading texts takes some tens of microseconds

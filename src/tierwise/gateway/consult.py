@@ -20,6 +20,7 @@ from tierwise.gateway.booking import Attempt
 from tierwise.ports import Clock
 from tierwise.scorers import judge as questionnaire
 from tierwise.scorers.agreement import agree, same_prompt_form
+from tierwise.screens import judged
 from tierwise.types import Answer, Duty, Evidence, Model, Price, Request, Route
 
 Start = Callable[[Model, Request, Duty], Attempt]
@@ -40,6 +41,9 @@ def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Pri
         question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
         questions = step.judges * questionnaire.MAX_QUESTIONS
         nanos += price.bound(question, questionnaire.bound(), questions, ceiling)
+    if step.screener is not None:
+        question = msgspec.structs.replace(request, max_output=judged.MAX_OUTPUT, n=1)
+        nanos += price.bound(question, judged.bound(), (step.screener,), ceiling)
     return nanos
 
 
@@ -51,6 +55,9 @@ def bound_tokens(step: Reserve, request: Request, route: Route, size: int) -> in
     if step.judges:
         question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
         tokens += most_tokens(question, questionnaire.bound(), step.judges * questionnaire.MAX_QUESTIONS)
+    if step.screener is not None:
+        question = msgspec.structs.replace(request, max_output=judged.MAX_OUTPUT, n=1)
+        tokens += most_tokens(question, judged.bound(), (step.screener,))
     return tokens
 
 

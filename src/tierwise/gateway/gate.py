@@ -6,20 +6,22 @@ Knows the order of things; what screens find is `guards.py`'s, what flows change
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from tierwise.core.cascade import Outcome, Verify
 from tierwise.core.join import join
-from tierwise.errors import Forbidden
+from tierwise.errors import CheckFailed, Forbidden
+from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.guards import NOTHING, Guard, blocked
 from tierwise.gateway.inline import Inline
 from tierwise.gateway.sessions import Sessions
 from tierwise.money import Tenant
 from tierwise.ports import Batch
 from tierwise.screens.flow import Flow, apart
+from tierwise.screens.judged import YES, verdict
 from tierwise.types import Answer, Chunk, Decision, Evidence, Model, Request, Route, Usage
 
 LONG = 20_000  # characters of a request from which it is read aside: others go on meanwhile
@@ -57,7 +59,9 @@ class Gate:
         self._guard = guard
         self._more = flows
         self._looked = NOTHING
+        self._judged: tuple[Evidence, ...] = ()  # what a model has said of doubts
         self._noted: dict[str, None] = {}  # of answers, and by others of the request
+        self._note: Callable[[str], None] = lambda found: self._noted.update({found: None})
         self._stopped: tuple[str, ...] = ()
         self._cleared = ""  # the model whose whole draft has been screened already
         self._flows: tuple[Flow, ...] | None = None  # of the answer that goes out
@@ -76,7 +80,8 @@ class Gate:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """Everything that was found, for the ledger."""
-        return tuple([Evidence("screen", None, one) for one in (*self._looked.classes, *self._noted)])
+        found = [Evidence("screen", None, one) for one in (*self._looked.classes, *self._noted)]
+        return (*found, *self._judged)
 
     def tell(self, found: tuple[str, ...], *, stopped: bool) -> None:
         """What others have found in the request, and whether it is to stop there."""
@@ -95,6 +100,9 @@ class Gate:
             return request
         size = sum([len(message.text) for message in request.messages])
         looked = guard.look(request) if size < LONG else await asyncio.to_thread(guard.look, request)
+        if guard.table.screener and route.screener is None:  # it may not have this request: nobody decides
+            self._judged = _told(looked.doubts, None, guard.table.screener)
+            looked = guard.judged(looked, None)
         self._looked = looked
         tags = looked.tags
         if conversation is not None:
@@ -104,6 +112,18 @@ class Gate:
         if not tags and not looked.doubts:
             return request
         return msgspec.structs.replace(request, tags=request.tags | tags, doubts=looked.doubts)
+
+    async def decide(self, request: Request, model: Model, panel: Panel) -> frozenset[str]:
+        """Tags for what `model` finds where a screen was in doubt. Without a verdict doubts stay. Raises Blocked."""
+        guard = self._guard
+        if guard is None:
+            return frozenset()
+        said = await _said(guard, request, model, panel)
+        self._judged = _told(self._looked.doubts, said, model.name)
+        self._looked = guard.judged(self._looked, said)
+        if self._looked.blocked:
+            raise blocked("request", self._looked.blocked)
+        return self._looked.tags
 
     def check(self, step: Verify) -> None:
         """A whole draft, before it is judged first: so another model may be asked. Raises Blocked."""
@@ -150,8 +170,21 @@ class Gate:
         more = () if self._more is None else self._more()
         return (*(window for window in windows if window is not None), *more)
 
-    def _note(self, found: str) -> None:
-        self._noted[found] = None
+
+async def _said(guard: Guard, request: Request, model: Model, panel: Panel) -> Mapping[str, float] | None:
+    """A model's scores; None where it can't be asked, or gives no verdict."""
+    try:
+        asked, classes = guard.question(request)
+        (answer,) = await panel.hear([Question(model, asked, "screen")], "doubts")
+        return verdict(answer, classes)
+    except CheckFailed:
+        return None
+
+
+def _told(doubts: Sequence[str], said: Mapping[str, float] | None, model: str) -> tuple[Evidence, ...]:
+    if said is None:
+        return tuple([Evidence("screener", None, f"{one}: no verdict of {model}") for one in doubts])
+    return tuple([Evidence("screener", said[one] < YES, f"{one}: {model}", said[one]) for one in doubts])
 
 
 def _same(sent: Sequence[Chunk], chunks: Batch) -> bool:

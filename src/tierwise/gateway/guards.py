@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Literal, NamedTuple
 
 from tierwise.dialects.parts import words
-from tierwise.errors import Blocked
+from tierwise.errors import Blocked, ConfigError
 from tierwise.gateway.screen_table import INJECTION, ScreensTable, actions, classes, flag
+from tierwise.gateway.taught import read
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.injection import Injection
+from tierwise.screens.judged import doubtful, meanings, question, settled
 from tierwise.screens.leaves import BROKEN, leaves, unquoted
-from tierwise.screens.moderation import Moderation
+from tierwise.screens.moderation import TRAINED, Moderation
+from tierwise.screens.own import Beside, Own
 from tierwise.screens.passages import passages
 from tierwise.screens.reader import WHOLE, Reader
-from tierwise.screens.risk import Risk
+from tierwise.screens.risk import Policy, Risk
 from tierwise.screens.screen import Screen
 from tierwise.screens.weights import load_weights
 from tierwise.screens.window import Window
 from tierwise.types import Document, Message, Request
 
-DOUBT = 0.5  # of a threshold: from this share of it up to itself a screen does not know
 MOST = 400_000  # characters of a request that are read, the latest first
 SURER = 1.5  # times its threshold a passage must score in a text that has several: one of many is more often wrong
 KEPT = 20_000  # texts of a route whose reading is remembered
@@ -61,6 +64,8 @@ class Guard:
     def __init__(self, table: ScreensTable, reader: Reader) -> None:
         """Raises ConfigError for a policy with a head that there is not."""
         policies = classes(table)
+        self._policies = policies
+        self._own = _opened(table, policies, reader)
         self.table = table
         self._actions = actions(table)
         every: dict[str, Screen] = {
@@ -68,8 +73,10 @@ class Guard:
             "injection": Injection(reader),
             "risk": Risk(reader, policies),
         }
-        shipped = {_class(name): reader.thresholds[name] for name in self._actions}
+        own = _limits(self._own)
+        shipped = {_class(name): reader.thresholds.get(name, 1.0) for name in self._actions}
         shipped |= {f"risk:{one.name}": one.threshold or reader.thresholds[one.head or ""] for one in policies}
+        shipped = {one: own.get(one, limit) for one, limit in shipped.items()}
         self._limits = {one: table.thresholds.get(one.partition(":")[2], limit) for one, limit in shipped.items()}
         heads = {one: one.partition(":")[2] for one in shipped} | {
             f"risk:{one.name}": one.head or "" for one in policies
@@ -77,12 +84,17 @@ class Guard:
         self._surer = {  # class: its trained head, and what that must say of one passage of several
             one: (heads[one], min(limit * SURER, (1 + limit) / 2))
             for one, limit in self._limits.items()
-            if heads[one] in reader.thresholds
+            if heads[one] in reader.thresholds and one not in own
         }
+        self._taught = {one: min(limit * SURER, (1 + limit) / 2) for one, limit in self._limits.items() if one in own}
+        if self._own is not None:
+            every[self._own.screen] = Beside(every[self._own.screen], self._own)
         self._reader = reader
         asked = {one.partition(":")[0] for one in self._limits}
         self._screens = {name: screen for name, screen in every.items() if name in asked}
         self._people = frozenset([one.name for one in policies if one.floor == "human"])
+        strict = [_class(name) for name, action in self._actions.items() if action in ("block", "human")]
+        self._strict = frozenset([*strict, *(f"risk:{name}" for name in self._people)])
         self._known: OrderedDict[bytes, Reading] = OrderedDict()
         self._lock = Lock()
 
@@ -105,6 +117,16 @@ class Guard:
                 if fresh:
                     doubts.update(dict.fromkeys(reading.doubts))
         return self._looked(tuple(found), tuple([one for one in doubts if one not in found]))
+
+    def question(self, request: Request) -> tuple[Request, dict[str, str]]:
+        """What to ask a model about what is in doubt, and the classes that it is about. Raises CheckFailed."""
+        told = meanings(request.doubts, self._policies)
+        return question(fresh(request), told, request.id), told
+
+    def judged(self, looked: Looked, said: Mapping[str, float] | None) -> Looked:
+        """With what a model has `said` of its doubts; None: nothing, and what would stop a request does."""
+        flagged, undecided = settled(looked.doubts, said, self._strict)
+        return self._looked((*looked.classes, *flagged), undecided)
 
     def window(self, note: Callable[[str], None]) -> Window | None:
         """For an answer; None where answers are not moderated. `note` is told of what is flagged and may pass."""
@@ -171,8 +193,7 @@ class Guard:
             for one, score in screen.screen(text).scores.items()
         }
         found = [one for one, limit in self._limits.items() if scores.get(one, 0.0) >= limit]
-        doubts = [one for one, limit in self._limits.items() if limit * DOUBT <= scores.get(one, 0.0) < limit]
-        return Reading(tuple(found), tuple(doubts))
+        return Reading(tuple(found), doubtful(scores, self._limits))
 
     def _parts(self, parts: Sequence[str], kind: Kind) -> Reading:
         """By trained heads alone, and by stricter limits. Of an answer only what moderation says."""
@@ -183,10 +204,41 @@ class Guard:
             for one, (head, limit) in self._surer.items()
             if scores[head] >= limit and (kind == "told" or one.startswith("moderation:"))
         ]
+        if self._own is not None and (kind == "told" or self._own.screen == "moderation"):
+            found += _taught_in(self._own, self._taught, parts)
         return Reading(tuple(found)) if found else CLEAN
 
 
 NOTHING = Looked()
+
+
+def _opened(table: ScreensTable, policies: Sequence[Policy], reader: Reader) -> Own | None:
+    """Heads that the operator has taught, if any. Raises ConfigError where the table asks for what they don't know."""
+    if not table.trained:
+        return None
+    own = Own(read(Path(table.trained)), reader.encode)
+    taught = own.limits if own.screen == "moderation" else ()
+    known = {*TRAINED, *taught, *(own.limits if own.screen == "risk" else ()), INJECTION}
+    wrong = [name for name, action in table.categories.items() if action != "allow" and name not in (*TRAINED, *taught)]
+    wrong += [name for name in table.thresholds if name not in known and not any(name == one.name for one in policies)]
+    if wrong:
+        raise ConfigError(f"{table.trained}: knows {', '.join(own.limits)}, and not {', '.join(wrong)}")
+    lost = [name for name in own.limits if all(name != one.name for one in policies)] if own.screen == "risk" else []
+    if lost:
+        raise ConfigError(f"{table.trained}: knows {', '.join(lost)}, and risk names no policy that is called so")
+    return own
+
+
+def _taught_in(own: Own, limits: Mapping[str, float], parts: Sequence[str]) -> list[str]:
+    """The classes of `limits` that a passage of several reaches."""
+    scores = [own.scores(part) for part in parts]
+    highest = {f"{own.screen}:{name}": max(one[name] for one in scores) for name in own.limits}
+    return [one for one, limit in limits.items() if highest[one] >= limit]
+
+
+def _limits(own: Own | None) -> dict[str, float]:
+    """By class."""
+    return {} if own is None else {f"{own.screen}:{name}": limit for name, limit in own.limits.items()}
 
 
 def _class(name: str) -> str:
@@ -207,6 +259,16 @@ def told(request: Request) -> list[str]:
             if kind == "told" and left:
                 texts.append(text[:left])
                 left = max(left - len(text), 0)
+    return texts
+
+
+def fresh(request: Request) -> list[str]:
+    """The texts of the last turn, the latest first: what users and tools have said since a model spoke."""
+    texts: list[str] = []
+    for message in reversed(request.messages):
+        if message.role == "assistant":
+            break
+        texts += [text for _, text in _texts(message)]
     return texts
 
 

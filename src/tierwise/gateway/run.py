@@ -22,6 +22,7 @@ from tierwise.core.cascade import (
     Reserve,
     Resume,
     Score,
+    Screen,
     Serve,
     Verify,
     Wish,
@@ -100,7 +101,8 @@ class Live:
             for attempt in self.attempts:
                 await attempt.close(self.engine.clock.monotonic_ms())
         self.outcome = outcome
-        if self._conversation is not None and outcome.decision.action == "serve" and self.attempts:
+        answered = outcome.decision.action == "serve" and outcome.answer.model != HUMAN.name
+        if self._conversation is not None and answered:
             self.engine.sessions.remember(self._conversation, outcome.answer.model)
         return outcome
 
@@ -155,15 +157,21 @@ class Live:
                 return await self._current.close(self.engine.clock.monotonic_ms())
             case Score():
                 return self.engine.routers[self.route.name].score(self.request, None)
-            case Consult() | Judge():
+            case Consult() | Judge() | Screen():
                 return await self._others(step)
             case Escalate(model):
                 most = bound(Reserve((model,)), self.request, self.route, size, self.engine.snapshot.ceiling)
                 now_ms = self.engine.clock.monotonic_ms()
                 return self.engine.hours.escalate(self.tenant.key_id, self.route, self.request.id, most, now_ms)
 
-    async def _others(self, step: Consult | Judge) -> tuple[Answer, ...] | Evidence:
+    async def _others(self, step: Consult | Judge | Screen) -> tuple[Answer, ...] | Evidence | frozenset[str]:
         panel = Panel(self._start, self.engine.clock, self.engine.patience)
+        if isinstance(step, Screen):
+            tags = await self.gate.decide(self.request, step.model, panel)
+            if self._class_of is not None:
+                self.engine.sessions.keep(self._class_of, tags & (self.route.floor | self.route.human))
+            self.request = msgspec.structs.replace(self.request, tags=self.request.tags | tags)
+            return tags
         if isinstance(step, Judge):
             return await panel.judge(self.request, step)
         return await panel.consult(self.request, self.route, step.models, self._current.model.name)

@@ -27,7 +27,7 @@ REPLY = "This needs a person. Your message has been passed on, and somebody will
 
 
 class ScreensTable(msgspec.Struct, frozen=True, kw_only=True):
-    """`RouteTable.complete` makes `policies` a path."""
+    """`RouteTable.complete` makes `policies` and `trained` paths."""
 
     moderation: Action = "off"  # what a text that is flagged in any category leads to
     categories: dict[str, Instead] = {}  # the same, category by category
@@ -38,6 +38,7 @@ class ScreensTable(msgspec.Struct, frozen=True, kw_only=True):
     risk: tuple[str, ...] = ()  # names of classes, or "all"
     policies: str = ""  # a folder with policies of the operator's own
     human_reply: str = REPLY  # what a client is told whose request a person answers
+    trained: str = ""  # a file of `tierwise train --screen`: classes of the operator's own
     screener: str = ""  # the name of a model that is asked where a screen is in doubt
     privacy: Privacy = "off"
     privacy_types: tuple[str, ...] = ()  # none: all of them
@@ -46,9 +47,9 @@ class ScreensTable(msgspec.Struct, frozen=True, kw_only=True):
     personal_retention_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None  # at most, at their provider
 
     def complete(self, folder: Path) -> ScreensTable:
-        if not self.policies:
-            return self
-        return msgspec.structs.replace(self, policies=str(folder / Path(self.policies).expanduser()))
+        places = {"policies": self.policies, "trained": self.trained}
+        found = {key: str(folder / Path(place).expanduser()) for key, place in places.items() if place}
+        return msgspec.structs.replace(self, **found) if found else self
 
 
 OFF = ScreensTable()
@@ -57,6 +58,7 @@ OFF = ScreensTable()
 def actions(table: ScreensTable) -> dict[str, str]:
     """What each category, and injection, leads to: "flag", "block" or "human"; what leads to nothing is left out."""
     found: dict[str, str] = {name: table.categories.get(name, table.moderation) for name in TRAINED}
+    found |= {name: action for name, action in table.categories.items() if name not in TRAINED}
     found[INJECTION] = table.injection
     return {name: action for name, action in found.items() if action not in ("off", "allow")}
 
@@ -105,8 +107,11 @@ def check_screens(
     except ConfigError as error:
         problems.add((*path, "policies"), error.problems[0])
         known = {one.name: one for one in shipped()}
+    if table.trained and not Path(table.trained).is_file():
+        problems.add((*path, "trained"), f"there is no file {table.trained}")
     told = [("categories", text) for text in _categories(table)]
-    told += [("thresholds", text) for text in _strange("class", table.thresholds, {*TRAINED, INJECTION, *known})]
+    if not table.trained:  # what that has taught is known once it is opened: `guards.py`
+        told += [("thresholds", text) for text in _strange("class", table.thresholds, {*TRAINED, INJECTION, *known})]
     told += [("risk", text) for text in _strange("class", table.risk, {*known, "all"})]
     told += [("privacy_types", text) for text in _strange("type", table.privacy_types, PRIVATE)]
     told += [("personal_regions", text) for text in _strange("model in", table.personal_regions, regions)]
@@ -125,6 +130,8 @@ def _policies(folder: str) -> Mapping[str, Policy]:
 
 
 def _categories(table: ScreensTable) -> Iterator[str]:
+    if table.trained:
+        return
     yield from _strange("category", table.categories, CATEGORIES)
     for name, action in table.categories.items():
         if name in CATEGORIES and name not in TRAINED and action != "allow":

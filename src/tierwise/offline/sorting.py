@@ -8,6 +8,7 @@ are in one fold. scikit-learn is needed to fit, and never to serve.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -180,7 +181,9 @@ def _fit(matrix: Any, target: NDArray[np.intp]) -> _Fitted:
     import numpy as np
     from sklearn.svm import LinearSVC
 
-    model = LinearSVC(C=INVERSE, random_state=0).fit(matrix, target)
+    with warnings.catch_warnings():  # many labels with few rows each are what this is for
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        model = LinearSVC(C=INVERSE, random_state=0).fit(matrix, target)
     weights, bias = model.coef_.astype(np.float32), model.intercept_.astype(np.float32)
     if len(model.classes_) == 2:  # one row stands for both
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])

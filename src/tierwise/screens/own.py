@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS, grams
-from tierwise.screens.normalised import normalised
-from tierwise.screens.reader import Encode
+from tierwise.screens.normalised import readings
+from tierwise.screens.reader import DOUBT, Encode, pieces
 from tierwise.screens.screen import Finding, Screen, windows
 
 FILE, VERSION = "artefact of `tierwise train --screen`", 1  # what a file is called in errors, and its format
@@ -93,10 +93,15 @@ class Own:
         self._table = learnt.table.astype(np.float32)
 
     def scores(self, text: str) -> dict[str, float]:
-        """Of every head, in [0, 1]. Of a text with several windows, the highest."""
-        odds = np.max([self._odds(normalised(part)) for _, part in windows(text)], axis=0)
+        """Of every head, in [0, 1]. Of a text with several windows, pieces or readings, the highest."""
+        odds = np.max([self._worst(plain) for _, part in windows(text) for plain in readings(part)], axis=0)
         shares = 1 / (1 + np.exp(-odds.astype(np.float64)))
         return dict(zip(self.limits, shares.tolist(), strict=True))
+
+    def _worst(self, plain: str) -> Floats:
+        whole, *parts = pieces(plain)
+        odds = self._odds(whole)
+        return np.maximum(odds, np.max([self._odds(part) for part in parts], axis=0) - DOUBT) if parts else odds
 
     def _odds(self, plain: str) -> Floats:
         learnt = self._learnt
