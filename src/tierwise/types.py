@@ -241,7 +241,7 @@ class Model(Value, frozen=True):
     pricing: Pricing | None = None
     structured: Structured = "native"  # how a JSON Schema for the answer is asked of it
     region: str = ""  # where it runs, e.g. "eu"; "": nobody has said
-    open_weights: bool = False
+    open_weights: bool | None = None  # None: nobody has said
     retention_days: int | None = None  # that its provider keeps what it is sent; None: nobody has said
 
 

@@ -36,7 +36,8 @@ def at(model: Model, region: str = "", **more: Any) -> Model:
         (EU, {"region": "europe"}, False),
         (EU, {"region": "us"}, False),
         (EU, {}, False),
-        (Residence(open_weights=False), {}, True),
+        (Residence(open_weights=False), {}, False),
+        (Residence(open_weights=False), {"open_weights": False}, True),
         (Residence(open_weights=False), {"open_weights": True}, False),
         (Residence(open_weights=False), {"provider": "local"}, False),
         (Residence(retention_days=30), {"retention_days": 30}, True),
@@ -59,7 +60,7 @@ def test_a_model_meets_all_conditions_or_gets_nothing(rule: Residence, said: dic
 
 def test_a_refusal_names_each_rule() -> None:
     """And what to do; as an error that no retry mends."""
-    tiers = at(CHEAP, "us", open_weights=True), at(PREMIUM, retention_days=30)
+    tiers = at(CHEAP, "us", open_weights=True), at(PREMIUM, retention_days=30, open_weights=False)
     with pytest.raises(Forbidden) as told:
         allowed(route(tiers=tiers), Residence(("eu", "ch"), open_weights=False, retention_days=0), personal=True)
     assert told.value.message == (
@@ -120,7 +121,7 @@ def test_the_reference_is_the_premium_that_was_left_out() -> None:
     assert (stays.tiers, stays.yardstick) == ((at(PREMIUM, "eu"),), at(PREMIUM, "eu"))
     assert policy.path(request(), stays) == (stays.tiers, "residence")
     assert booked(stays, at(PREMIUM, "eu")).entries[0].role == "premium"
-    twice = allowed(allowed(certified(), EU, personal=True), Residence(open_weights=False), personal=True)
+    twice = allowed(allowed(certified(), EU, personal=True), Residence(retention_days=None, regions=("eu",)), personal=True)
     assert twice.yardstick == at(PREMIUM, "us")
 
 

@@ -155,6 +155,8 @@ def test_a_key_is_only_sent_home_unless_it_is_named(tmp_path: Path) -> None:
     assert config(tmp_path, text + 'api_key_env = "PROXY_KEY"').models["m"].api_key_env == "PROXY_KEY"
     home = text.replace("https://proxy.example/v1", BASE_URLS["anthropic"])
     assert config(tmp_path, home).models["m"].api_key_env == "ANTHROPIC_API_KEY"
+    assert config(tmp_path, home).models["m"].open_weights is False
+    assert config(tmp_path, text).models["m"].open_weights is None
 
 
 def test_all_mistakes_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def write(name: str, config: Path, *, force: bool) -> None:
 
 
 def _learn(texts: Path, out: Path) -> None:
+    from tierwise.cli.results import write as write_whole
     from tierwise.offline.sorting import Wanted, learn, read
     from tierwise.scorers.sorter import dump
 
@@ -44,4 +45,4 @@ def _learn(texts: Path, out: Path) -> None:
         raise ConfigError(
             f'{error.name} is not installed, which learning needs: pip install "tierwise[learn]"'
         ) from error
-    out.write_bytes(dump(learnt))
+    write_whole(dump(learnt), out)

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 def write_json(value: Any, path: Path) -> None:
     """Whole or not at all. Raises ConfigError."""
+    write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", path)
+
+
+def write(content: bytes, path: Path) -> None:
+    """Whole or not at all. Raises ConfigError."""
     from tierwise.offline.outcomes import aside
 
     try:
         with aside(path) as part:
-            part.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+            part.write_bytes(content)
     except OSError as error:
         raise ConfigError(f"{path}: can't be written: {error.strerror}") from error
 

@@ -53,8 +53,7 @@ class Given(NamedTuple):
 
 
 def train_screen(screen: Screen, given: Given, *, json: bool) -> None:
-    from tierwise.cli.results import placed
-    from tierwise.offline.outcomes import aside
+    from tierwise.cli.results import placed, write
     from tierwise.offline.screen_training import Wanted, learn, read
     from tierwise.offline.taught import dump
 
@@ -64,11 +63,7 @@ def train_screen(screen: Screen, given: Given, *, json: bool) -> None:
     found = read(wanted)
     with stages() as tell:
         learnt, report = learn(found, wanted, tell)
-    try:
-        with aside(out) as part:
-            part.write_bytes(dump(learnt))
-    except OSError as error:
-        raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
+    write(dump(learnt), out)
     if json:
         return print_json({"out": str(out)} | msgspec.to_builtins(report))
     return _told(report, out)

@@ -129,8 +129,7 @@ def _route(
 
 
 def _sorter(data: Path, columns: tuple[str, str], out: Path, seed: int, *, json: bool) -> None:
-    from tierwise.cli.results import placed
-    from tierwise.offline.outcomes import aside
+    from tierwise.cli.results import placed, write
     from tierwise.offline.sorting import Wanted, learn, read
     from tierwise.scorers.sorter import dump
 
@@ -138,11 +137,7 @@ def _sorter(data: Path, columns: tuple[str, str], out: Path, seed: int, *, json:
     found = read(Wanted(data, *columns))
     with stages() as tell:
         learnt, report = learn(found, seed, tell)
-    try:
-        with aside(out) as part:
-            part.write_bytes(dump(learnt))
-    except OSError as error:
-        raise ConfigError(f"{out}: can't be written: {error.strerror}") from error
+    write(dump(learnt), out)
     if json:
         return print_json({"out": str(out)} | msgspec.to_builtins(report))
     return _told(report, out)

@@ -34,6 +34,7 @@ KEY_NAMES: Mapping[str, str] = {
 }
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # a name of the environment
+_CLOSED = frozenset({"openai", "anthropic"})  # what they serve at their own hosts nobody else has
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
 _MACHINE = frozenset({"gpu_usd_per_hour", "tokens_per_second", "input_tokens_per_second"})
@@ -93,7 +94,7 @@ class Limits(Table, frozen=True):
 
 
 class ModelTable(Table, frozen=True):
-    """`load` fills in `base_url`, `api_key_env` and `logprobs`, and makes files paths."""
+    """`load` fills in `base_url`, `api_key_env`, `logprobs` and `open_weights`, and makes files paths."""
 
     provider: ProviderName
     model: str = ""  # the provider's own name for it
@@ -107,7 +108,7 @@ class ModelTable(Table, frozen=True):
     api: Literal["chat", "responses"] = "chat"  # which of OpenAI's wires its server speaks
     structured: Structured = "native"  # how a JSON Schema is asked of it: its own way, as a tool, or by asking again
     region: str = ""  # where it runs, e.g. "eu": rules for personal data go by it
-    open_weights: bool = False  # so do they by this
+    open_weights: bool | None = None  # so do they by this
     retention_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] | None = None  # ... and by how long it keeps texts
     rpm: Quota | None = None  # requests a minute that its provider grants us
     tpm: Quota | None = None  # tokens a minute, in and out
@@ -133,6 +134,9 @@ def complete_model(name: str, model: ModelTable, folder: Path) -> ModelTable:
         model=model.model or name,
         base_url=base_url,
         api_key_env=model.api_key_env or (KEY_NAMES[model.provider] if at_home else ""),
+        open_weights=False
+        if model.open_weights is None and model.provider in _CLOSED and at_home
+        else model.open_weights,
         logprobs=model.provider == "local" if model.logprobs is None else model.logprobs,
         weights=tuple(
             source if _remote(source) else str(folder / Path(source).expanduser()) for source in model.weights

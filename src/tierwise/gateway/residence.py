@@ -79,8 +79,9 @@ def _broken(model: Model, rule: Residence) -> Iterator[str]:
     if places and not any(region == place or region.startswith(f"{place}-") for place in places):
         runs = f"runs in {model.region}" if region else "does not say where it runs"
         yield f"{runs} (regions = {', '.join(rule.regions)})"
-    if not rule.open_weights and (model.open_weights or model.provider == "local"):
-        yield "has open weights (open_weights = false)"
+    if not rule.open_weights and (model.open_weights is not False or model.provider == "local"):
+        said = model.open_weights or model.provider == "local"
+        yield f"{'has open weights' if said else 'does not say whether its weights are open'} (open_weights = false)"
     most, kept = rule.retention_days, model.retention_days
     if most is not None and (kept is None or kept > most):
         keeps = "does not say how long texts are kept" if kept is None else f"keeps texts for {kept} days"
