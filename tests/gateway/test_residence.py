@@ -121,7 +121,9 @@ def test_the_reference_is_the_premium_that_was_left_out() -> None:
     assert (stays.tiers, stays.yardstick) == ((at(PREMIUM, "eu"),), at(PREMIUM, "eu"))
     assert policy.path(request(), stays) == (stays.tiers, "residence")
     assert booked(stays, at(PREMIUM, "eu")).entries[0].role == "premium"
-    twice = allowed(allowed(certified(), EU, personal=True), Residence(retention_days=None, regions=("eu",)), personal=True)
+    twice = allowed(
+        allowed(certified(), EU, personal=True), Residence(retention_days=None, regions=("eu",)), personal=True
+    )
     assert twice.yardstick == at(PREMIUM, "us")
 
 
