@@ -66,7 +66,7 @@ def test_models(tmp_path: Path) -> None:
     found = snapshot(tmp_path)
     cheap = Model("cheap", "openai", "gpt-4o-mini", lookup("openai", "gpt-4o-mini"))
     listed = pricing(tariffs_of("openai", "gpt-4o-mini"), int(time.time()))
-    assert found.models["cheap"] == msgspec.structs.replace(cheap, pricing=listed)
+    assert found.models["cheap"] == msgspec.structs.replace(cheap, pricing=listed, open_weights=False)
     assert listed is not None
     assert found.models["own"].pricing is None
     assert found.models["own"].price == Price(2, 2_000_000, 2, 2, "config")
