@@ -31,6 +31,7 @@ CACHE_MIB = 256  # of RAM for prompts that other prompts pushed out of the one s
 HTTP_THREADS = 64  # each waiting or kept-alive connection holds one
 LOG_ERRORS = 1  # llama.cpp's verbosity: what kept it from starting, and nothing else
 HEALTH_SECONDS_MAX = 30.0
+LOG_SECONDS = 0.3  # llama.cpp writes its reasons from a thread of its own, which an exit would cut off
 POLL_SECONDS = 0.5  # between looks whether somebody still uses the model
 
 
@@ -125,6 +126,7 @@ def _serve(weights: str, token: str, options: tuple[int, int, str]) -> tuple[Any
     try:
         server = xllamacpp.Server(wanted)
     except RuntimeError as error:
+        time.sleep(LOG_SECONDS)
         sys.exit(f"llama.cpp does not start with {weights}: {error}")
     return server, urlsplit(server.listening_address).port or 0
 
