@@ -285,6 +285,12 @@ def shared_reader() -> Reader:
     return Reader(load_weights(), load_encoder().encode)
 
 
+@cache
+def shared_moderation() -> Moderation:
+    """For whoever only wants to know what moderation says; so too."""
+    return Moderation(shared_reader())
+
+
 def _texts(message: Message) -> Iterator[tuple[Kind, str]]:
     if message.role in ("user", "tool"):
         if text := message.text:

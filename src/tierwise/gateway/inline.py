@@ -15,10 +15,10 @@ import msgspec
 from tierwise.dialects import anthropic_answers, openai_chat, openai_completions, sse
 from tierwise.dialects.openai_chat import DONE, Label, named
 from tierwise.errors import BadRequest
-from tierwise.gateway.guards import Guard, blocked, shared_reader, told
+from tierwise.gateway.guards import Guard, blocked, shared_moderation, shared_reader, told
 from tierwise.gateway.screen_table import ScreensTable
 from tierwise.ports import Batch
-from tierwise.screens.moderation import CATEGORIES, Moderation
+from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.window import Window
 from tierwise.types import Answer, Chunk, Request
 
@@ -126,7 +126,7 @@ def taken(request: Request) -> tuple[Request, Inline | None]:
 
 def _result(texts: list[str]) -> dict[str, Any]:
     """Of several texts the highest scores."""
-    found = [_moderation().screen(text) for text in texts if text]
+    found = [shared_moderation().screen(text) for text in texts if text]
     scores = {name: max([one.scores[name] for one in found], default=0.0) for name in CATEGORIES}
     flagged = {name for one in found for name in one.flagged}
     return {
@@ -141,11 +141,6 @@ def _result(texts: list[str]) -> dict[str, Any]:
 
 def _results(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "moderation_results", "model": NAME, "results": found}
-
-
-@cache
-def _moderation() -> Moderation:
-    return Moderation(shared_reader())
 
 
 @cache

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 from tierwise.dialects import openai_moderations as dialect
@@ -17,12 +16,11 @@ from tierwise.errors import BadRequest
 from tierwise.gateway import chat, rights, said
 from tierwise.gateway.doors import MODERATIONS
 from tierwise.gateway.engine import SECOND, Engine
+from tierwise.gateway.guards import shared_moderation
 from tierwise.gateway.http import Reply, read_body
 from tierwise.gateway.limits import NONE
 from tierwise.money import Entry, Record
-from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.moderation import CATEGORIES, TRAINED
-from tierwise.screens.panel import panel
 from tierwise.screens.screen import Screen, windows
 from tierwise.types import Decision, Message, Model, Price, Request, Route, Usage
 
@@ -78,7 +76,9 @@ async def _classified(app: App, exchange: Exchange, request: Request) -> Reply:
     started_ns, started_ms = clock.now_ns(), clock.monotonic_ms()
     grant = app.limits.admit(tenant, request, _ROUTE)
     try:
-        screen = _screen() if _screen.cache_info().currsize else await asyncio.to_thread(_screen)
+        # loading takes a part of a second, once in a process
+        loaded = shared_moderation.cache_info().currsize
+        screen = shared_moderation() if loaded else await asyncio.to_thread(shared_moderation)
         found = await _read(screen, texts)
     finally:
         if grant is not None:
@@ -91,12 +91,6 @@ async def _classified(app: App, exchange: Exchange, request: Request) -> Reply:
     record = Record(*owner, total_ms, 200, _DECISION, (entry,), 0, "computed", team=tenant.team)
     engine.post(record)
     return Reply(200, body, (*said.decided(_ROUTE, NAME, _DECISION), *said.money(record)))
-
-
-@cache
-def _screen() -> Screen:
-    """Loaded once in a process: it takes a part of a second."""
-    return panel(("moderation",), load_encoder().encode)["moderation"]
 
 
 def _text(message: Message) -> str:
