@@ -11,11 +11,9 @@ The bar: an answer that comes whole costs at most 1.5 times as much over two wir
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +23,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from benchmarks.gateway import ROOT, TEXT, TIERWISE, TOKENS, process, saturate, scripts
+from benchmarks.gateway import ROOT, TEXT, TOKENS, process, saturate, scripts, served
 from benchmarks.load import Load
 
 BAR = 1.5
@@ -139,10 +137,7 @@ def main() -> None:
         config = folder / "tierwise.toml"
         models = [MODEL.format(name=name, wire=wire, upstream=upstream) for name, wire in WIRES.items()]
         config.write_text(CONFIG.format(port=options.port) + "".join(models))
-        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
-        made = subprocess.run(create, capture_output=True, text=True, check=True)
-        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
-        key = json.loads(made.stdout)["key"]
+        gateway, base, key = stack.enter_context(served(config))
         costs = uvloop.run(measure(base, key, gateway.pid, options.seconds, options.rounds))
     text = page(costs, options.seconds, options.rounds)
     print(text)

@@ -158,6 +158,15 @@ def process(command: list[str], core: int, ready: str) -> Iterator[tuple[subproc
         child.stdout.close()
 
 
+@contextmanager
+def served(config: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    """A gateway by this config on core 0; yields it, its address, and a new key's text."""
+    create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
+    made = subprocess.run(create, capture_output=True, text=True, check=True)
+    with process([TIERWISE, "serve", "--config", str(config)], 0, "http://") as (gateway, base):
+        yield gateway, base, json.loads(made.stdout)["key"]
+
+
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -291,10 +300,8 @@ def main() -> None:
         config = folder / "tierwise.toml"
         config.write_text(CONFIG.format(port=options.port, store="ledger.db", upstream=upstream))
         learn(config)
-        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
-        made = subprocess.run(create, capture_output=True, text=True, check=True)
-        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
-        load = Load(base, json.loads(made.stdout)["key"])
+        gateway, base, key = stack.enter_context(served(config))
+        load = Load(base, key)
         rows = uvloop.run(measure(load, straight, gateway.pid, options.seconds))
         holds = uvloop.run(first_tokens(load))
         rss = rss_mb(gateway.pid)

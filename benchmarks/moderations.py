@@ -10,17 +10,15 @@ Texts differ, as one that was just read would cost nothing.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
-import subprocess
 import tempfile
 from contextlib import ExitStack
 
 import msgspec
 import uvloop
 
-from benchmarks.gateway import TIERWISE, Figures, percentile, process, rss_mb, saturate
+from benchmarks.gateway import Figures, percentile, rss_mb, saturate, served
 from benchmarks.load import Load
 
 SHORT = "Where is my parcel # ? I have been waiting for two weeks now, and nobody answers the telephone at all."
@@ -71,10 +69,8 @@ def main() -> None:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         config = folder / "tierwise.toml"
         config.write_text(CONFIG.format(port=options.port))
-        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
-        made = subprocess.run(create, capture_output=True, text=True, check=True)
-        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
-        load = Load(base, json.loads(made.stdout)["key"], "/v1/moderations", b"#")
+        gateway, base, key = stack.enter_context(served(config))
+        load = Load(base, key, "/v1/moderations", b"#")
         rows = uvloop.run(measure(load, gateway.pid, options.seconds))
         rss = rss_mb(gateway.pid)
         show(rows, rss)

@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +23,17 @@ from contextlib import ExitStack
 import msgspec
 import uvloop
 
-from benchmarks.gateway import CONFIG, TIERWISE, WORDS, cpu_seconds, percentile, process, request, scripts, words
+from benchmarks.gateway import (
+    CONFIG,
+    WORDS,
+    cpu_seconds,
+    percentile,
+    process,
+    request,
+    scripts,
+    served,
+    words,
+)
 from benchmarks.load import Load
 from tierwise.gateway.guards import Guard, shared_reader
 from tierwise.gateway.screen_table import ScreensTable
@@ -141,10 +149,8 @@ def main() -> None:
         config = folder / "tierwise.toml"
         plain = CONFIG.partition("[routes.audited]")[0] + SCREENED.replace("{", "{{").replace("}", "}}")
         config.write_text(plain.format(port=options.port, store="ledger.db", upstream=upstream))
-        create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
-        made = subprocess.run(create, capture_output=True, text=True, check=True)
-        gateway, base = stack.enter_context(process([TIERWISE, "serve", "--config", str(config)], 0, "http://"))
-        load = Varied(base, json.loads(made.stdout)["key"])
+        gateway, base, key = stack.enter_context(served(config))
+        load = Varied(base, key)
         without, with_all, added = uvloop.run(measure(load, gateway.pid, options.seconds))
     ratio = statistics.median(one / other for one, other in zip(with_all, without, strict=True))
     cpu = statistics.median(without), statistics.median(with_all)
