@@ -22,8 +22,8 @@ import msgspec
 import polars as pl
 
 from tierwise.core import tariff
-from tierwise.gateway.catalogue import tariffs_of
-from tierwise.gateway.model_table import BASE_URLS
+from tierwise.gateway.prices.catalogue import tariffs_of
+from tierwise.gateway.tables.model_table import BASE_URLS
 from tierwise.tariffs import Tariff
 from tierwise.types import Usage
 

@@ -176,7 +176,7 @@ def _intent(content: str) -> str | None:
 def starter_models() -> str:
     """The two local models as the starter config has them: weights, hashes, prices of machine time."""
     from tierwise.gateway.settings import read_environment  # noqa: PLC0415
-    from tierwise.gateway.starter import starter  # noqa: PLC0415
+    from tierwise.gateway.setup.starter import starter  # noqa: PLC0415
 
     text = starter(read_environment({"HOME": str(Path.home())}))
     return text[text.index("[models.small]") : text.index("[routes.default]")]

@@ -35,8 +35,8 @@ from benchmarks.gateway import (
     words,
 )
 from benchmarks.load import Load
-from tierwise.gateway.guards import Guard, shared_reader
-from tierwise.gateway.screen_table import ScreensTable
+from tierwise.gateway.screening.guards import Guard, shared_reader
+from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.types import Chunk, Message, Request
 
 ROUNDS = 5

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tierwise.offline.sorting import FOLDS, Texts, learn
+from tierwise.offline.screening.sorting import FOLDS, Texts, learn
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.sorter import Sorter
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tierwise.gateway import app, budget_table, model_table, price_table, route_table, settings, store_table
-from tierwise.gateway.screen_table import ScreensTable
+from tierwise.gateway import app, settings
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
+from tierwise.gateway.tables import budget_table, model_table, price_table, route_table, store_table
+from tierwise.gateway.tables.screen_table import ScreensTable
 
 ROOT = Path(__file__).parent.parent
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

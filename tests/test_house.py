@@ -81,7 +81,7 @@ GOOD = [
     (
         rules.floors,
         "gateway/a.py",
-        "from tierwise.core.cascade import plan\nfrom tierwise.gateway.keys import k\nimport os",
+        "from tierwise.core.cascade import plan\nfrom tierwise.gateway.access.keys import k\nimport os",
     ),
     (rules.purity, "dialects/a.py", "from urllib.parse import quote\nfrom datetime import timedelta\nimport re"),
     (rules.purity, "gateway/a.py", "import time\nopen('x')"),

@@ -22,7 +22,7 @@ from typer.testing import CliRunner, Result
 from tests.offline.stocked import label, traffic
 from tierwise.cli import app
 from tierwise.gateway.clock import SystemClock
-from tierwise.gateway.compared import account
+from tierwise.gateway.evidence.compared import account
 from tierwise.offline.drawn import Gathered
 from tierwise.proof import Label, Sample, Texts
 from tierwise.store.sqlite import open_sqlite

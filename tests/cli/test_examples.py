@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tierwise.cli import app
-from tierwise.gateway.examples import names
 from tierwise.gateway.settings import load
+from tierwise.gateway.setup.examples import names
 
 
 def run(folder: Path, *words: str) -> Result:

@@ -23,8 +23,8 @@ from tests.offline.stocked import kept, label, sample, texts, traffic
 from tests.store.test_signing import SEED
 from tierwise.cli import app
 from tierwise.cli.reviewing import CHARS, harmless
-from tierwise.gateway.first_run import opened
 from tierwise.gateway.settings import load
+from tierwise.gateway.setup.first_run import opened
 from tierwise.offline.drawn import Gathered, place
 from tierwise.proof import Label, Said, Texts, Turn
 from tierwise.store.signing import read

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from tests.offline.imports import put
+from tests.offline.imports.harness import put
 from tierwise.cli import app
 
 ROW = {"prompt": "p", "model": "m", "response": "r", "score": 1}

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tierwise.cli import app
-from tierwise.gateway.first_run import opened
 from tierwise.gateway.settings import load
+from tierwise.gateway.setup.first_run import opened
 from tierwise.money import Entry, Record
 from tierwise.types import Decision, Usage
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from tierwise.cli import app
-from tierwise.gateway.price_lists import SCHEMA
+from tierwise.gateway.prices.price_lists import SCHEMA
 
 CONFIG = """
 [models.cheap]

@@ -14,13 +14,13 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.offline.reports import FIRST, Kept, Life, certificate, lived
+from tests.offline.reports.lives import FIRST, Kept, Life, certificate, lived
 from tests.store.test_signing import SEED
 from tierwise.cli import app
 from tierwise.core.certificate import Certificate, name
 from tierwise.core.window import DAY_NS
-from tierwise.gateway.certified import binds
 from tierwise.gateway.clock import SystemClock
+from tierwise.gateway.evidence.certified import binds
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.money import Entry, Record

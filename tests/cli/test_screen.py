@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.offline.test_screen_training import rows, written
+from tests.offline.screening.test_screen_training import rows, written
 from tierwise.cli import app
 
 

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.gateway.harness import GOOD, by_model, running
-from tests.offline.test_sorting import rows, written
+from tests.offline.screening.test_sorting import rows, written
 from tests.support.shapes import Script
 from tierwise.cli import app
-from tierwise.gateway.doctor import examine
 from tierwise.gateway.settings import read_environment
+from tierwise.gateway.setup.doctor import examine
 
 ROUTE = """
 [models.sorter]

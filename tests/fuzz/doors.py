@@ -26,7 +26,7 @@ from tierwise.dialects.openai_chat import Label
 from tierwise.dialects.sse import Events
 from tierwise.errors import BadRequest, ProviderError, TooLarge, Torn, Unsupported, WireError
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
-from tierwise.gateway.packed import unpack
+from tierwise.gateway.web.packed import unpack
 from tierwise.providers import anthropic, openai, responses
 from tierwise.providers.wired import Reader
 from tierwise.types import Chunk, Message, Model, Request, Tool

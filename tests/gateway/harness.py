@@ -25,15 +25,15 @@ from tests.store.spooled import reserved
 from tests.support.shapes import Script
 from tests.support.upstream import Scripted
 from tests.support.upstream import serve as serve_upstream
+from tierwise.gateway.access.keyring import Keyring
+from tierwise.gateway.access.keys import UNLIMITED, Terms
 from tierwise.gateway.app import App
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.first_run import new_key
-from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.keys import UNLIMITED, Terms
 from tierwise.gateway.running import Running
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import Config, Environment, load, read_environment
+from tierwise.gateway.setup.first_run import new_key
 from tierwise.money import Key, Record
 from tierwise.store.ledger_store import LedgerStore
 from tierwise.store.sqlite import open_sqlite

@@ -15,8 +15,8 @@ from openai import AsyncOpenAI
 from tests.gateway.harness import GOOD, REFUSAL, UPSTREAM_KEY, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.app import ROUTES
-from tierwise.gateway.first_run import end_key, new_key
 from tierwise.gateway.said import dollars
+from tierwise.gateway.setup.first_run import end_key, new_key
 
 
 async def test_good_draft(tmp_path: Path) -> None:

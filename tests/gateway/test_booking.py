@@ -17,7 +17,7 @@ from tests.support.shapes import OpenAI, Script
 from tierwise.core import price
 from tierwise.core.tokens import UNTAUGHT
 from tierwise.gateway.booking import EVERY, LESSONS, MODELS, Attempt, Fate, Meter, Subject
-from tierwise.gateway.catalogue import ceiling
+from tierwise.gateway.prices.catalogue import ceiling
 from tierwise.money import Record, Tenant
 from tierwise.ports import Batch
 from tierwise.types import Chunk, Decision, Message, Model, Usage

@@ -17,8 +17,8 @@ from tests.support.shapes import OpenAI, Script
 from tierwise.core.tariff import pricing
 from tierwise.errors import BadRequest
 from tierwise.gateway.booking import SECOND
-from tierwise.gateway.catalogue import ceiling
-from tierwise.gateway.deadline import with_deadline
+from tierwise.gateway.prices.catalogue import ceiling
+from tierwise.gateway.web.deadline import with_deadline
 from tierwise.tariffs import ONE, Rates, Service, Tariff, Window
 from tierwise.types import Chunk, Usage
 

@@ -15,8 +15,8 @@ from tests.gateway.test_leaving import PATIENT, give_up, left
 from tests.support.shapes import Script
 from tierwise.core import price
 from tierwise.core.cascade import Reserve
-from tierwise.gateway.catalogue import ceiling
 from tierwise.gateway.consult import FORM_BYTES, bound
+from tierwise.gateway.prices.catalogue import ceiling
 from tierwise.money import Record
 from tierwise.scorers import judge
 from tierwise.scorers.agreement import same_prompt_form

@@ -225,7 +225,7 @@ async def test_a_body_that_never_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: bytes, path: str
 ) -> None:
     """408 in time, however steadily another byte of it comes, and the connection is closed."""
-    monkeypatch.setattr("tierwise.gateway.http.BODY_SECONDS", 0.5)
+    monkeypatch.setattr("tierwise.gateway.web.http.BODY_SECONDS", 0.5)
     async with running(tmp_path) as gateway, wire(gateway, gateway.key) as line:
         line.writer.write(line.head(framing, path=path))
         reply = asyncio.ensure_future(line.reply(3))
@@ -240,8 +240,8 @@ async def test_a_body_that_never_ends(
 
 async def test_a_long_body_may_take_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its length, said or not: a slow line is no attack."""
-    monkeypatch.setattr("tierwise.gateway.http.BODY_SECONDS", 0.2)
-    monkeypatch.setattr("tierwise.gateway.http.SLOWEST", 100_000)
+    monkeypatch.setattr("tierwise.gateway.web.http.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("tierwise.gateway.web.http.SLOWEST", 100_000)
     async with running(tmp_path) as gateway, wire(gateway, gateway.key) as line:
         space = b" " * 200_000
         for framing, pieces in (

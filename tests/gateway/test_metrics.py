@@ -9,16 +9,16 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+from tests.gateway.evidence.test_certified import CONFIG, QUESTION, artefact, folder, issued
 from tests.gateway.harness import CONFIG as DOOR
 from tests.gateway.harness import GOOD, REFUSAL, Gateway, by_model, running
-from tests.gateway.test_certified import CONFIG, QUESTION, artefact, folder, issued
 from tests.offline.synthetic import SURE
 from tests.support.shapes import Script
 from tierwise.core.certificate import name
+from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.app import App, Exchange
-from tierwise.gateway.audits import UP, State
-from tierwise.gateway.gathering import AT_ONCE, WAITING
-from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.evidence.audits import UP, State
+from tierwise.gateway.evidence.gathering import AT_ONCE, WAITING
 from tierwise.gateway.metrics import metrics
 from tierwise.gateway.running import Running
 from tierwise.gateway.settings import load, read_environment

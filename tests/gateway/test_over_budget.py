@@ -14,8 +14,8 @@ from tests.gateway.test_terms import NANOS, Desk, desk
 from tierwise.errors import BudgetExceeded
 from tierwise.gateway.aside import Purse, ask
 from tierwise.gateway.consult import Question
-from tierwise.gateway.draws import Draws
-from tierwise.gateway.drifting import drifting
+from tierwise.gateway.evidence.draws import Draws
+from tierwise.gateway.evidence.drifting import drifting
 from tierwise.gateway.run import Live
 from tierwise.money import Tenant
 from tierwise.stats.propensity import uniform

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.model_table import PriceTable
-from tierwise.gateway.priced import listed, priced
+from tierwise.gateway.prices.priced import listed, priced
 from tierwise.gateway.settings import load
+from tierwise.gateway.tables.model_table import PriceTable
 
 TEXT = """\
 [models.own]

@@ -17,8 +17,8 @@ import pytest
 from tests.gateway.harness import CONFIG, GOOD, REFUSAL, by_model, door, running, said
 from tests.support.shapes import Script
 from tierwise.errors import CheckFailed
+from tierwise.gateway.access.keys import digest, mint
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.keys import digest, mint
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Key

@@ -17,11 +17,11 @@ from tests.gateway.harness import CONFIG, GOOD, UPSTREAM_KEY, Gateway, by_model,
 from tests.support.shapes import Script
 from tests.support.upstream import serve as serve_upstream
 from tierwise.errors import Forbidden
+from tierwise.gateway.access.keys import digest
 from tierwise.gateway.clock import SystemClock
-from tierwise.gateway.gate import handed
-from tierwise.gateway.keys import digest
-from tierwise.gateway.screen_table import REPLY
+from tierwise.gateway.screening.gate import handed
 from tierwise.gateway.settings import load, read_environment
+from tierwise.gateway.tables.screen_table import REPLY
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Key, Record, Tenant
 from tierwise.store.sqlite import open_sqlite

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.model_table import BASE_URLS, PriceTable
 from tierwise.gateway.settings import Config, load, pepper, pepper_path, read_environment
-from tierwise.gateway.toml_check import key_lines
+from tierwise.gateway.tables.model_table import BASE_URLS, PriceTable
+from tierwise.gateway.tables.toml_check import key_lines
 from tierwise.types import Vector
 
 HASH = "ab" * 32

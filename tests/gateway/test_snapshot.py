@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tierwise.core.tariff import pricing
-from tierwise.gateway.catalogue import ceiling, lookup, tariffs_of
+from tierwise.gateway.prices.catalogue import ceiling, lookup, tariffs_of
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import Snapshot, build
 from tierwise.types import Checks, Model, Price, Route, Vector

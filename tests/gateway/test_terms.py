@@ -17,9 +17,9 @@ import pytest
 from tests.gateway.harness import door
 from tests.store.clock import ManualClock
 from tierwise.core.budget import usd
+from tierwise.gateway.access.keys import digest, mint
+from tierwise.gateway.access.limits import used
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.keys import digest, mint
-from tierwise.gateway.limits import used
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Key, Record

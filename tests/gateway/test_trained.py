@@ -18,9 +18,9 @@ import pytest
 from tests.gateway.harness import door
 from tests.gateway.test_run import PEPPER, Crashing
 from tierwise.errors import ConfigError
-from tierwise.gateway.certified import VALID, Standing
+from tierwise.gateway.access.keys import digest, mint
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.keys import digest, mint
+from tierwise.gateway.evidence.certified import VALID, Standing
 from tierwise.gateway.scoring import scoring
 from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.snapshot import build

@@ -9,7 +9,7 @@ import numpy as np
 
 from tierwise.core.window import DAY_NS
 from tierwise.money import Key, Spend, Traffic
-from tierwise.offline.spending import Read
+from tierwise.offline.costs.spending import Read
 
 TODAY = 20_785  # 28 November 2026
 MONTH = TODAY - 27  # its first day

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from tests.offline.synthetic import SKILLS, Table, outcomes
-from tierwise.gateway.first_run import opened
 from tierwise.gateway.settings import load
+from tierwise.gateway.setup.first_run import opened
 from tierwise.offline.drawn import Gathered
 from tierwise.proof import Kind, Label, Said, Sample, Source, Texts, Turn
 from tierwise.types import Model, Route

@@ -13,7 +13,7 @@ from tests.offline.spendings import Hours, Ledger
 from tierwise.gateway.clock import SystemClock
 from tierwise.money import Entry, Record
 from tierwise.offline import ratings
-from tierwise.offline.experiments import Quality
+from tierwise.offline.costs.experiments import Quality
 from tierwise.ports import Proof
 from tierwise.proof import Kind, Label, Sample
 from tierwise.store.sqlite import open_sqlite

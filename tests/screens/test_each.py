@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.gateway.guards import shared_reader
+from tierwise.gateway.screening.guards import shared_reader
 from tierwise.screens.grams import grams, grams_each
 
 TEXTS = st.lists(st.text(max_size=60), max_size=8)

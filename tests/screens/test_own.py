@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.offline.test_screen_training import rows, taught, written
+from tests.offline.screening.test_screen_training import rows, taught, written
 from tierwise.errors import ConfigError
-from tierwise.offline.taught import dump, read
+from tierwise.offline.screening.taught import dump, read
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams
 from tierwise.screens.moderation import CATEGORIES

@@ -12,7 +12,7 @@ from tierwise.cli.stored import SAID, Given, Wish, laid_out, rows
 from tierwise.core.budget import usd
 
 if TYPE_CHECKING:
-    from tierwise.gateway.buying import Shop
+    from tierwise.gateway.evidence.buying import Shop
     from tierwise.gateway.settings import Config, Environment
     from tierwise.offline.findings import Findings
     from tierwise.offline.stored import Labelled
@@ -24,7 +24,7 @@ def to_buy_by(where: tuple[Config, Environment], name: str, wish: Wish, cap: int
 
     Raises ConfigError, StoreError.
     """
-    from tierwise.gateway.buying import Wares, shop
+    from tierwise.gateway.evidence.buying import Wares, shop
     from tierwise.offline.stored import known, labelled
 
     route, found = rows(where, name, wish.trained)

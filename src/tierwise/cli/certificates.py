@@ -32,7 +32,7 @@ def trained_at(config: Config, name: str) -> tuple[Path, Path]:
 
 def certificate_place(config: Config, name: str, out: Path) -> Path:
     """Where the certificate of an artefact at `out` belongs: where the config says, or beside it."""
-    from tierwise.gateway.route_table import certificate_of
+    from tierwise.gateway.tables.route_table import certificate_of
 
     route = config.routes[name]
     return Path(route.certificate) if Path(route.trained) == out.absolute() else certificate_of(out)
@@ -42,7 +42,7 @@ def issue(
     where: tuple[Config, Environment], name: str, found: Findings, out: Path, days: int, trained: Path | None = None
 ) -> Signed | None:
     """Draw up, sign and write the certificate of a route; None where nothing is certified. Raises ConfigError."""
-    from tierwise.gateway.certified import binds
+    from tierwise.gateway.evidence.certified import binds
     from tierwise.gateway.settings import new_signing_seed, signing_seed
     from tierwise.gateway.snapshot import build
     from tierwise.offline.findings import drawn_up

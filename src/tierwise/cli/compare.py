@@ -13,7 +13,7 @@ from tierwise.cli.show import bar, console, plain, print_json
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.compared import Run, Wanted
+    from tierwise.gateway.evidence.compared import Run, Wanted
     from tierwise.gateway.settings import Config
     from tierwise.offline.compare import Chosen, Figure, Report
     from tierwise.offline.drawn import Gathered
@@ -44,7 +44,7 @@ def compare(  # noqa: PLR0913, PLR0917  a command's parameters are its options
     """Ask a model what the route's clients have asked: how good it is, what it costs, where that puts it."""
     from tierwise.cli.results import route_of
     from tierwise.cli.stored import shelf
-    from tierwise.gateway.compared import run
+    from tierwise.gateway.evidence.compared import run
     from tierwise.gateway.snapshot import build
     from tierwise.offline.compare import choose
 
@@ -83,7 +83,7 @@ def _names(config: Config, route: Route, candidate: str, against: str | None) ->
 
 
 def _wanted(route: Route, names: tuple[str, ...], chosen: Chosen, gathered: Gathered, *, anew: bool) -> Wanted:
-    from tierwise.gateway.compared import Wanted
+    from tierwise.gateway.evidence.compared import Wanted
 
     judge = None if route.judge is None else route.judge.name
     known = {
@@ -223,7 +223,7 @@ def _notes(report: Report, *, judged: bool) -> Iterator[str]:
 
 def _why(ended: str, unpriced: Sequence[str]) -> str:
     """`unpriced`: models that were asked and have no price."""
-    from tierwise.gateway.compared import MONEY
+    from tierwise.gateway.evidence.compared import MONEY
 
     if ended != MONEY:
         return plain(ended)

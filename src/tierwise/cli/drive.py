@@ -12,7 +12,7 @@ from tierwise.cli.options import ConfigOption, JsonOption, load_config
 from tierwise.cli.show import bar, console, plain, print_json
 
 if TYPE_CHECKING:
-    from tierwise.gateway.driver import Report
+    from tierwise.gateway.setup.driver import Report
 
 commands = typer.Typer()
 
@@ -34,8 +34,8 @@ def drive(
     json: JsonOption = False,
 ) -> None:
     """Send a file of requests: who answers, why, what it costs, what premium alone would have. Needs no gateway."""
-    from tierwise.gateway.driver import drive as run
-    from tierwise.gateway.driver import read
+    from tierwise.gateway.setup.driver import drive as run
+    from tierwise.gateway.setup.driver import read
 
     settings, environment = load_config(config)
     lines = read(file)[:limit]

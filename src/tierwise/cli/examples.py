@@ -17,7 +17,7 @@ TRY = {
 
 def write(name: str, config: Path, *, force: bool) -> None:
     """Into the config's folder. Raises ConfigError."""
-    from tierwise.gateway.examples import copy
+    from tierwise.gateway.setup.examples import copy
 
     if config.name != "tierwise.toml":
         raise ConfigError(f"{config}: an example's config is called tierwise.toml; --config names it in another folder")
@@ -36,7 +36,7 @@ def write(name: str, config: Path, *, force: bool) -> None:
 
 def _learn(texts: Path, out: Path) -> None:
     from tierwise.cli.results import write as write_whole
-    from tierwise.offline.sorting import Wanted, learn, read
+    from tierwise.offline.screening.sorting import Wanted, learn, read
     from tierwise.scorers.sorter import dump
 
     try:

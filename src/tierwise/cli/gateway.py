@@ -36,8 +36,8 @@ def serve(config: ConfigOption = None, host: HostOption = None, port: PortOption
 @commands.command(epilog="Example: tierwise up --config tierwise.toml --port 8080")
 def up(config: ConfigOption = None, host: HostOption = None, port: PortOption = None) -> None:
     """Set everything up that is missing (config, local models, first key), then start the gateway."""
-    from tierwise.gateway.first_run import ensure_config, fetch_missing, first_key
     from tierwise.gateway.serve import serve as run
+    from tierwise.gateway.setup.first_run import ensure_config, fetch_missing, first_key
 
     path, environment = place(config)
     settings, written = ensure_config(path, environment)
@@ -86,7 +86,7 @@ def init(
     ] = None,
 ) -> None:
     """Write a starter config: hosted models where a provider's key is set, else two local ones. Or an example."""
-    from tierwise.gateway.starter import starter, write
+    from tierwise.gateway.setup.starter import starter, write
 
     path, environment = place(config)
     if example is not None:
@@ -102,8 +102,8 @@ def doctor(
     json: JsonOption = False,
 ) -> None:
     """Say what is missing and how to get it. Exit code 1 if the gateway can't serve as it is."""
-    from tierwise.gateway.doctor import examine, failed
-    from tierwise.gateway.first_run import fetch_missing
+    from tierwise.gateway.setup.doctor import examine, failed
+    from tierwise.gateway.setup.first_run import fetch_missing
 
     path, environment = place(config)
     if fetch:

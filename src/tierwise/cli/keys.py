@@ -15,7 +15,7 @@ from tierwise.cli.show import console, key_row, plain, print_json
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.keys import Standing
+    from tierwise.gateway.access.keys import Standing
     from tierwise.gateway.settings import Config
     from tierwise.money import Key
 
@@ -82,9 +82,9 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Make a key. It is shown once and kept only as a digest."""
-    from tierwise.gateway.budget_table import NAMED
-    from tierwise.gateway.first_run import new_key
-    from tierwise.gateway.keys import Terms
+    from tierwise.gateway.access.keys import Terms
+    from tierwise.gateway.setup.first_run import new_key
+    from tierwise.gateway.tables.budget_table import NAMED
 
     if budget is None and budget_tokens is None and period != "total":
         raise ConfigError(f"--period {period} says how often a budget renews, and there is none; give --budget too")
@@ -109,7 +109,7 @@ def create(
 @commands.command("list", epilog="Example: tierwise keys list --json")
 def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
     """List the keys: what each has spent, its budget and when that renews, and its limits a minute."""
-    from tierwise.gateway.first_run import key_standings
+    from tierwise.gateway.setup.first_run import key_standings
 
     found = asyncio.run(key_standings(load_config(config)[0]))
     if json:
@@ -124,7 +124,7 @@ def revoke(
     config: ConfigOption = None,
 ) -> None:
     """End a key for good. Running gateways refuse it within seconds."""
-    from tierwise.gateway.first_run import end_key
+    from tierwise.gateway.setup.first_run import end_key
 
     if not asyncio.run(end_key(load_config(config)[0], key_id)):
         raise ConfigError(f"{key_id}: no such live key; `tierwise keys list` shows them")
@@ -132,7 +132,7 @@ def revoke(
 
 
 def _terms(key: Key) -> dict[str, object]:
-    from tierwise.gateway.keys import budget_period
+    from tierwise.gateway.access.keys import budget_period
 
     return {
         "budget_tokens": key.budget_tokens,
@@ -150,7 +150,7 @@ def _terms(key: Key) -> dict[str, object]:
 
 def _rights(config: Config, may: str | None, routes: str | None) -> tuple[str | None, str | None]:
     """As the store keeps them. Raises ConfigError."""
-    from tierwise.gateway.moderations import NAME
+    from tierwise.gateway.screening.moderations import NAME
     from tierwise.money import RIGHTS
 
     rights = "" if may == "none" else None if may is None else _listed("--may", may, RIGHTS)

@@ -37,8 +37,8 @@ def import_(
     json: JsonOption = False,
 ) -> None:
     """Turn logs (LiteLLM, Langfuse, OpenAI, JSONL, CSV, parquet) into outcomes for training and replay."""
-    from tierwise.gateway.catalogue import lookup
-    from tierwise.offline.importers import Wanted, convert
+    from tierwise.gateway.prices.catalogue import lookup
+    from tierwise.offline.imports.importers import Wanted, convert
 
     with bar("reading") as tell:
         report = convert(files, out, Wanted(source, bench, score), lookup, tell)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tierwise.gateway.settings import Config
     from tierwise.money import Spend
-    from tierwise.offline.plans import Commitment, Gpus, Plan, Terms, Volume
+    from tierwise.offline.costs.plans import Commitment, Gpus, Plan, Terms, Volume
     from tierwise.tariffs import Tariff
 
 commands = typer.Typer()
@@ -93,7 +93,7 @@ def plan(
     json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Compare paying as you go with batch, off-peak hours, a commitment and GPUs of your own, at your volumes."""
-    from tierwise.offline.plans import Terms, plans
+    from tierwise.offline.costs.plans import Terms, plans
 
     now = int(time.time())
     own = _gpus(gpu_usd_per_hour, tokens_per_second, gpus)
@@ -117,7 +117,7 @@ def _hours(since: int | None, until: int | None, now: int) -> tuple[int, int]:
 
 
 def _gpus(nanos: int | None, per_second: float | None, units: int | None) -> Gpus | None:
-    from tierwise.offline.plans import Gpus
+    from tierwise.offline.costs.plans import Gpus
 
     if nanos is None and per_second is None and units is None:
         return None
@@ -127,7 +127,7 @@ def _gpus(nanos: int | None, per_second: float | None, units: int | None) -> Gpu
 
 
 def _committed(text: str | None) -> Commitment | None:
-    from tierwise.offline.plans import Commitment
+    from tierwise.offline.costs.plans import Commitment
 
     if text is None:
         return None
@@ -137,8 +137,8 @@ def _committed(text: str | None) -> Commitment | None:
 
 def _volumes(config: Config, model: str | None, hours: tuple[int, int]) -> tuple[list[Volume], tuple[int, int]]:
     """Of the model, or of all; and the hours since the ledger's first in the window. Raises ConfigError, StoreError."""
-    from tierwise.offline.plan_words import window
-    from tierwise.offline.plans import volumes
+    from tierwise.offline.costs.plan_words import window
+    from tierwise.offline.costs.plans import volumes
 
     rows = asyncio.run(_read(config, hours))
     if not rows:
@@ -152,7 +152,7 @@ def _volumes(config: Config, model: str | None, hours: tuple[int, int]) -> tuple
 
 
 async def _read(config: Config, hours: tuple[int, int]) -> Sequence[Spend]:
-    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.setup.first_run import opened
 
     if config.store.embedded and not config.store_path.exists():
         raise ConfigError(f"{config.store_path}: no such file; a gateway with this config has never run")
@@ -162,7 +162,7 @@ async def _read(config: Config, hours: tuple[int, int]) -> Sequence[Spend]:
 
 def _tariff(config: Config, name: str, moment: int) -> Tariff | None:
     """What the price lists say of a model's services and hours, if they know it."""
-    from tierwise.gateway.priced import listed
+    from tierwise.gateway.prices.priced import listed
 
     if name not in config.models:
         return None
@@ -172,8 +172,8 @@ def _tariff(config: Config, name: str, moment: int) -> Tariff | None:
 
 
 def _json(volumes: list[Volume], found: list[list[Plan]], terms: Terms, hours: tuple[int, int]) -> None:
-    from tierwise.offline import plan_words as words
-    from tierwise.offline.plans import day
+    from tierwise.offline.costs import plan_words as words
+    from tierwise.offline.costs.plans import day
 
     print_json(
         {
@@ -199,7 +199,7 @@ def _json(volumes: list[Volume], found: list[list[Plan]], terms: Terms, hours: t
 
 
 def _told(volumes: list[Volume], found: list[list[Plan]], terms: Terms, hours: tuple[int, int]) -> None:
-    from tierwise.offline import plan_words as words
+    from tierwise.offline.costs import plan_words as words
 
     screen = console()
     screen.print(f"[bold]Volumes from {words.window(*hours)}[/]", soft_wrap=True)
@@ -216,7 +216,7 @@ def _told(volumes: list[Volume], found: list[list[Plan]], terms: Terms, hours: t
 def _table(plans: list[Plan]) -> None:
     from rich.table import Table
 
-    from tierwise.offline import plan_words as words
+    from tierwise.offline.costs import plan_words as words
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for place, title in enumerate(words.TITLES):

@@ -18,9 +18,9 @@ from tierwise.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tierwise.gateway.price_diff import Change
-    from tierwise.gateway.price_lists import Entry, Period
-    from tierwise.gateway.priced import Priced
+    from tierwise.gateway.prices.price_diff import Change
+    from tierwise.gateway.prices.price_lists import Entry, Period
+    from tierwise.gateway.prices.priced import Priced
     from tierwise.gateway.settings import Config
 
 commands = typer.Typer(no_args_is_help=True, help="What models cost, and where that is from.")
@@ -44,7 +44,7 @@ AtOption = Annotated[
 @commands.command(epilog="Example: tierwise prices check --json")
 def check(config: ConfigOption = None, at: AtOption = None, json: JsonOption = False) -> None:
     """Say what each configured model costs, by whom, and when that was checked. Exit code 1 where one is unknown."""
-    from tierwise.gateway.priced import priced
+    from tierwise.gateway.prices.priced import priced
 
     found = priced(load_config(config)[0], int(time.time()) if at is None else at)
     if json:
@@ -65,7 +65,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show all that the price lists say of a model: rates, long inputs, service tiers, hours, dates, source."""
-    from tierwise.gateway.priced import listed
+    from tierwise.gateway.prices.priced import listed
 
     found = listed(model, _settings(config))
     if not found:
@@ -88,8 +88,8 @@ def diff(
     json: JsonOption = False,
 ) -> None:
     """Compare two price files as of a day. Exit code 1 if they differ."""
-    from tierwise.gateway.price_diff import diff as compared
-    from tierwise.gateway.price_import import read_prices
+    from tierwise.gateway.prices.price_diff import diff as compared
+    from tierwise.gateway.prices.price_import import read_prices
 
     moment = int(time.time()) if at is None else at
     changes = compared(read_prices(old).prices, read_prices(new).prices, moment)
@@ -112,8 +112,8 @@ def import_(
     json: JsonOption = False,
 ) -> None:
     """Write a price list, which a config can name under `overlays` of its table `prices`."""
-    from tierwise.gateway.price_import import read_prices
-    from tierwise.gateway.price_lists import render
+    from tierwise.gateway.prices.price_import import read_prices
+    from tierwise.gateway.prices.price_lists import render
 
     on = None if checked is None else datetime.fromtimestamp(day(checked), UTC).date()
     found = read_prices(file, on)
@@ -181,7 +181,7 @@ def _checked(found: Sequence[Priced]) -> None:
 
 
 def _shown(entry: Entry, moment: int) -> None:
-    from tierwise.gateway.price_diff import rates
+    from tierwise.gateway.prices.price_diff import rates
 
     screen = console()
     where = f" at {entry.host}" if entry.host else ""

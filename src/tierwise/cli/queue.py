@@ -107,7 +107,7 @@ def _answered(config: Path | None, case_id: str, said: str, name: str) -> bool:
 
 def _at_desk(config: Path | None, do: Callable[[Desk], Coroutine[Any, Any, T]]) -> T:
     """What comes of one question to the store's desk. Raises ConfigError, StoreError."""
-    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.setup.first_run import opened
 
     settings, environment = load_config(config)
 

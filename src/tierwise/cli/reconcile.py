@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from tierwise.gateway.settings import Config
     from tierwise.money import Correction
-    from tierwise.offline.billed import Invoice, Provider
-    from tierwise.offline.reconcile import Found, Names
+    from tierwise.offline.bills.billed import Invoice, Provider
+    from tierwise.offline.bills.reconcile import Found, Names
     from tierwise.ports import Store
 
 commands = typer.Typer()
@@ -72,7 +72,7 @@ def reconcile(
     json: JsonOption = False,
 ) -> None:
     """Compare what a provider counted and charged with the ledger, by day and model. Exit code 1 where they differ."""
-    from tierwise.offline.invoices import read
+    from tierwise.offline.bills.invoices import read
 
     invoice = read(file, provider)
     settings, _ = load_config(config)
@@ -88,7 +88,7 @@ def reconcile(
 
 def _days(invoice: Invoice, file: Path, since: int | None, until: int | None) -> tuple[int, int]:
     """The first and the last. Raises ConfigError."""
-    from tierwise.offline.billed import SECONDS
+    from tierwise.offline.bills.billed import SECONDS
 
     first = invoice.first if since is None else since // SECONDS
     last = invoice.last if until is None else -(-until // SECONDS) - 1
@@ -101,8 +101,8 @@ def _days(invoice: Invoice, file: Path, since: int | None, until: int | None) ->
 
 def _names(config: Config, provider: Provider) -> Names:
     """A provider bills its models at its own address alone."""
-    from tierwise.gateway.model_table import BASE_URLS
-    from tierwise.offline.reconcile import Names
+    from tierwise.gateway.tables.model_table import BASE_URLS
+    from tierwise.offline.bills.reconcile import Names
 
     own = urlsplit(BASE_URLS[provider]).hostname
     here = {
@@ -117,8 +117,8 @@ async def _compare(
     config: Config, invoice: Invoice, names: Names, days: tuple[int, int], within: Fraction, reason: str | None
 ) -> tuple[Found, Sequence[Correction]]:
     """And books what is missing, where there is a `reason`. Raises ConfigError, StoreError."""
-    from tierwise.gateway.first_run import opened
-    from tierwise.offline.reconcile import corrections, hours, reconcile
+    from tierwise.gateway.setup.first_run import opened
+    from tierwise.offline.bills.reconcile import corrections, hours, reconcile
 
     if config.store.embedded and not config.store_path.exists():
         raise ConfigError(f"{config.store_path}: no such file; a gateway with this config has never run")
@@ -146,7 +146,7 @@ async def _book(store: Store, booked: Sequence[Correction]) -> None:
 
 
 def _json(found: Found, invoice: Invoice, days: tuple[int, int], booked: Sequence[Correction]) -> None:
-    from tierwise.offline import reconcile_words as words
+    from tierwise.offline.bills import reconcile_words as words
 
     print_json(
         {
@@ -182,8 +182,8 @@ def _json(found: Found, invoice: Invoice, days: tuple[int, int], booked: Sequenc
 def _told(found: Found, invoice: Invoice, days: tuple[int, int], booked: Sequence[Correction]) -> None:
     from rich.table import Table
 
-    from tierwise.offline import reconcile_words as words
-    from tierwise.offline.plan_words import usd
+    from tierwise.offline.bills import reconcile_words as words
+    from tierwise.offline.costs.plan_words import usd
 
     screen = console()
     screen.print(f"[bold]{plain(words.headline(invoice, days))}[/]", soft_wrap=True)

@@ -18,8 +18,8 @@ from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.gateway.settings import Config, Environment
-    from tierwise.offline.report import Read, Report
-    from tierwise.offline.sums import By
+    from tierwise.offline.costs.sums import By
+    from tierwise.offline.reports.report import Read, Report
 
 commands = typer.Typer()
 DAYS, EVENTS = 90, 5
@@ -34,7 +34,7 @@ def option(name: str, metavar: str, text: str, **more: Any) -> Any:
 
 def table(text: str) -> str:
     """What its rows are of."""
-    from tierwise.offline.sums import BY
+    from tierwise.offline.costs.sums import BY
 
     if text not in BY:
         raise typer.BadParameter(f"expected {', '.join(BY[:-1])} or {BY[-1]}")
@@ -106,8 +106,8 @@ def report(
 
 def _of_route(read: Read, html: Path | None, json: bool) -> None:
     from tierwise.cli.spending import write
-    from tierwise.offline.report import jsonable, reported
-    from tierwise.offline.report_page import page
+    from tierwise.offline.reports.report import jsonable, reported
+    from tierwise.offline.reports.report_page import page
 
     found = reported(read)
     if html is not None:
@@ -123,10 +123,10 @@ def _of_route(read: Read, html: Path | None, json: bool) -> None:
 async def _read(config: Config, environment: Environment, name: str, days: int) -> Read:
     """Labels before samples: no label is without its sample then. Raises ConfigError, StoreError."""
     from tierwise.cli.results import route_of
-    from tierwise.gateway.certified import own_key, standing
-    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.evidence.certified import own_key, standing
+    from tierwise.gateway.setup.first_run import opened
     from tierwise.gateway.snapshot import build
-    from tierwise.offline.report import Read
+    from tierwise.offline.reports.report import Read
     from tierwise.store.trail import broken
 
     table, now_ns = route_of(config, name), time.time_ns()
@@ -146,7 +146,7 @@ async def _read(config: Config, environment: Environment, name: str, days: int) 
 
 
 def _told(found: Report) -> None:
-    from tierwise.offline import report_words as words
+    from tierwise.offline.reports import report_words as words
 
     screen, (said, mood) = console(), words.state(found)
     screen.print(f"[bold]{plain(words.title(found))}[/]  [{COLOURS[mood]}]{plain(said)}[/]", soft_wrap=True)

@@ -12,8 +12,8 @@ from tierwise.cli.show import console, plain
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.route_table import RouteTable
     from tierwise.gateway.settings import Config
+    from tierwise.gateway.tables.route_table import RouteTable
     from tierwise.offline.figures import Metric, Report
     from tierwise.offline.train import Report as TrainReport
     from tierwise.offline.train import Wanted

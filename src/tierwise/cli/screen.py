@@ -19,9 +19,9 @@ from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.cli.screen_rules import Chosen
-    from tierwise.gateway.screener import Screener
+    from tierwise.gateway.screening.screener import Screener
     from tierwise.gateway.settings import Config, Environment
-    from tierwise.offline.screened import Report
+    from tierwise.offline.screening.screened import Report
 
 commands = typer.Typer()
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or parquet.", show_default=False)]
@@ -92,8 +92,8 @@ def screen(
     doubt. Scores are for sorting and for people to check, in English: docs/models.md says how good each is.
     """
     from tierwise.cli.results import placed
-    from tierwise.offline.screen_lines import Rules, Wanted
-    from tierwise.offline.screened import screen as run
+    from tierwise.offline.screening.screen_lines import Rules, Wanted
+    from tierwise.offline.screening.screened import screen as run
     from tierwise.screens.panel import NAMES
 
     placed(out, review)
@@ -131,7 +131,7 @@ def _by(config: Path | None, route: str | None, cap: int) -> Iterator[tuple[Chos
 
 @contextmanager
 def _open(settings: Config, environment: Environment, found: Chosen, cap: int) -> Iterator[Screener]:
-    from tierwise.gateway.screener import screener
+    from tierwise.gateway.screening.screener import screener
 
     with screener(settings, environment, found.route, found.screener, cap) as asker:
         yield asker
@@ -167,7 +167,7 @@ def _told(report: Report, found: Chosen | None, ended: str) -> None:
 def _why(report: Report) -> None:
     from rich.table import Table
 
-    from tierwise.offline.screen_lines import UNREAD
+    from tierwise.offline.screening.screen_lines import UNREAD
 
     if report.why:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")

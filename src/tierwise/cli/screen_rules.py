@@ -10,9 +10,9 @@ from tierwise.cli.results import route_of
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.screen_table import ScreensTable
     from tierwise.gateway.settings import Config
-    from tierwise.offline.screen_lines import Rules
+    from tierwise.gateway.tables.screen_table import ScreensTable
+    from tierwise.offline.screening.screen_lines import Rules
 
 
 class Chosen(NamedTuple):
@@ -40,7 +40,7 @@ def chosen(config: Config, name: str | None) -> Chosen | None:
 
 
 def _on(table: ScreensTable) -> tuple[str, ...]:
-    from tierwise.gateway.screen_table import INJECTION, actions
+    from tierwise.gateway.tables.screen_table import INJECTION, actions
 
     led = actions(table)
     on = {
@@ -54,8 +54,8 @@ def _on(table: ScreensTable) -> tuple[str, ...]:
 
 def _rules(table: ScreensTable) -> Rules:
     """A screen that the route has off counts as it is shipped, where it is asked for all the same."""
-    from tierwise.gateway.screen_table import INJECTION, actions, classes
-    from tierwise.offline.screen_lines import Rules
+    from tierwise.gateway.tables.screen_table import INJECTION, actions, classes
+    from tierwise.offline.screening.screen_lines import Rules
     from tierwise.screens.moderation import CATEGORIES
 
     led, on = actions(table), _on(table)

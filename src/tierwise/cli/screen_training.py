@@ -14,8 +14,8 @@ from tierwise.cli.show import console, plain, print_json, stages
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.offline.screen_labels import Measured
-    from tierwise.offline.screen_training import Aim, Line, Report
+    from tierwise.offline.screening.screen_labels import Measured
+    from tierwise.offline.screening.screen_training import Aim, Line, Report
     from tierwise.screens.own import Shown
 
 Screen = Literal["moderation", "injection", "risk"]
@@ -54,8 +54,8 @@ class Given(NamedTuple):
 
 def train_screen(screen: Screen, given: Given, *, json: bool) -> None:
     from tierwise.cli.results import placed, write
-    from tierwise.offline.screen_training import Wanted, learn, read
-    from tierwise.offline.taught import dump
+    from tierwise.offline.screening.screen_training import Wanted, learn, read
+    from tierwise.offline.screening.taught import dump
 
     out = given.out or given.data.with_suffix(f".{screen}.npz")
     placed(out)
@@ -70,7 +70,7 @@ def train_screen(screen: Screen, given: Given, *, json: bool) -> None:
 
 
 def _aim(given: Given) -> Aim:
-    from tierwise.offline.screen_training import Aim
+    from tierwise.offline.screening.screen_training import Aim
 
     if given.recall is not None and given.false_blocks is not None:
         raise ConfigError("a threshold is set by --recall or by --false-blocks, not by both")

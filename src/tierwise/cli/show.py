@@ -14,10 +14,10 @@ import msgspec
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tierwise.gateway.doctor import Finding
-    from tierwise.gateway.first_run import Progress
+    from tierwise.gateway.setup.doctor import Finding
+    from tierwise.gateway.setup.first_run import Progress
     from tierwise.money import Key
-    from tierwise.offline.importers import Report
+    from tierwise.offline.imports.importers import Report
 
 
 def console(*, stderr: bool = False) -> Console:

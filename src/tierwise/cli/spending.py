@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tierwise.gateway.settings import Config
-    from tierwise.offline.spending import Read, Spending
-    from tierwise.offline.sums import By
+    from tierwise.offline.costs.spending import Read, Spending
+    from tierwise.offline.costs.sums import By
 
 HOUR, DAY = 3600, 86_400
 SHORT, LAST_DAYS = 5, 7  # rows of a table that nobody asked for, of days and of all others
@@ -50,8 +50,8 @@ class Places(NamedTuple):
 def of_money(config: Config, wanted: Wanted, places: Places) -> None:
     """The whole command. Raises ConfigError, StoreError."""
     from tierwise.cli.results import placed
-    from tierwise.offline.spending import jsonable, spending
-    from tierwise.offline.sums import BY
+    from tierwise.offline.costs.spending import jsonable, spending
+    from tierwise.offline.costs.sums import BY
 
     placed(*map(Path, places.files))
     if places.json + (places.csv == STDOUT) + (places.focus == STDOUT) > 1:
@@ -75,8 +75,8 @@ def _texts(
     config: Config, read: Read, found: Spending, places: Places, tables: tuple[By, ...]
 ) -> Iterator[tuple[str, str]]:
     """(place, what goes there)."""
-    from tierwise.offline import exports
-    from tierwise.offline.spending_page import page
+    from tierwise.offline.costs import exports
+    from tierwise.offline.costs.spending_page import page
 
     if places.html is not None:
         yield str(places.html), page(found, tables)
@@ -89,10 +89,10 @@ def _texts(
 
 async def _read(config: Config, wanted: Wanted, now_ns: int) -> Read:
     """Of the period, and of the days before it that a forecast needs. Raises ConfigError, StoreError."""
-    from tierwise.gateway.first_run import opened
-    from tierwise.offline.experiments import held_out
+    from tierwise.gateway.setup.first_run import opened
+    from tierwise.offline.costs.experiments import held_out
+    from tierwise.offline.costs.spending import Read, history
     from tierwise.offline.ratings import quality
-    from tierwise.offline.spending import Read, history
 
     since, until = _hours(wanted, now_ns)
     if config.store.embedded and not config.store_path.exists():
@@ -135,8 +135,8 @@ def write(text: str, path: Path) -> None:
 def _told(found: Spending, by: tuple[By, ...]) -> None:
     from rich.table import Table
 
-    from tierwise.offline import spending_words as words
-    from tierwise.offline.sums import BY
+    from tierwise.offline.costs import spending_words as words
+    from tierwise.offline.costs.sums import BY
 
     screen = console()
     screen.print(f"[bold]{plain(words.title(found))}[/]", soft_wrap=True)

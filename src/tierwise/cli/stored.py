@@ -17,7 +17,7 @@ from tierwise.cli.show import console, plain
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.gateway.buying import Shop
+    from tierwise.gateway.evidence.buying import Shop
     from tierwise.gateway.settings import Config, Environment
     from tierwise.offline.drawn import Gathered, Rows
     from tierwise.offline.findings import Findings
@@ -59,7 +59,7 @@ class Shelf:
 @contextmanager
 def shelf(config: Config) -> Iterator[Shelf]:
     """Open until the block ends. Raises StoreError."""
-    from tierwise.gateway.first_run import opened
+    from tierwise.gateway.setup.first_run import opened
 
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()

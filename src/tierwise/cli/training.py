@@ -27,7 +27,7 @@ from tierwise.cli.stored import to_train_on
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tierwise.offline.sorting import Report
+    from tierwise.offline.screening.sorting import Report
 
 commands = typer.Typer()
 
@@ -130,7 +130,7 @@ def _route(
 
 def _sorter(data: Path, columns: tuple[str, str], out: Path, seed: int, *, json: bool) -> None:
     from tierwise.cli.results import placed, write
-    from tierwise.offline.sorting import Wanted, learn, read
+    from tierwise.offline.screening.sorting import Wanted, learn, read
     from tierwise.scorers.sorter import dump
 
     placed(out)

@@ -14,29 +14,32 @@ import msgspec
 
 from tierwise.dialects import openai_models
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
-from tierwise.gateway import batches, chat, files, moderations, rights, said
-from tierwise.gateway.certified import Standing
+from tierwise.gateway import chat, said
+from tierwise.gateway.access import rights
+from tierwise.gateway.access.keyring import Keyring
+from tierwise.gateway.access.limits import Limits
+from tierwise.gateway.bulk import batches, files
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
-from tierwise.gateway.desk import show_case
 from tierwise.gateway.doors import encode_error
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.feedback import feedback
-from tierwise.gateway.http import JSON, Reply, Watch, new_id
-from tierwise.gateway.idempotency import Replies
-from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.limits import Limits
+from tierwise.gateway.evidence.certified import Standing
+from tierwise.gateway.evidence.feedback import feedback
 from tierwise.gateway.metrics import metrics
-from tierwise.gateway.openapi import openapi
 from tierwise.gateway.running import Running
-from tierwise.gateway.vigil import Vigil
+from tierwise.gateway.screening import moderations
+from tierwise.gateway.screening.desk import show_case
+from tierwise.gateway.web.http import JSON, Reply, Watch, new_id
+from tierwise.gateway.web.idempotency import Replies
+from tierwise.gateway.web.openapi import openapi
+from tierwise.gateway.web.vigil import Vigil
 from tierwise.money import Tenant
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
-    from tierwise.gateway.batch_run import Runner
+    from tierwise.gateway.bulk.batch_run import Runner
 
 _log = logging.getLogger("tierwise.gateway")
 

@@ -18,7 +18,7 @@ from tierwise.core.bearers import most_tokens, whole
 from tierwise.gateway.booking import Attempt
 from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.engine import SECOND, Engine
-from tierwise.gateway.http import new_id
+from tierwise.gateway.web.http import new_id
 from tierwise.money import ASIDE, Budget, Entry, Record, Reservation
 from tierwise.types import Answer, Decision, Duty, Model, Request, Route
 

@@ -18,10 +18,10 @@ from tierwise.dialects import openai_chat
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.http import new_id
 from tierwise.gateway.run import begun, cleaned
 from tierwise.gateway.said import dollars, rule
 from tierwise.gateway.settings import Config, Environment
+from tierwise.gateway.web.http import new_id
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Entry, Record, Tenant
 from tierwise.ports import Batch

@@ -15,16 +15,17 @@ from tierwise.core.cascade import Outcome
 from tierwise.dialects import anthropic_messages, anthropic_replies
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import BadRequest, TierwiseError
-from tierwise.gateway import explained, rights, said
-from tierwise.gateway.deadline import with_deadline
+from tierwise.gateway import explained, said
+from tierwise.gateway.access import rights
+from tierwise.gateway.access.limits import used
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
 from tierwise.gateway.engine import SECOND
-from tierwise.gateway.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
-from tierwise.gateway.idempotency import Claim
-from tierwise.gateway.limits import used
-from tierwise.gateway.private import Clean
 from tierwise.gateway.run import CLIENT_LEFT, Live, begun, cleaned
+from tierwise.gateway.screening.private import Clean
 from tierwise.gateway.sessions import check_name
+from tierwise.gateway.web.deadline import with_deadline
+from tierwise.gateway.web.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
+from tierwise.gateway.web.idempotency import Claim
 from tierwise.ports import Batch
 from tierwise.types import Decision, Model, Request, Route
 

@@ -12,14 +12,14 @@ import msgspec
 
 from tierwise.core import policy
 from tierwise.errors import BadRequest, NotFound
+from tierwise.gateway.access.budgets import Budgets
+from tierwise.gateway.access.escalations import Hours
 from tierwise.gateway.booking import Meter
-from tierwise.gateway.budgets import Budgets
-from tierwise.gateway.certified import EXPIRED, Standing
-from tierwise.gateway.escalations import Hours
-from tierwise.gateway.gate import Desk
-from tierwise.gateway.guards import Guard
-from tierwise.gateway.private import Private
-from tierwise.gateway.rungs import Rungs
+from tierwise.gateway.evidence.certified import EXPIRED, Standing
+from tierwise.gateway.evidence.rungs import Rungs
+from tierwise.gateway.screening.gate import Desk
+from tierwise.gateway.screening.guards import Guard
+from tierwise.gateway.screening.private import Private
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.money import Arm, Record

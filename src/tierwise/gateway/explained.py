@@ -16,8 +16,8 @@ import msgspec
 from tierwise.dialects import sse
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway.doors import MESSAGES, MODERATIONS, RESPONSES, Door, Events
-from tierwise.gateway.http import Reply
 from tierwise.gateway.said import dollars
+from tierwise.gateway.web.http import Reply
 from tierwise.money import Record
 from tierwise.types import Chunk, CostState, Decision, Request
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from tierwise.gateway.access.budgets import Used
 from tierwise.gateway.booking import Meter
-from tierwise.gateway.budgets import Used
-from tierwise.gateway.http import Reply
+from tierwise.gateway.web.http import Reply
 
 if TYPE_CHECKING:
     from tierwise.gateway.app import App, Exchange
-    from tierwise.gateway.audits import State
+    from tierwise.gateway.evidence.audits import State
 
 TEXT = ("content-type", "text/plain; version=0.0.4; charset=utf-8")
 Series = tuple[str, str, str, Sequence[tuple[str, float]]]

@@ -10,7 +10,7 @@ from typing import Protocol
 from tierwise.core.cascade import Outcome, Step
 from tierwise.core.join import join
 from tierwise.errors import Blocked
-from tierwise.gateway.gate import Gate
+from tierwise.gateway.screening.gate import Gate
 from tierwise.ports import Batch
 from tierwise.types import Chunk, Decision, Model, Usage
 

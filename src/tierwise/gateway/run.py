@@ -30,13 +30,14 @@ from tierwise.core.cascade import (
 )
 from tierwise.core.join import tokens
 from tierwise.errors import BudgetExceeded, TierwiseError
-from tierwise.gateway import formed, inline, sessions
+from tierwise.gateway import formed, sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound, bound_tokens
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.gate import HUMAN, Flows, Gate, handed
 from tierwise.gateway.outlet import Outlet, Sink, Withheld
-from tierwise.gateway.private import Clean, Decode
+from tierwise.gateway.screening import inline
+from tierwise.gateway.screening.gate import HUMAN, Flows, Gate, handed
+from tierwise.gateway.screening.private import Clean, Decode
 from tierwise.money import Record, Reservation, Tenant
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 

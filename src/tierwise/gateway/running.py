@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tierwise.errors import ConfigError, TierwiseError
+from tierwise.gateway.access.budgets import Watcher
+from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.alerts import Alerts
-from tierwise.gateway.audits import Auditor, State
-from tierwise.gateway.budgets import Watcher
-from tierwise.gateway.draws import Draws
-from tierwise.gateway.drifting import drifting
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.gathering import Gatherer
-from tierwise.gateway.keyring import Keyring
-from tierwise.gateway.price_feed import Feed
+from tierwise.gateway.evidence.audits import Auditor, State
+from tierwise.gateway.evidence.draws import Draws
+from tierwise.gateway.evidence.drifting import drifting
+from tierwise.gateway.evidence.gathering import Gatherer
+from tierwise.gateway.prices.price_feed import Feed
 from tierwise.gateway.run import Live
 from tierwise.gateway.settings import Config, Environment, load, webhook
 from tierwise.gateway.wiring import open_engine

@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.certified import Certified, Standing, stand
-from tierwise.gateway.route_table import RouteTable
+from tierwise.gateway.evidence.certified import Certified, Standing, stand
+from tierwise.gateway.tables.route_table import RouteTable
 from tierwise.ports import Scorer
 from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.columns import similarity

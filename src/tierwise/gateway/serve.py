@@ -27,13 +27,13 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from tierwise.errors import ConfigError, TierwiseError
+from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.app import App
-from tierwise.gateway.batch_run import Runner
-from tierwise.gateway.draws import draws_secret
-from tierwise.gateway.keyring import Keyring
+from tierwise.gateway.bulk.batch_run import Runner
+from tierwise.gateway.bulk.shelf import Shelf
+from tierwise.gateway.evidence.draws import draws_secret
 from tierwise.gateway.running import Reloader, run_by
 from tierwise.gateway.settings import Config, Environment, pepper
-from tierwise.gateway.shelf import Shelf
 from tierwise.gateway.wiring import open_engine
 
 Ready = Callable[[str], None]

@@ -17,14 +17,21 @@ from typing import Annotated
 import msgspec
 
 from tierwise.errors import ConfigError
-from tierwise.gateway.batch_table import BatchesTable
-from tierwise.gateway.budget_table import BudgetTable, check_budgets
-from tierwise.gateway.model_table import BASE_URLS, VARIABLE, ModelTable, check_model, complete_model, web_address
-from tierwise.gateway.price_table import PricesTable, check_prices
-from tierwise.gateway.route_table import RouteTable, Table, check_route
-from tierwise.gateway.screen_table import check_screens
-from tierwise.gateway.store_table import StoreTable, check_store
-from tierwise.gateway.toml_check import read
+from tierwise.gateway.tables.batch_table import BatchesTable
+from tierwise.gateway.tables.budget_table import BudgetTable, check_budgets
+from tierwise.gateway.tables.model_table import (
+    BASE_URLS,
+    VARIABLE,
+    ModelTable,
+    check_model,
+    complete_model,
+    web_address,
+)
+from tierwise.gateway.tables.price_table import PricesTable, check_prices
+from tierwise.gateway.tables.route_table import RouteTable, Table, check_route
+from tierwise.gateway.tables.screen_table import check_screens
+from tierwise.gateway.tables.store_table import StoreTable, check_store
+from tierwise.gateway.tables.toml_check import read
 from tierwise.gateway.whole_file import written_aside
 
 _SECRET_NAME = re.compile(r".*(KEY|TOKEN|SECRET|PASSWORD|PEPPER)")

@@ -16,13 +16,13 @@ from tierwise.core import bearers
 from tierwise.core.budget import NANOS
 from tierwise.core.tariff import dearest, pricing, times, valid
 from tierwise.errors import ConfigError
-from tierwise.gateway.catalogue import ceiling, tariffs_of
-from tierwise.gateway.model_table import ModelTable
-from tierwise.gateway.price_lists import read
-from tierwise.gateway.price_table import Terms
-from tierwise.gateway.route_table import RouteTable
-from tierwise.gateway.screen_table import floor, human
+from tierwise.gateway.prices.catalogue import ceiling, tariffs_of
+from tierwise.gateway.prices.price_lists import read
 from tierwise.gateway.settings import Config, Environment, pepper_path
+from tierwise.gateway.tables.model_table import ModelTable
+from tierwise.gateway.tables.price_table import Terms
+from tierwise.gateway.tables.route_table import RouteTable
+from tierwise.gateway.tables.screen_table import floor, human
 from tierwise.money import Budget
 from tierwise.tariffs import Tariff
 from tierwise.types import Checks, Escalations, Model, Price, Route

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tierwise.errors import ConfigError
 from tierwise.gateway.settings import Config, Environment
-from tierwise.gateway.store_table import is_server
+from tierwise.gateway.tables.store_table import is_server
 from tierwise.ports import Clock
 from tierwise.store.backend import Limits
 from tierwise.store.ledger_store import LedgerStore

@@ -11,19 +11,19 @@ from pathlib import Path
 import msgspec
 
 from tierwise.dialects import anthropic_answers, openai_upstream
-from tierwise.gateway.certified import Certified, certified_by
+from tierwise.gateway.access.quotas import rationed
 from tierwise.gateway.clock import SystemClock
-from tierwise.gateway.desk import Counter
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.guards import Guard, guard
-from tierwise.gateway.model_table import ModelTable
-from tierwise.gateway.private import Private, private
-from tierwise.gateway.quotas import rationed
-from tierwise.gateway.reply_table import replies
+from tierwise.gateway.evidence.certified import Certified, certified_by
 from tierwise.gateway.scoring import Open, scoring
+from tierwise.gateway.screening.desk import Counter
+from tierwise.gateway.screening.guards import Guard, guard
+from tierwise.gateway.screening.private import Private, private
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.storage import storage
+from tierwise.gateway.tables.model_table import ModelTable
+from tierwise.gateway.tables.reply_table import replies
 from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, responses, scripted
 from tierwise.providers.http import Limits, Upstream

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from tierwise.core.window import DAY_NS
 from tierwise.offline.markup import Markup, element
-from tierwise.offline.report_words import moment
+from tierwise.offline.reports.report_words import moment
 
 WIDTH, HEIGHT = 460.0, 168.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 448.0, 14.0, 147.0  # of the frame

@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tierwise.money import Arm, Record
-from tierwise.offline.experiments import Quality, Source
-from tierwise.offline.report import believed
+from tierwise.offline.costs.experiments import Quality, Source
+from tierwise.offline.reports.report import believed
 from tierwise.ports import Store
 from tierwise.proof import Label, Sample
 from tierwise.stats import sampled

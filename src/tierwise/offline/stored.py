@@ -14,8 +14,8 @@ import msgspec
 
 from tierwise.core.kept import answer_of, request_of
 from tierwise.errors import ConfigError
-from tierwise.offline.chat import asked
 from tierwise.offline.drawn import Row, Rows, place
+from tierwise.offline.imports.chat import asked
 from tierwise.offline.outcomes import typed
 from tierwise.proof import EXACT, Label, Said, Source
 from tierwise.scorers.labelling import compared

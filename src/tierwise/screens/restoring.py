@@ -32,7 +32,7 @@ Channel = str | int
 
 
 class Restore:
-    """For one answer; see `flow.Flow`. `marks` as `gateway/masking.py` gave them out.
+    """For one answer; see `flow.Flow`. `marks` as `gateway/screening/masking.py` gave them out.
 
     With `json_answer` the text is JSON, and values are written as its strings hold them. Holds back what may be the
     beginning of a mark. A piece that could be turned back by itself keeps its `wire`, with the values in it.

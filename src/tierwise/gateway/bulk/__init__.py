@@ -1,0 +1,1 @@
+"""Files and batches: many requests at once, by the doors that single ones come in by."""

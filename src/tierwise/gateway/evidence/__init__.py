@@ -1,0 +1,1 @@
+"""Evidence off every client's path: draws, audits, labels, certificates that hold or no longer do."""

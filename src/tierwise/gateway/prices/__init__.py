@@ -1,0 +1,1 @@
+"""What models cost: price lists, their import, comparison and refreshing."""

@@ -1,0 +1,1 @@
+"""From nothing to a gateway that answers: first configs, examples, what is missing."""

@@ -1,0 +1,1 @@
+"""HTTP under the gateway: bodies, limits, streams to slow readers, what every path shares."""

@@ -1,0 +1,1 @@
+"""Providers' own counts and charges, against the ledger."""

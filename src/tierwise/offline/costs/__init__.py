@@ -1,0 +1,1 @@
+"""What was spent, saved, and would have been: reports, exports and plans about money."""

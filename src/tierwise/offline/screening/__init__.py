@@ -1,0 +1,1 @@
+"""Screens over files: scanning, labels, training, sorting."""
