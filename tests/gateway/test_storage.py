@@ -31,7 +31,7 @@ async def test_journals_lie_where_the_config_says(tmp_path: Path) -> None:
 async def test_the_limits_are_the_config_s(tmp_path: Path) -> None:
     """How much may wait."""
     opened = await storage(config(tmp_path, "spool_mb = 1"), read_environment({}), SystemClock())
-    opened._writer._inbox.rung = True  # the thread is told of nothing
+    opened._writer.inbox.rung = True  # the thread is told of nothing
     asked = [opened.reserve(reservation(f"r{number}")) for number in range(20_000)]
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
     assert "1 MiB" in str(outcomes[-1])

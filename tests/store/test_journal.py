@@ -1,7 +1,6 @@
 """The journal: what is promised is there after whatever end, in its order, and nothing else is."""
 
 import fcntl
-import os
 import resource
 from pathlib import Path
 
@@ -43,7 +42,7 @@ class Found:
 def died(journal: Journal) -> None:
     """As when its process is gone: its files are closed, and nothing else."""
     for segment in journal._segments:
-        os.close(segment.fd)
+        segment.close()
 
 
 def test_every_line_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -189,18 +188,19 @@ def test_an_orderly_end_leaves_what_is_missing_and_nothing_else(tmp_path: Path) 
 
 
 def test_a_full_disk_promises_nothing_and_breaks_nothing(tmp_path: Path) -> None:
-    """Half a line is written over by the next that has room."""
-    journal = Journal(tmp_path, "i1")
+    """There is room for whole files or for none; what stands in those before it stays."""
+    journal = Journal(tmp_path, "i1", 200)
     journal.append(FULL)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    (file,) = tmp_path.iterdir()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, hard))
-    try:
-        for _ in range(2):
-            with pytest.raises(StoreError, match="journal"):
-                journal.append(END)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for room in (20, 0):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreError, match="journal"):
+                    journal.append(END)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert len(list(tmp_path.iterdir())) == 1
     journal.append(LATE)
     died(journal)
     found = Found()

@@ -1,11 +1,11 @@
 """What a process has promised and the database has yet to hear, in files of its own that outlive its end.
 
-A line is written with one call before anybody acts on it, so it survives kill -9; nothing is fsynced, so a power loss
-may take the last moments with it. Files are small segments, each locked by its process for as long as that lives: what
-is left of a dead one can be told by a lock that is free, and is replayed by whoever finds it. A segment is deleted once
-the database has all of it.
+A line stands in memory that is the file's own before anybody acts on it, so it survives kill -9; nothing is fsynced, so
+a power loss may take the last moments with it. Files are small segments, each locked by its process for as long as that
+lives: what is left of a dead one can be told by a lock that is free, and is replayed by whoever finds it. A segment is
+deleted once the database has all of it.
 
-    file     MAGIC, place of the first byte that the database lacks (8 bytes, little endian), then lines
+    file     MAGIC, place of the first byte that the database lacks (8 bytes, little endian), then lines, then zeros
     line     length of the payload, its CRC-32 (4 bytes each, little endian), payload: kind (1 byte), MessagePack
 
 Whatever follows the last whole line is a write that was cut, and was promised to nobody.
@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import mmap
 import os
 import struct
 from collections import deque
@@ -42,6 +43,7 @@ _START = len(MAGIC) + 8
 _PLACE = struct.Struct("<Q")
 _HEAD = struct.Struct("<II")
 _SUFFIX = ".journal"
+_EMPTY = bytes(4096)  # a page
 
 _encoder = msgspec.msgpack.Encoder()
 _KINDS: tuple[type[Line], ...] = (Reservation, Record, Correction)
@@ -52,15 +54,19 @@ _DECODERS = [msgspec.msgpack.Decoder(kind) for kind in _KINDS]
 class _Segment:
     """One file, open and locked. `base` is where it begins in all that this journal ever wrote."""
 
-    def __init__(self, path: Path, base: int) -> None:
+    def __init__(self, path: Path, base: int, room: int) -> None:
         self.path = path
         self.base = base
-        self.size = 0  # bytes of lines
+        self.room = room  # bytes of lines that it takes
+        self.size = 0  # bytes of lines that it has
+        self._solid = 0  # bytes of the file that have their place on the disk
         hidden = path.with_name(f".{path.name}")  # until it is locked: nobody may take it for a dead one's
         self.fd = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(self.fd, MAGIC + _PLACE.pack(_START), 0)
+            os.ftruncate(self.fd, _START + room)
+            self._memory = mmap.mmap(self.fd, _START + room)
+            self._write(MAGIC + _PLACE.pack(_START), 0)
             hidden.rename(path)
         except OSError:
             os.close(self.fd)
@@ -71,8 +77,32 @@ class _Segment:
     def end(self) -> int:
         return self.base + self.size
 
+    def append(self, whole: bytes) -> None:
+        """A line. Raises OSError where the disk has no room for it: then the file is as it was."""
+        self._write(whole, _START + self.size)
+        self.size += len(whole)
+
+    def settle(self, end: int) -> None:
+        """The database has all that stands before this place in all lines."""
+        self._memory[len(MAGIC) : _START] = _PLACE.pack(_START + end - self.base)
+
+    def _write(self, content: bytes, at: int) -> None:
+        """By memory that is the file's own: nothing is called, so that no other thread gets the interpreter for it.
+
+        Pages are given their place on the disk before: a store to one that can't have any ends the process.
+        """
+        while self._solid < at + len(content):
+            if os.pwrite(self.fd, _EMPTY, self._solid) != len(_EMPTY):
+                raise OSError(0, "the disk is full")
+            self._solid += len(_EMPTY)
+        self._memory[at : at + len(content)] = content
+
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        self._memory.close()
         os.close(self.fd)
 
 
@@ -102,12 +132,11 @@ class Journal:
         whole = _HEAD.pack(len(payload), crc32(payload)) + payload
         try:
             segment = self._segments[-1] if self._segments else None
-            if segment is None or segment.size + len(whole) > self._most:
-                segment = self._new()
-            _write(segment.fd, whole, _START + segment.size)
+            if segment is None or segment.size + len(whole) > segment.room:
+                segment = self._new(len(whole))
+            segment.append(whole)
         except OSError as error:
             raise StoreError(f"the ledger's journal can't be written: {error.strerror}") from error
-        segment.size += len(whole)
         self._end += len(whole)
         return self._end
 
@@ -117,8 +146,7 @@ class Journal:
         while len(self._segments) > 1 and self._segments[0].end <= end:
             self._segments.popleft().remove()
         segment = self._segments[0]
-        with contextlib.suppress(OSError):
-            _write(segment.fd, _PLACE.pack(_START + end - segment.base), len(MAGIC))
+        segment.settle(end)
 
     def close(self) -> None:
         """Let go of the files; those of which the database lacks something stay, for the next process."""
@@ -127,23 +155,19 @@ class Journal:
             if segment.end <= self._settled:
                 segment.remove()
             else:
-                os.close(segment.fd)
+                segment.close()
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # where it is empty
 
-    def _new(self) -> _Segment:
-        """The segment that lines go to from now on."""
+    def _new(self, least: int) -> _Segment:
+        """The segment that lines go to from now on, with room for so many bytes at the least."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        segment = _Segment(self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}", self._end)
+        segment = _Segment(
+            self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}", self._end, max(self._most, least)
+        )
         self._segments.append(segment)
         self._count += 1
         return segment
-
-
-def _write(fd: int, content: bytes, at: int) -> None:
-    """All of it at that place, or OSError; what was begun is written over by the next."""
-    if os.pwrite(fd, content, at) != len(content):
-        raise OSError(0, "the disk is full")
 
 
 # ------------------------------------------------------------------ what others have left

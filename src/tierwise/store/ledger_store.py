@@ -102,9 +102,10 @@ class LedgerStore(Asked):
 
     def _look(self) -> None:
         """Raises StoreError where no reservation may be made, whoever asks."""
-        if self._writer.closed:
+        inbox = self._writer.inbox
+        if inbox.closed:
             raise StoreError("the ledger is closed")
-        if not self._writer.sound and self._limits.when_down == "refuse":
+        if not inbox.sound and self._limits.when_down == "refuse":
             raise StoreError("the ledger can't be written; by the config nothing is served until it can")
         if self._journal.waiting > self._limits.spool_mb << 20:
             raise StoreError(
@@ -124,7 +125,7 @@ class LedgerStore(Asked):
     def _end(self, line: Line) -> Ticket:
         """What has happened is told to the database even where the journal has no room for it."""
         end = NOWHERE
-        if not self._writer.closed:
+        if not self._writer.inbox.closed:
             try:
                 end = self._journal.append(line)
             except StoreError as error:

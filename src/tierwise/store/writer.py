@@ -22,8 +22,8 @@ class Writer:
 
     def __init__(self, backend: Backend, *, queue_max: int, batch_max: int) -> None:
         self._queue_max = queue_max
-        self._inbox = Inbox()
-        self._serving = Serving(self._inbox, backend, batch_max)
+        self.inbox = Inbox()
+        self._serving = Serving(self.inbox, backend, batch_max)
         self._timer: asyncio.TimerHandle | None = None
         self._started = Ticket()
         self._ended = Ticket()
@@ -35,21 +35,21 @@ class Writer:
     @property
     def sound(self) -> bool:
         """False from a group that could not be written until one can."""
-        return self._inbox.sound
+        return self.inbox.sound
 
     @property
     def closed(self) -> bool:
-        return self._inbox.closed
+        return self.inbox.closed
 
     @property
     def failures(self) -> int:
         """Writes that were lost, awaited or not."""
-        return self._inbox.failures
+        return self.inbox.failures
 
     @property
     def waiting(self) -> int:
         """What is queued and not written yet."""
-        return len(self._inbox.waiting) + len(self._serving.taken)
+        return len(self.inbox.waiting) + len(self._serving.taken)
 
     async def start(self) -> None:
         """Raises the StoreError of the backend's `open`."""
@@ -61,7 +61,7 @@ class Writer:
 
         `bounded`: refused where the queue is full; else somebody has seen to that.
         """
-        ticket, inbox = Ticket(payload, hurry=self._soon), self._inbox
+        ticket, inbox = Ticket(payload, hurry=self._soon), self.inbox
         if inbox.closed:
             inbox.settle([ticket], [StoreError("the ledger is closed")])
         elif bounded and self.waiting >= self._queue_max:
@@ -74,7 +74,7 @@ class Writer:
 
     def ask(self, job: Job, *, ahead: bool = False) -> Ticket:
         """Have a job done soon: after all that is queued by now, or `ahead` of it."""
-        ticket, inbox = Ticket(job=job), self._inbox
+        ticket, inbox = Ticket(job=job), self.inbox
         if inbox.closed:
             ticket.settle(StoreError("the ledger is closed"))
         elif ahead:
@@ -87,18 +87,18 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is queued, as far as the database takes it, then end the thread. May be called twice."""
-        self._inbox.closed = True
+        self.inbox.closed = True
         self._ring()
         await self._ended
         self._thread.join()
 
     def _soon(self) -> None:
         """Somebody waits for what is queued."""
-        self._inbox.hurry = True
+        self.inbox.hurry = True
         self._ring()
 
     def _ring(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._inbox.ring()
+        self.inbox.ring()
