@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from tests.core.plans import CHEAP, PREMIUM, request
-from tierwise.core.bearers import bearing, most_tokens, table, whole
+from tierwise.core.bearers import bearing, table, whole
 from tierwise.core.window import account
 from tierwise.money import Budget, Period, Scope, Tenant
-from tierwise.types import Document, Message
 
 TENANT = Tenant("key_1", "support", team="sales")
 NOBODY: frozenset[str] = frozenset()
@@ -91,12 +89,3 @@ def test_whole() -> None:
     """What no client asked for is borne by the whole gateway's budget alone."""
     assert whole(table(ALL)) == (budget("all", ""),)
     assert whole({}) == ()
-
-
-def test_most_tokens() -> None:
-    """A byte a token, and the longest answer of each, as often as it is asked for."""
-    assert most_tokens(request(), 100, (CHEAP, PREMIUM)) == 2 * (100 + 4096)
-    assert most_tokens(request(max_output=50, n=3), 100, (CHEAP,)) == 100 + 150
-    file = Document("https://example.org/a.pdf")
-    asked = request(max_output=50, messages=(Message("user", (file,)),))
-    assert most_tokens(asked, 100, (CHEAP,)) == 100 + 1_000_000 + 50

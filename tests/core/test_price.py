@@ -43,14 +43,14 @@ def test_bound_bounds(size: int, out: int, listed: Price) -> None:
     model = msgspec.structs.replace(CHEAP, price=listed, max_output=4096)
     dear = max(listed.input, listed.cache_write, listed.cache_read)
     worst = price.cost(Usage(size, out), Price(dear, listed.output, dear, dear))
-    assert worst <= price.bound(request(), size, (model,), CEILING)
+    assert worst <= price.bound(request(), size, (model,), CEILING).nanos
 
 
 def test_bound_adds_tiers_and_choices() -> None:
     """Every tier that may be called is reserved for, and every choice asked for."""
-    one = price.bound(request(max_output=100), 1000, (CHEAP,), CEILING)
-    both = price.bound(request(max_output=100), 1000, (CHEAP, PREMIUM), CEILING)
-    two = price.bound(request(max_output=100, n=2), 1000, (CHEAP,), CEILING)
+    one = price.bound(request(max_output=100), 1000, (CHEAP,), CEILING).nanos
+    both = price.bound(request(max_output=100), 1000, (CHEAP, PREMIUM), CEILING).nanos
+    two = price.bound(request(max_output=100, n=2), 1000, (CHEAP,), CEILING).nanos
     assert one == 1000 * 150 + 100 * 600
     assert both == one + 1000 * 2500 + 100 * 10_000
     assert two == one + 100 * 600
@@ -61,8 +61,8 @@ def test_bound_of_files() -> None:
     file = Document("data:application/pdf;base64,AA==")
     asked = request(max_output=100, messages=(Message("user", (file,)),))
     small = msgspec.structs.replace(CHEAP, context=8000)
-    assert price.bound(asked, 1000, (small,), CEILING) == 9000 * 150 + 100 * 600
-    assert price.bound(asked, 1000, (CHEAP,), CEILING) == 1_001_000 * 150 + 100 * 600
+    assert price.bound(asked, 1000, (small,), CEILING).nanos == 9000 * 150 + 100 * 600
+    assert price.bound(asked, 1000, (CHEAP,), CEILING).nanos == 1_001_000 * 150 + 100 * 600
 
 
 def test_cost_states() -> None:
@@ -105,7 +105,7 @@ def test_a_gap_in_a_list_counts_at_its_most() -> None:
     scale = Usage(100, 10, service="scale")
     assert price.charge(model, Usage(100, 10), Usage(), CEILING, 99)[1:] == (most, "unknown")
     assert price.charge(model, scale, Usage(), CEILING, NOON)[1:] == (most, "unknown")
-    assert price.bound(request(max_output=10), 100, (model,), CEILING) == most
+    assert price.bound(request(max_output=10), 100, (model,), CEILING).nanos == most
 
 
 def test_baseline_at_the_same_moment() -> None:
@@ -176,3 +176,12 @@ def test_expected_reads_parts() -> None:
     """Text parts by their bytes, pictures by a flat amount."""
     parts = request(messages=(Message("user", (Text("x" * 400), Image("https://example.org/i.png"))),))
     assert price.expected(parts, CHEAP, 0) == price.cost(Usage(350 + 4), CHEAP.price or CEILING)
+
+
+def test_bound_in_tokens() -> None:
+    """A byte a token, and the longest answer of each, as often as it is asked for."""
+    assert price.bound(request(), 100, (CHEAP, PREMIUM), CEILING).tokens == 2 * (100 + 4096)
+    assert price.bound(request(max_output=50, n=3), 100, (CHEAP,), CEILING).tokens == 100 + 150
+    file = Document("https://example.org/a.pdf")
+    asked = request(max_output=50, messages=(Message("user", (file,)),))
+    assert price.bound(asked, 100, (CHEAP,), CEILING).tokens == 100 + 1_000_000 + 50

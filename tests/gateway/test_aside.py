@@ -258,7 +258,7 @@ async def test_over_the_cap_nobody_is_called(tmp_path: Path) -> None:
     async with desk(tmp_path) as at:
         asked = at.questions("observe", "audit")
         ceiling = at.engine.snapshot.ceiling
-        bound = sum(price.bound(q.request, size_of(q.request), (q.model,), ceiling) for q in asked)
+        bound = sum(price.bound(q.request, size_of(q.request), (q.model,), ceiling).nanos for q in asked)
         unasked = at.served()
         with pytest.raises(BudgetExceeded):
             await at.ask(*asked, payer=PAYER._replace(cap=bound - 1))
@@ -275,7 +275,9 @@ async def test_two_processes_keep_one_cap(tmp_path: Path) -> None:
     cost = 90 * 10_000 + 900 * 20_000
     async with desk(tmp_path) as one, desk(tmp_path) as two:
         (question,) = one.questions()
-        bound = price.bound(question.request, size_of(question.request), (question.model,), one.engine.snapshot.ceiling)
+        bound = price.bound(
+            question.request, size_of(question.request), (question.model,), one.engine.snapshot.ceiling
+        ).nanos
         payer = PAYER._replace(cap=4 * bound)
         together, seen = asyncio.Barrier(2), []
 

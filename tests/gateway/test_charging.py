@@ -134,7 +134,6 @@ async def test_calls_aside_have_a_start_too(tmp_path: Path) -> None:
 def test_deadlines() -> None:
     """A number of seconds, up to a week."""
     asked = request()
-    assert with_deadline(asked, None) is asked
     assert with_deadline(asked, "0.5").deadline_s == 0.5
     for wrong in ("", "0", "-1", "nan", "inf", "604801", "1h"):
         with pytest.raises(BadRequest, match="x-tierwise-deadline must be a number of seconds"):

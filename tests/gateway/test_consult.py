@@ -239,14 +239,16 @@ def test_bound() -> None:
     top = ceiling()
     plain, form = route(), route(opinion_form="reason")
     models, judges = (CHEAP, PREMIUM, OTHER), (SMALL,)
-    tiers = price.bound(asked, 1000, models, top)
-    assert bound(Reserve(models), asked, plain, 1000, top) == tiers
-    assert bound(Reserve(models), asked, form, 1000, top) == price.bound(asked, 1000 + FORM_BYTES, models, top)
-    judging = bound(Reserve(models, judges), asked, plain, 1000, top) - tiers
+    tiers = price.bound(asked, 1000, models, top).nanos
+    assert bound(Reserve(models), asked, plain, 1000, top).nanos == tiers
+    assert (
+        bound(Reserve(models), asked, form, 1000, top).nanos == price.bound(asked, 1000 + FORM_BYTES, models, top).nanos
+    )
+    judging = bound(Reserve(models, judges), asked, plain, 1000, top).nanos - tiers
     question = request(max_output=judge.MAX_OUTPUT)
-    assert judging == 2 * price.bound(question, judge.bound(), judges, top)
+    assert judging == 2 * price.bound(question, judge.bound(), judges, top).nanos
     several = request(max_output=100, n=3)
-    assert bound(Reserve((), judges * 2), several, plain, 1000, top) == 2 * judging
+    assert bound(Reserve((), judges * 2), several, plain, 1000, top).nanos == 2 * judging
 
 
 @pytest.mark.parametrize("form", ["same", "reason", "code"])

@@ -18,7 +18,7 @@ from tests.core.plans import CHEAP, request, route
 from tests.gateway.harness import CONFIG, GOOD, Gateway, by_model, running, said
 from tests.support.shapes import Script
 from tierwise.core.cascade import Reserve
-from tierwise.gateway.consult import bound, bound_tokens
+from tierwise.gateway.consult import bound
 from tierwise.types import Price
 
 MODEL = """
@@ -205,10 +205,10 @@ def test_all_tries_are_reserved() -> None:
     question = request(max_output=100, json_answer=True, schema=SCHEMA)
     step, ceiling = Reserve((words,)), Price(1, 1, 1, 1)
     read = 3 * (1000 + 512) + (1 + 2) * (100 + 512)
-    assert bound_tokens(step, question, route(), 1000) == read + 3 * 100
-    assert bound(step, question, route(), 1000, ceiling) == read * 150 + 3 * 100 * 600
+    assert bound(step, question, route(), 1000, ceiling).tokens == read + 3 * 100
+    assert bound(step, question, route(), 1000, ceiling).nanos == read * 150 + 3 * 100 * 600
     plain = request(max_output=100)
-    assert bound(step, plain, route(), 1000, ceiling) == 1000 * 150 + 100 * 600
+    assert bound(step, plain, route(), 1000, ceiling).nanos == 1000 * 150 + 100 * 600
 
 
 # ------------------------------------------------------------------ by tool

@@ -17,6 +17,7 @@ from tierwise.gateway.consult import Question
 from tierwise.gateway.evidence.draws import Draws
 from tierwise.gateway.evidence.drifting import drifting
 from tierwise.gateway.run import Live
+from tierwise.gateway.screening.gate import Clean
 from tierwise.money import Tenant
 from tierwise.stats.propensity import uniform
 
@@ -226,7 +227,7 @@ async def test_a_holdout_is_no_evidence(tmp_path: Path) -> None:
 
 def live(at: Desk, number: int, mode: str | None = None, **changes: Any) -> Live:
     asked = request(id=f"req_{number}", max_output=50, **changes)
-    return Live(at.engine, asked, at.engine.route("support", mode), Tenant("key_1", "test", team="sales"))
+    return Live(at.engine, Clean(asked, at.engine.route("support", mode)), Tenant("key_1", "test", team="sales"))
 
 
 async def test_arms_and_teams_are_booked(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_money_can_be_reserved_by_the_bound() -> None:
     """`core.price.bound` takes the bound, and it covers what the questions cost in the end."""
     model = Model("judge", "openai", "j", Price(150_000, 600_000, 0, 0))
     fields = msgspec.structs.replace(request(), max_output=judge.MAX_OUTPUT, n=1)
-    held = price.bound(fields, bound(), (model,) * judge.MAX_QUESTIONS, Price(1, 1, 1, 1))
+    held = price.bound(fields, bound(), (model,) * judge.MAX_QUESTIONS, Price(1, 1, 1, 1)).nanos
     spent = 2 * price.cost(Usage(LIMIT, judge.MAX_OUTPUT), Price(150_000, 600_000, 0, 0))
     assert spent < held < 2 * spent
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tierwise.core.budget import own
-from tierwise.core.tokens import unread
 from tierwise.money import Budget, Scope, Tenant
-from tierwise.types import Model, Request
 
 Table = Mapping[tuple[Scope, str], tuple[Budget, ...]]
 """The configured budgets by whom they limit. A key stands there by its id or by its name."""
@@ -45,16 +43,6 @@ def bearing(configured: Table, tenant: Tenant, route: str, tags: frozenset[str])
 def whole(configured: Table) -> tuple[Budget, ...]:
     """Those that bear everything, also what no client asked for."""
     return configured.get(("all", ""), ())
-
-
-def most_tokens(request: Request, size: int, models: tuple[Model, ...]) -> int:
-    """Tokens, in and out, that `request`, of `size` bytes, takes at the most when every model of `models` is called.
-
-    A token is at least one byte, but for files whose pages nobody here counts.
-    """
-    return sum(
-        [size + unread(request, model) + (request.max_output or model.max_output) * request.n for model in models]
-    )
 
 
 def _stricter(one: Budget, other: Budget) -> Budget:

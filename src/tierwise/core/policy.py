@@ -47,6 +47,8 @@ def path(request: Request, route: Route, arm: Arm = "") -> tuple[tuple[Model, ..
 
 def human(request: Request, route: Route) -> str | None:
     """The class that a person answers, and no model whatever the route says otherwise; None where there is none."""
+    if not request.tags:
+        return None
     people = sorted(request.tags & route.human)
     return people[0].removeprefix("flagged:") if people else None
 

@@ -12,6 +12,7 @@ import msgspec
 from tierwise.core import tariff
 from tierwise.core.tariff import PICO_PER_NANO
 from tierwise.core.tokens import UNTAUGHT, Ratio, unread
+from tierwise.money import Amount
 from tierwise.types import Answer, CostState, Model, Price, Request, Text, Usage
 
 NOTHING = Usage()
@@ -70,17 +71,18 @@ def _top(model: Model, size: int, output: int, ceiling: Price) -> int:
     return -(-(size * max(price.input, price.cache_read, price.cache_write) + output * price.output) // PICO_PER_NANO)
 
 
-def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price) -> int:
-    """Nano-dollars that `request`, of `size` bytes, costs at the most when every model of `models` is called once.
+def bound(request: Request, size: int, models: tuple[Model, ...], ceiling: Price) -> Amount:
+    """What `request`, of `size` bytes, costs and takes at the most when every model of `models` is called once.
 
     A token is at least one byte, so the size in bytes bounds the input, but for files whose pages nobody here counts.
     """
-    total = 0
+    nanos = tokens = 0
     for model in models:
-        total += _top(
-            model, size + unread(request, model), (request.max_output or model.max_output) * request.n, ceiling
-        )
-    return total
+        read = size + unread(request, model)
+        output = (request.max_output or model.max_output) * request.n
+        nanos += _top(model, read, output, ceiling)
+        tokens += read + output
+    return Amount(nanos, tokens)
 
 
 def expected(request: Request, model: Model, output_tokens: float) -> int:

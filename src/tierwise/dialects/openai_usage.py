@@ -13,7 +13,6 @@ _COST_MAX = 10_000.0  # USD of one answer, likewise
 _OPENAI = frozenset(
     {"prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details"}
 )
-_NOTHING: Mapping[str, Any] = {}
 _READ = ("cached_tokens",)  # of a prompt's details; the names below stand beside the prompt's count
 _READ_BESIDE = (
     "prompt_cache_hit_tokens",  # DeepSeek
@@ -44,10 +43,13 @@ def read_usage(wire: Mapping[str, Any], service: str = "") -> Usage | None:
     asked, said = count(wire.get("prompt_tokens")), count(wire.get("completion_tokens"))
     if not asked or said is None:
         return None
-    prompt, answer = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
-    prompt = prompt if isinstance(prompt, dict) else _NOTHING
-    answer = answer if isinstance(answer, dict) else _NOTHING
-    read, written, thought = _first(prompt, _READ), _first(prompt, _WRITTEN), _first(answer, _THOUGHT)
+    prompt, answer = _details(wire, "prompt_tokens_details"), _details(wire, "completion_tokens_details")
+    read = written = thought = heard = seen = spoken = 0
+    if prompt is not None:
+        read, written = _first(prompt, _READ), _first(prompt, _WRITTEN)
+        heard, seen = _first(prompt, _AUDIO), _first(prompt, _IMAGES)
+    if answer is not None:
+        thought, spoken = _first(answer, _THOUGHT), _first(answer, _AUDIO)
     cost = None
     if not wire.keys() <= _OPENAI:  # most say no more than OpenAI does
         read = read or _first(wire, _READ_BESIDE)
@@ -63,8 +65,13 @@ def read_usage(wire: Mapping[str, Any], service: str = "") -> Usage | None:
         said += thought  # it can't be a part of less: it was counted beside the rest, without a total
     if read + written > asked:
         return None
-    heard, seen, spoken = _first(prompt, _AUDIO), _first(prompt, _IMAGES), _first(answer, _AUDIO)
     return Usage(asked, said, read, written, thought, cost, 0, heard, seen, spoken, service)
+
+
+def _details(wire: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """What a count is made of, where any of it is more than nothing."""
+    found = wire.get(name)
+    return found if isinstance(found, dict) and any(found.values()) else None
 
 
 def _first(held: Mapping[str, Any], names: tuple[str, ...]) -> int:

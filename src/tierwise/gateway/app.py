@@ -21,7 +21,7 @@ from tierwise.gateway.access.limits import Limits
 from tierwise.gateway.bulk import batches, files
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
-from tierwise.gateway.doors import encode_error
+from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, encode_error
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.evidence.certified import Standing
 from tierwise.gateway.evidence.feedback import feedback
@@ -95,9 +95,8 @@ class App:
             _log.error("request %s failed: %s", exchange.id, type(error).__name__, exc_info=_frames_only(error))
             reply = _refusal(exchange, internal())
         if reply is not None:
-            headers = [*said.identified(exchange.id), *reply.headers]
-            if "content-type" not in dict(reply.headers):
-                headers.insert(0, JSON)
+            identified = said.identified(exchange.id)
+            headers = [*identified, *reply.headers] if reply.typed else [JSON, *identified, *reply.headers]
             proto.response_bytes(reply.status, headers, reply.body)
 
     async def _answer(self, exchange: Exchange) -> Reply | None:
@@ -141,13 +140,13 @@ async def show_certificate(app: App, exchange: Exchange) -> Reply:
 
 
 ROUTES: Mapping[str, Mapping[str, Handler]] = {
-    "/v1/chat/completions": {"POST": chat.chat_completions},
-    "/v1/completions": {"POST": chat.completions},
-    "/v1/embeddings": {"POST": chat.embeddings},
+    "/v1/chat/completions": {"POST": chat.answering(CHAT)},
+    "/v1/completions": {"POST": chat.answering(COMPLETIONS)},
+    "/v1/embeddings": {"POST": chat.answering(EMBEDDINGS)},
     "/v1/moderations": {"POST": moderations.moderations},
-    "/v1/responses": {"POST": chat.responses},
+    "/v1/responses": {"POST": chat.answering(RESPONSES)},
     "/v1/responses/": {"GET": chat.show_response, "DELETE": chat.delete_response},
-    "/v1/messages": {"POST": chat.messages},
+    "/v1/messages": {"POST": chat.answering(MESSAGES)},
     "/v1/messages/count_tokens": {"POST": chat.count_tokens},
     "/v1/feedback": {"POST": feedback},
     "/v1/cases/": {"GET": show_case},

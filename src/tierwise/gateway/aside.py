@@ -14,12 +14,12 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core import price
-from tierwise.core.bearers import most_tokens, whole
+from tierwise.core.bearers import whole
 from tierwise.gateway.booking import Attempt
 from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.engine import SECOND, Engine
 from tierwise.gateway.web.http import new_id
-from tierwise.money import ASIDE, Budget, Entry, Record, Reservation
+from tierwise.money import ASIDE, Amount, Budget, Entry, Record, Reservation
 from tierwise.types import Answer, Decision, Duty, Model, Request, Route
 
 SLACK = 512  # bytes that a provider's own words around a request may take
@@ -89,10 +89,10 @@ async def ask(
         )
         return entries
 
-    nanos = sum(price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded)
+    parts = [price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded]
+    most = sum(parts, Amount())
     budgets = (*payer.budgets, *whole(engine.snapshot.bearers))
-    tokens = sum(most_tokens(item.request, size_of(item.request), (item.model,)) for item in bounded)
-    held = Reservation(request_id, payer.account, route.name, nanos, started_ns, budgets, tokens=tokens)
+    held = Reservation(request_id, payer.account, route.name, most.nanos, started_ns, budgets, tokens=most.tokens)
     try:
         await engine.store.reserve(held)
     except asyncio.CancelledError:

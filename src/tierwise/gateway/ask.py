@@ -18,7 +18,7 @@ from tierwise.dialects import openai_chat
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.run import begun, cleaned
+from tierwise.gateway.run import Live, cleaned
 from tierwise.gateway.said import dollars, rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.web.http import new_id
@@ -134,7 +134,7 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
     )
     request = _decoded(body, new_id())
     clean = await cleaned(engine, request, engine.route(asked, mode), body, lambda masked: _decoded(masked, request.id))
-    live = begun(engine, clean, OPERATOR)
+    live = Live(engine, clean, OPERATOR)
     try:
         outcome = await live.run(len(body), Printer(write) if write else None)
     except TierwiseError as error:

@@ -127,6 +127,10 @@ class Attempt:
         What the provider did not say of the service it used is taken to be what it was asked for.
         """
         chunks = self.chunks
+        if len(chunks) == 1 and chunks[0].finish is not None:  # an answer that came at once
+            whole = chunks[0].usage
+            if whole is not None and whole.output_tokens:
+                return self._served(whole, request), price.NOTHING
         if not chunks and self.fate == "failed":
             return price.NOTHING, price.NOTHING  # a call that failed before its first word is not billed
         place, known = _last_count(chunks)

@@ -18,10 +18,10 @@ from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway import explained, said
 from tierwise.gateway.access import rights
 from tierwise.gateway.access.limits import used
-from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
+from tierwise.gateway.doors import EMBEDDINGS, Door
 from tierwise.gateway.engine import SECOND
-from tierwise.gateway.run import CLIENT_LEFT, Live, begun, cleaned
-from tierwise.gateway.screening.private import Clean
+from tierwise.gateway.run import CLIENT_LEFT, Live, cleaned
+from tierwise.gateway.screening.gate import Clean
 from tierwise.gateway.sessions import check_name
 from tierwise.gateway.web.deadline import with_deadline
 from tierwise.gateway.web.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
@@ -39,29 +39,14 @@ TAGS_MAX = 32
 Handler = Callable[["App", "Exchange"], Awaitable[Reply | None]]
 
 
-async def chat_completions(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/chat/completions."""
-    return await _answer(app, exchange, CHAT)
+def answering(door: Door) -> Handler:
+    """The handler of a path that takes requests by this wire."""
 
+    async def handler(app: App, exchange: Exchange) -> Reply | None:
+        body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+        return await answer(app, exchange, door, body)
 
-async def responses(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/responses."""
-    return await _answer(app, exchange, RESPONSES)
-
-
-async def completions(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/completions."""
-    return await _answer(app, exchange, COMPLETIONS)
-
-
-async def embeddings(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/embeddings."""
-    return await _answer(app, exchange, EMBEDDINGS)
-
-
-async def messages(app: App, exchange: Exchange) -> Reply | None:
-    """POST /v1/messages."""
-    return await _answer(app, exchange, MESSAGES)
+    return handler
 
 
 async def count_tokens(app: App, exchange: Exchange) -> Reply:
@@ -85,16 +70,14 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
     return Reply(200, msgspec.json.encode({"id": exchange.rest, "object": "response", "deleted": True}))
 
 
-async def _answer(app: App, exchange: Exchange, door: Door) -> Reply | None:
-    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
-    return await answer(app, exchange, door, body)
-
-
-async def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Reply | None:
+def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Awaitable[Reply | None]:
     """A request of this body, for the first time or again."""
     name = exchange.headers.get("idempotency-key")
-    if name is None:
-        return await _fresh(app, exchange, door, body)
+    return _fresh(app, exchange, door, body) if name is None else _once(app, exchange, door, body, name)
+
+
+async def _once(app: App, exchange: Exchange, door: Door, body: bytes, name: str) -> Reply | None:
+    """A request that its client has named, so that it may send it again."""
     claim = app.replies.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
     if isinstance(claim, Reply):
         return msgspec.structs.replace(claim, headers=(*claim.headers, ("x-tierwise-replayed", "true")))
@@ -108,9 +91,11 @@ def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
     """With what headers and earlier responses add to it."""
     headers = exchange.headers
     request = _read(exchange, door, body)
-    request = with_deadline(request, headers.get("x-tierwise-deadline"))
+    deadline = headers.get("x-tierwise-deadline")
+    if deadline is not None:
+        request = with_deadline(request, deadline)
     if door.extras:
-        request = msgspec.structs.replace(request, extras=_extras(exchange.headers, door))
+        request = msgspec.structs.replace(request, extras=_extras(headers, door))
     return app.conversations.resume(exchange.tenant.key_id, request)
 
 
@@ -130,11 +115,9 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     clean = Clean(request, route)
     if running.engine.privates:
         clean = await cleaned(running.engine, request, route, body, lambda masked: _read(exchange, door, masked))
-    request, wanted = explained.asked(headers.get, clean.request, door)
-    live = begun(
-        running.engine, clean._replace(request=request), exchange.tenant, check_name(headers.get("x-tierwise-session"))
-    )
-    grant = app.limits.admit(exchange.tenant, request, clean.route)
+    clean, wanted = explained.asked(headers.get, clean, door)
+    live = Live(running.engine, clean, exchange.tenant, check_name(headers.get("x-tierwise-session")))
+    grant = app.limits.admit(exchange.tenant, clean.request, clean.route)
     running.begin()
     watch = Watch(exchange.proto, app.vigil)
     app.watches.add(watch)
@@ -184,8 +167,11 @@ async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int
         raise
     _keep(app, live, body, door)
     record = running.answered(live)
-    headers = [*said.decided(live.route, outcome.answer.model, outcome.decision), *said.money(record)]
-    return Reply(200, body, (*headers, *said.flagged(live.gate.flagged)))
+    headers = said.decided(live.route, outcome.answer.model, outcome.decision)
+    headers += said.money(record)
+    if not live.gate.open:
+        headers += said.flagged(live.gate.flagged)
+    return Reply(200, body, headers)
 
 
 async def _streamed(app: App, running: Running, live: Live, watch: Watch, events: _Events, size: int) -> Reply | None:
@@ -223,7 +209,7 @@ class _Events:
     def reply(self) -> Reply | None:
         """As one whole, for a retry; None where it was not kept."""
         sent = self.stream.sent
-        return None if sent is None else Reply(200, b"".join(sent), (*EVENT_STREAM, *self._headers))
+        return None if sent is None else Reply(200, b"".join(sent), (*EVENT_STREAM, *self._headers), typed=True)
 
     async def open(self, model: Model, decision: Decision) -> None:
         self._label = _label(self._live, self._door, model.name)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core import form, price
-from tierwise.core.bearers import most_tokens
 from tierwise.core.cascade import Judge, Reserve
 from tierwise.errors import TierwiseError, TimedOut
 from tierwise.gateway.booking import Attempt
+from tierwise.money import Amount
 from tierwise.ports import Clock
 from tierwise.scorers import judge as questionnaire
 from tierwise.scorers.agreement import agree, same_prompt_form
@@ -30,35 +30,25 @@ FORM_BYTES = 512  # at the most, that another form of the question adds to a req
 _OF_A_STREAM = frozenset({"stream", "stream_options", "n"})  # what a client says that an opinion is not
 
 
-def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Price) -> int:
-    """Nano-dollars that a request of `size` bytes costs at the most, with everybody who may be asked about it."""
+def bound(step: Reserve, request: Request, route: Route, size: int, ceiling: Price) -> Amount:
+    """What a request of `size` bytes costs and takes at the most, with everybody who may be asked about it."""
     if route.opinion_form != "same":
         size += FORM_BYTES
-    nanos = 0
-    for model, more in form.calls(request, step.models):
-        nanos += price.bound(request, size + more, (model,), ceiling)
+    if request.json_answer:
+        parts = [
+            price.bound(request, size + more, (model,), ceiling) for model, more in form.calls(request, step.models)
+        ]
+        amount = sum(parts, Amount())
+    else:  # nearly all
+        amount = price.bound(request, size, step.models, ceiling)
     if step.judges:
         question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
         questions = step.judges * questionnaire.MAX_QUESTIONS
-        nanos += price.bound(question, questionnaire.bound(), questions, ceiling)
+        amount += price.bound(question, questionnaire.bound(), questions, ceiling)
     if step.screener is not None:
         question = msgspec.structs.replace(request, max_output=judged.MAX_OUTPUT, n=1)
-        nanos += price.bound(question, judged.bound(), (step.screener,), ceiling)
-    return nanos
-
-
-def bound_tokens(step: Reserve, request: Request, route: Route, size: int) -> int:
-    """Tokens, in and out, that it takes at the most, so too."""
-    if route.opinion_form != "same":
-        size += FORM_BYTES
-    tokens = sum([most_tokens(request, size + more, (model,)) for model, more in form.calls(request, step.models)])
-    if step.judges:
-        question = msgspec.structs.replace(request, max_output=questionnaire.MAX_OUTPUT, n=1)
-        tokens += most_tokens(question, questionnaire.bound(), step.judges * questionnaire.MAX_QUESTIONS)
-    if step.screener is not None:
-        question = msgspec.structs.replace(request, max_output=judged.MAX_OUTPUT, n=1)
-        tokens += most_tokens(question, judged.bound(), (step.screener,))
-    return tokens
+        amount += price.bound(question, judged.bound(), (step.screener,), ceiling)
+    return amount
 
 
 class Question(NamedTuple):

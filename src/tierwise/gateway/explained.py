@@ -17,6 +17,7 @@ from tierwise.dialects import sse
 from tierwise.errors import BadRequest, TierwiseError
 from tierwise.gateway.doors import MESSAGES, MODERATIONS, RESPONSES, Door, Events
 from tierwise.gateway.said import dollars
+from tierwise.gateway.screening.gate import Clean
 from tierwise.gateway.web.http import Reply
 from tierwise.money import Record
 from tierwise.types import Chunk, CostState, Decision, Request
@@ -38,20 +39,20 @@ class Asked(NamedTuple):
     cost: bool
 
 
-def asked(header: Headers, request: Request, door: Door) -> tuple[Request, Asked | None]:
+def asked(header: Headers, clean: Clean, door: Door) -> tuple[Clean, Asked | None]:
     """None where nothing is; else the request goes on without its `usage`, which providers of the wire don't know.
 
     Raises BadRequest for a header that says neither true nor false.
     """
-    explain, cost = header(EXPLAIN), header(COST)
+    explain, cost, request = header(EXPLAIN), header(COST), clean.request
     included = door is not MESSAGES and "usage" in request.body and _included(request.body["usage"])
     if explain is None and cost is None and not included:
-        return request, None
+        return clean, None
     found = Asked(_true(EXPLAIN, explain), _true(COST, cost) or included)
     if included:
         body = {name: value for name, value in request.body.items() if name != "usage"}
-        request = msgspec.structs.replace(request, body=body)
-    return request, found if found.explain or found.cost else None
+        clean = clean._replace(request=msgspec.structs.replace(request, body=body))
+    return clean, found if found.explain or found.cost else None
 
 
 def _true(header: str, said: str | None) -> bool:

@@ -31,7 +31,7 @@ async def metrics(app: App, exchange: Exchange) -> Reply:
     lines.append(f"tierwise_samples_lost_total {app.running.samples_lost}")
     lines += counted(app.engine.meter)
     lines += budgeted(app.engine.budgets.used)
-    return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,))
+    return Reply(200, ("\n".join(lines) + "\n").encode(), (TEXT,), typed=True)
 
 
 def _series(states: Sequence[tuple[str, State]]) -> Iterator[Series]:

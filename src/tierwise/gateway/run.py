@@ -32,12 +32,12 @@ from tierwise.core.join import tokens
 from tierwise.errors import BudgetExceeded, TierwiseError
 from tierwise.gateway import formed, sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
-from tierwise.gateway.consult import Panel, bound, bound_tokens
+from tierwise.gateway.consult import Panel, bound
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.outlet import Outlet, Sink, Withheld
 from tierwise.gateway.screening import inline
-from tierwise.gateway.screening.gate import HUMAN, Flows, Gate, handed
-from tierwise.gateway.screening.private import Clean, Decode
+from tierwise.gateway.screening.gate import HUMAN, Clean, gated, handed
+from tierwise.gateway.screening.private import Decode
 from tierwise.money import Record, Reservation, Tenant
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 
@@ -48,28 +48,21 @@ LOOKS = 4  # how often a window is looked at while it fills: a bad beginning nee
 class Live:
     """One request on its way: `run` it, then `book` it, whatever happened.
 
-    `session` is the client's name of the conversation that the request belongs to, where it gave one; `flows` makes
-    what its answer passes through.
+    `session` is the client's name of the conversation that the request belongs to, where it gave one.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        request: Request,
-        route: Route,
-        tenant: Tenant,
-        session: str = "",
-        flows: Flows | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, clean: Clean, tenant: Tenant, session: str = "") -> None:
         self.engine = engine
+        route = clean.route
         guard = engine.guards.get(route.name)
-        request, asked = inline.taken(request)
-        self.gate = Gate(guard, asked, flows)
+        request, asked = inline.taken(clean.request)
+        self.gate = gated(guard, asked, clean)
         self._class_of = sessions.classed(request, route, tenant, session) if guard is not None else None
         self._conversation = sessions.conversation(request, route, tenant, session)
         if self._conversation is not None and (session or sessions.begun(request)):
             request = engine.sessions.resume(request, self._conversation)
-        self.request = self.asked = request  # as it is answered, and as its client sent it
+        self.request = request  # as it is answered
+        self.asked = clean.before or request  # as its client sent it
         self.route = route
         self.tenant = tenant
         self.arm = engine.arm(route, request.id)
@@ -77,7 +70,7 @@ class Live:
         self.outcome: Outcome | None = None
         self.record: Record | None = None  # once it is booked
         self._current: Attempt  # the tier's that was called last: what a plan says of a draft is said of it
-        self._outlet = Outlet(self.gate, None)
+        self._outlet: Outlet  # once it runs
         self._limited = tenant.bounds_answers  # or by a budget
         self._started_ns = engine.clock.now_ns()
         self._started_ms = engine.clock.monotonic_ms()
@@ -128,7 +121,7 @@ class Live:
     def book(self, status: int, rule: str) -> Record:
         """Queue the record for the ledger. `rule` is what stands there where no decision was reached."""
         decision = self.outcome.decision if self.outcome else Decision("refuse", rule)
-        if found := self.gate.evidence:
+        if not self.gate.open and (found := self.gate.evidence):
             decision = msgspec.structs.replace(decision, evidence=(*decision.evidence, *found))
         subject = Subject(self.request, self.route, self.tenant, self._started_ns, self.arm)
         now_ms = self.engine.clock.monotonic_ms()
@@ -163,7 +156,7 @@ class Live:
             case Escalate(model):
                 most = bound(Reserve((model,)), self.request, self.route, size, self.engine.snapshot.ceiling)
                 now_ms = self.engine.clock.monotonic_ms()
-                return self.engine.hours.escalate(self.tenant.key_id, self.route, self.request.id, most, now_ms)
+                return self.engine.hours.escalate(self.tenant.key_id, self.route, self.request.id, most.nanos, now_ms)
 
     async def _others(self, step: Consult | Judge | Screen) -> tuple[Answer, ...] | Evidence | frozenset[str]:
         panel = Panel(self._start, self.engine.clock, self.engine.patience)
@@ -182,18 +175,17 @@ class Live:
         engine, request, route, payer = self.engine, self.request, self.route, self.tenant
         budgets = bearing(engine.snapshot.bearers, payer, route.name, request.tags)
         self._limited = payer.bounds_answers or bool(budgets)
-        nanos = bound(step, request, route, size, engine.snapshot.ceiling)
-        tokens = bound_tokens(step, request, route, size)
+        most = bound(step, request, route, size, engine.snapshot.ceiling)
         held = Reservation(
             request.id,
             payer.key_id,
             route.name,
-            nanos,
+            most.nanos,
             self._started_ns,
             budgets,
-            tokens=tokens,
-            team=payer.team,
-            soft=step.soft,
+            most.tokens,
+            payer.team,
+            step.soft,
         )
         if budgets:
             engine.budgets.keys.add(payer.key_id)
@@ -277,14 +269,6 @@ async def cleaned(engine: Engine, request: Request, route: Route, body: bytes, d
     """
     rule = engine.privates.get(route.name)
     return Clean(request, route) if rule is None else await rule.clean(request, route, body, decode)
-
-
-def begun(engine: Engine, clean: Clean, tenant: Tenant, session: str = "") -> Live:
-    live = Live(engine, clean.request, clean.route, tenant, session, clean.flows)
-    live.asked = clean.before or live.request
-    if clean.found:
-        live.gate.tell(clean.found, stopped=clean.stopped)
-    return live
 
 
 def _answering(attempts: list[Attempt], model: str) -> Attempt:

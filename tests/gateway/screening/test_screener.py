@@ -20,7 +20,7 @@ from tests.support.shapes import Script
 from tierwise.errors import Blocked, ConfigError
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.run import Live
-from tierwise.gateway.screening.gate import Gate
+from tierwise.gateway.screening.gate import Clean, Gate
 from tierwise.gateway.screening.guards import guard, shared_reader
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.settings import load, read_environment
@@ -176,7 +176,7 @@ async def asked(folder: Path, said: list[object], action: str) -> AsyncIterator[
     environment = read_environment({"UPSTREAM_KEY": "k", "HOME": str(folder)})
     engine = await open_engine(load(folder / "tierwise.toml", environment.variables), environment)
     try:
-        yield Live(engine, said_by_user(HATE), engine.route("support"), Tenant("k", "k"), "s-1"), engine
+        yield Live(engine, Clean(said_by_user(HATE), engine.route("support")), Tenant("k", "k"), "s-1"), engine
     finally:
         await engine.close()
 

@@ -67,7 +67,7 @@ class Buyer:
             for model in self._route.tiers[:-1]:
                 if (request_id, model.name) not in self._known:
                     asked = self._questions(texts, model.name)
-                    bound = sum(price.bound(item, size_of(item), (self.judge,), ceiling) for item in asked)
+                    bound = sum(price.bound(item, size_of(item), (self.judge,), ceiling).nanos for item in asked)
                     most = max(most, bound)
         return most
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -28,6 +28,20 @@ LONG = 20_000  # characters of a request from which it is read aside: others go 
 HUMAN = Model("human", "scripted", "human")
 Flows = Callable[[], tuple[Flow, ...]]
 """Makes what one answer passes through, anew for each."""
+
+
+class Clean(NamedTuple):
+    """A request as it may go on, and the route that may have it. `found`: such as "privacy:email".
+
+    `before`: as its client sent it, where it is no longer that: for whoever lets the client go on from it.
+    """
+
+    request: Request
+    route: Route
+    flows: Flows | None = None
+    found: tuple[str, ...] = ()
+    stopped: bool = False
+    before: Request | None = None
 
 
 class Desk(Protocol):
@@ -169,6 +183,20 @@ class Gate:
         ]
         more = () if self._more is None else self._more()
         return (*(window for window in windows if window is not None), *more)
+
+
+OPEN = Gate(None)
+"""Of every request that nothing is looked at in. Nothing changes it."""
+
+
+def gated(guard: Guard | None, inline: Inline | None, clean: Clean) -> Gate:
+    """What one request has to pass."""
+    if guard is None and inline is None and clean.flows is None and not clean.found:
+        return OPEN
+    gate = Gate(guard, inline, clean.flows)
+    if clean.found:
+        gate.tell(clean.found, stopped=clean.stopped)
+    return gate
 
 
 async def _said(guard: Guard, request: Request, model: Model, panel: Panel) -> Mapping[str, float] | None:

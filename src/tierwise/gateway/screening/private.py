@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import NamedTuple
 
 import msgspec
 
-from tierwise.gateway.screening.gate import Flows
+from tierwise.gateway.screening.gate import Clean, Flows
 from tierwise.gateway.screening.masking import Way, mask
 from tierwise.gateway.screening.residence import Residence, allowed
 from tierwise.gateway.tables.screen_table import ScreensTable
@@ -28,20 +27,6 @@ LONG = 20_000  # bytes of a body from which it is read aside: others go on meanw
 ANYWHERE = Residence()
 
 Decode = Callable[[bytes], Request]
-
-
-class Clean(NamedTuple):
-    """A request as it may go on, and the route that may have it. `found`: such as "privacy:email".
-
-    `before`: as its client sent it, where it is no longer that: for whoever lets the client go on from it.
-    """
-
-    request: Request
-    route: Route
-    flows: Flows | None = None
-    found: tuple[str, ...] = ()
-    stopped: bool = False
-    before: Request | None = None
 
 
 class Private:

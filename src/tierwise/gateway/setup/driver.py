@@ -18,7 +18,7 @@ from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, ConfigError, TierwiseError
 from tierwise.gateway.ask import OPERATOR
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.run import begun, cleaned
+from tierwise.gateway.run import Live, cleaned
 from tierwise.gateway.said import rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.web.http import new_id
@@ -143,7 +143,7 @@ async def _one(engine: Engine, line: Line, route: str) -> _End:
     def again(masked: bytes) -> Request:
         return openai_chat.decode_request(masked, request.id, tags)
 
-    live = begun(engine, await cleaned(engine, request, engine.route(route), body, again), OPERATOR)
+    live = Live(engine, await cleaned(engine, request, engine.route(route), body, again), OPERATOR)
     try:
         outcome = await live.run(len(body))
     except TierwiseError as error:

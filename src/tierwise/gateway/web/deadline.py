@@ -14,10 +14,8 @@ HEADER = "x-tierwise-deadline"
 LONGEST = 7 * 86_400.0
 
 
-def with_deadline(request: Request, said: str | None) -> Request:
-    """The request with what its header says; as it is without one. Raises BadRequest for what is no time to wait."""
-    if said is None:
-        return request
+def with_deadline(request: Request, said: str) -> Request:
+    """The request with what its header says. Raises BadRequest for what is no time to wait."""
     try:
         seconds = float(said)
     except ValueError:

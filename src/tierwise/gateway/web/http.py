@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,11 +40,12 @@ EVENT_STREAM = [
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A whole reply."""
+    """A whole reply; without a content type among its headers it is JSON."""
 
     status: int
     body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Sequence[tuple[str, str]] = ()
+    typed: bool = False  # the first of its headers is its content type
 
 
 _PROCESS = secrets.token_hex(4)
@@ -58,34 +59,36 @@ def new_id() -> str:
 
 async def read_body(headers: Headers, proto: HTTPProtocol, limit: int, vigil: Vigil) -> bytes:
     """The whole body, unpacked. Raises TooLarge over `limit` bytes, whether they were declared or not; Unsupported."""
-    body = await _received(headers, proto, limit, vigil)
+    size = _declared(headers)
+    if size is None or size > limit:
+        body = await _gather(proto, limit, too_large=size is not None)
+    else:
+        patience = _Patience(vigil, BODY_SECONDS + size / SLOWEST)
+        try:
+            body = await proto()
+        except asyncio.CancelledError:
+            if not patience.gone():
+                raise
+            raise LateBody from None
+        except ProtocolClosed:
+            raise _torn() from None
+        finally:
+            patience.end()
     packing = headers.get("content-encoding")
     return body if packing is None else unpack(body, packing, limit)
 
 
-async def _received(headers: Headers, proto: HTTPProtocol, limit: int, vigil: Vigil) -> bytes:
+def _declared(headers: Headers) -> int | None:
+    """Bytes that the body is said to have; None where it comes in chunks until it ends. Raises BadRequest."""
     declared = headers.get("content-length")
     if declared is None:
         coding = headers.get("transfer-encoding", "chunked")
         if coding.lower() != "chunked":
             raise BadRequest(f"transfer-encoding must be chunked, not {coding[:50]!r}.")
-        return await _gather(proto, limit, too_large=False)
+        return None
     if not declared.isdigit():
         raise BadRequest("content-length must be a number.")
-    size = int(declared)
-    if size > limit:
-        return await _gather(proto, limit, too_large=True)
-    patience = _Patience(vigil, BODY_SECONDS + size / SLOWEST)
-    try:
-        return await proto()
-    except asyncio.CancelledError:
-        if not patience.gone():
-            raise
-        raise LateBody from None
-    except ProtocolClosed:
-        raise _torn() from None
-    finally:
-        patience.end()
+    return int(declared)
 
 
 async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
