@@ -5,8 +5,8 @@ Each port has one conformance suite in `tests/conformance/` that all its impleme
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 from tierwise.money import Amount, Correction, Key, Record, Reservation, Spend, Traffic
 from tierwise.proof import Case, Day, Event, Label, Sample, Texts
@@ -16,14 +16,22 @@ Batch = tuple[Chunk, ...]
 """Chunks that arrived together: a burst costs one wake-up."""
 
 
+class Batches(Protocol):
+    """Batches as they come: an async generator, or what is cheaper. To be closed, whatever has come of it."""
+
+    def __aiter__(self) -> AsyncIterator[Batch]: ...
+    def __anext__(self) -> Awaitable[Batch]: ...
+    def aclose(self) -> Coroutine[Any, Any, None]: ...
+
+
 class Provider(Protocol):
     """One model's upstream."""
 
-    def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
+    def stream(self, model: Model, request: Request) -> Batches:
         """The answer as it comes, batches of at least one chunk. Ends only after a finish reason was seen.
 
-        Streams where `request.stream` is set; else the answer comes as one batch. Closing the generator closes the
-        provider's connection. Raises ProviderError, and nothing else, for whatever the upstream does.
+        Streams where `request.stream` is set; else the answer comes as one batch. Closing it closes the provider's
+        connection. Raises ProviderError, and nothing else, for whatever the upstream does.
         """
         ...
 

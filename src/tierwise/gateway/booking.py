@@ -5,7 +5,7 @@ Knows no provider and no client; the arithmetic is `core/price.py`'s.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,7 +17,7 @@ from tierwise.core.tokens import UNTAUGHT, Ratio
 from tierwise.dialects.anthropic_answers import begun
 from tierwise.dialects.openai_upstream import service_asked
 from tierwise.money import Arm, Entry, Record, Tenant
-from tierwise.ports import Batch, Clock
+from tierwise.ports import Batch, Batches, Clock
 from tierwise.types import Answer, Chunk, CostState, Decision, Duty, Model, Price, Request, Route, Usage
 
 Fate = Literal["served", "rejected", "consulted", "failed", "cancelled"]
@@ -65,7 +65,7 @@ class Attempt:
     """
 
     model: Model
-    stream: AsyncGenerator[Batch, None]
+    stream: Batches
     started_ms: float
     decision: Decision | None = None  # once its text may flow out
     chunks: list[Chunk] = field(default_factory=list)

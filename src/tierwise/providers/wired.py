@@ -5,15 +5,16 @@ Knows the order of things; bytes are a dialect's, connections `http.py`'s, and w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from tierwise.dialects.sse import Events
-from tierwise.errors import Overloaded, Torn, WireError
-from tierwise.ports import Batch
-from tierwise.providers.http import Upstream
+from tierwise.errors import Overloaded, ProviderError, Torn, WireError
+from tierwise.ports import Batch, Batches
+from tierwise.providers.http import Reply, Upstream
 from tierwise.types import Chunk, Model, Request
 
 
@@ -98,14 +99,21 @@ class WiredProvider:
         self._wire = wire
         self._others = {other.name: other for other in others}
 
-    async def stream(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
-        wire = self._others.get(request.dialect, self._wire)
-        extra = _lines(request.extras) if request.extras and request.dialect == wire.name else b""
-        reply = await self._upstream.open(wire.path, wire.encode(request, model), extra)
+    def stream(self, model: Model, request: Request) -> Batches:
+        return self._flow(model, request) if request.stream else _Once(partial(self._whole, model, request))
+
+    async def _whole(self, model: Model, request: Request) -> Batch:
+        wire, reply = await self._open(model, request)
         try:
-            if not request.stream:
-                yield wire.decode(await reply.read())
-                return
+            return wire.decode(await reply.read())
+        except WireError as error:
+            raise _broken(model, reply, error) from None
+        finally:
+            reply.close()
+
+    async def _flow(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
+        wire, reply = await self._open(model, request)
+        try:
             reader = wire.reader()
             async for piece in reply.pieces():
                 if batch := reader.feed(piece):
@@ -115,13 +123,44 @@ class WiredProvider:
                     break
             reader.end()
         except WireError as error:
-            reply.broken()
-            raise (Overloaded if error.overloaded else Torn)(model.name, error.message) from None
+            raise _broken(model, reply, error) from None
         finally:
             reply.close()
 
+    async def _open(self, model: Model, request: Request) -> tuple[Wire, Reply]:
+        wire = self._others.get(request.dialect, self._wire)
+        extra = _lines(request.extras) if request.extras and request.dialect == wire.name else b""
+        return wire, await self._upstream.open(wire.path, wire.encode(request, model), extra)
+
     async def close(self) -> None:
         await self._upstream.close()
+
+
+class _Once:
+    """One batch, and the end. A generator costs two microseconds more: the loop keeps a list of them."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, ask: Callable[[], Awaitable[Batch]]) -> None:
+        self._ask: Callable[[], Awaitable[Batch]] | None = ask
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    def __anext__(self) -> Awaitable[Batch]:
+        ask, self._ask = self._ask, None
+        if ask is None:
+            raise StopAsyncIteration
+        return ask()
+
+    async def aclose(self) -> None:
+        """What is being asked is ended by whoever waits for it."""
+        self._ask = None
+
+
+def _broken(model: Model, reply: Reply, error: WireError) -> ProviderError:
+    reply.broken()
+    return (Overloaded if error.overloaded else Torn)(model.name, error.message)
 
 
 def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:

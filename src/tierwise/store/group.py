@@ -21,7 +21,7 @@ from tierwise.store import rows, samples
 from tierwise.store.books import Accounts, Books
 from tierwise.store.database import Database, Row
 from tierwise.store.hours import Hours
-from tierwise.store.rows import Open, among, insert
+from tierwise.store.rows import Open, added, among, insert
 from tierwise.store.samples import Kept
 
 Item = Reservation | Record | Correction | Kept
@@ -30,7 +30,8 @@ SettledBy = Literal["gateway", "recovery"]
 UNKNOWN = "unknown"
 """The model of an entry that recovery made: nobody knows which ones were called."""
 
-_ONCE = " ON CONFLICT DO NOTHING RETURNING request_id"
+_NEW = " ON CONFLICT DO NOTHING"
+_ONCE = f"{_NEW} RETURNING request_id"
 _RESERVATIONS = f"INSERT INTO reservations({rows.RESERVATION}) VALUES "  # noqa: S608 - names of our own, as below
 _REQUESTS = f"INSERT INTO requests({rows.REQUEST}) VALUES "  # noqa: S608
 _ENTRIES = f"INSERT INTO entries({rows.ENTRY}) VALUES "  # noqa: S608
@@ -59,6 +60,7 @@ class Group:
         self._items = items
         self._instance = instance
         self._settled_by = settled_by
+        self._asked: list[tuple[int, Reservation, Open]] = []  # with their places among the items
         self._found: dict[str, Open] = {}
         self._records: list[Record] = []
         self._corrections: list[Correction] = []
@@ -67,15 +69,18 @@ class Group:
 
     def look(self, running: Mapping[str, Reservation]) -> set[str]:
         """The accounts that it may move. `running`: reservations that need no look into the tables."""
-        ours = {item.request_id: item for item in self._items if isinstance(item, Reservation)}
+        asked = [(at, item) for at, item in enumerate(self._items) if isinstance(item, Reservation)]
+        self._asked = [(at, item, rows.opened(item, self._instance)) for at, item in asked]
+        ours = {item.request_id: made for _, item, made in self._asked}
         ends = {at: item for at, item in enumerate(self._items) if isinstance(item, Record | Correction)}
         missing: list[str] = []
         for name in dict.fromkeys(item.request_id for item in ends.values()):
-            known = ours.get(name) or running.get(name)
-            if known is None:
-                missing.append(name)
+            if name in ours:
+                self._found[name] = ours[name]
+            elif name in running:
+                self._found[name] = rows.opened(running[name], self._instance)
             else:
-                self._found[name] = rows.opened(known, self._instance)
+                missing.append(name)
         self._found |= _reserved(self._db, missing)
         names: set[str] = set()
         for at, item in ends.items():
@@ -102,13 +107,12 @@ class Group:
         self._hours.write(self._db)
 
     def _reserve(self) -> None:
-        asked = [(at, item) for at, item in enumerate(self._items) if isinstance(item, Reservation)]
-        made = [rows.opened(item, self._instance) for _, item in asked]
-        new = _ids(insert(self._db, _RESERVATIONS, [rows.open_row(each) for each in made], _ONCE))
-        if len(new) < len(made):  # in the tables there is one of each by now
+        made = [each for _, _, each in self._asked]
+        new = added(self._db, _RESERVATIONS, [rows.open_row(each) for each in made], _NEW)
+        if new < len(made):  # in the tables there is one of each by now
             there = _reserved(self._db, [each.request_id for each in made])
-        for (at, item), each in zip(asked, made, strict=True):
-            if len(new) == len(made) or there[each.request_id] == each:
+        for at, item, each in self._asked:
+            if new == len(made) or there[each.request_id] == each:
                 self.opened[item.request_id] = item
             else:
                 self.outcomes[at] = RowRefused("the ledger refused a row: there is another reservation with its id")
