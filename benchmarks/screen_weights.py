@@ -400,7 +400,11 @@ def spelt(row: dict[str, Any]) -> Labelled:
 
 def without(data: Path) -> list[Labelled]:
     """Texts that hardly hold a name or an address, so that ordinary words stay ordinary, in lower case too."""
-    sets = (("banking77", "text", 0.06), ("clinc150", "text", 0.03), ("hatecheck", "test_case", 0.1))
+    sets: tuple[tuple[str, str, float], ...] = (
+        ("banking77", "text", 0.06),
+        ("clinc150", "text", 0.03),
+        ("hatecheck", "test_case", 0.1),
+    )
     sets += (("purplellama_false_refusal_benign", "mutated_prompt", 0.1), ("davidson_hate_offensive", "text", 0.02))
     texts = [row[key] for name, key, share in sets for row in some([*stored(data, name)], key, share)]
     # Of these the names were taken out before they were published.

@@ -322,6 +322,7 @@ class Route(msgspec.Struct, frozen=True):
     screener: Model | None = None  # asked where a screen has doubts about a request
     human: frozenset[str] = frozenset()  # tags that a person answers, and no model
     human_reply: str = ""  # what the client is told meanwhile
+    below: bool = False  # a lower tier that clients name themselves: classes with a floor are not for it
     insisted: bool = False  # mode "premium" is the client's wish, not the operator's
     reference: Model | None = None  # its own premium, where a rule for personal data has left models out
 

@@ -8,11 +8,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.offline.screening.test_screen_training import rows, written
+from tests.screens.test_own import learnt
 from tierwise.cli import app
+from tierwise.screens.cards import Cards, load_cards
+from tierwise.screens.own import Head, Shown
+from tierwise.screens.taught import dump
 
 
 def run(*words: str | Path) -> Result:
@@ -154,6 +159,56 @@ def test_which_route(comments: Path, config: Path) -> None:
         ran = run(comments, *words)
         assert ran.exit_code == 2
         assert said in re.sub(r"\s+", " ", ran.output)
+
+
+def test_what_holds_for_all(comments: Path, config: Path, tmp_path: Path) -> None:
+    """Where no route has screens of its own it counts, and its screener is asked; any route of it will do."""
+    common = CONFIG[CONFIG.index("[routes.r.screens]") : CONFIG.index("[routes.other]")]
+    config.write_text(CONFIG.replace(common, "") + common.replace("routes.r.", ""))
+    told = json.loads(run(comments, "--config", config, "--json").stdout)
+    assert (told["screens"], told["why"], told["asked"]) == (["moderation"], {"moderation:hate": 1}, 1)
+    models = config.read_text().partition("[routes.r]")
+    config.write_text(models[0] + common.replace("routes.r.", ""))
+    assert json.loads(run(comments, "--config", config, "--json").stdout)["asked"] == 1
+    assert [role for _, role, _ in booked(tmp_path)] == ["screen", "screen"]
+    config.write_text(config.read_text() + '[routes.r]\ntiers = ["premium"]\nscreens = "none"\n')
+    assert json.loads(run(comments, "--config", config, "--json").stdout)["asked"] == 1
+
+
+def test_a_list_of_what_screens_are_worth() -> None:
+    """Each head with its bounds, what it learnt from under which licence, and which weights it is about."""
+    cards = load_cards()
+    said = run("--list").output
+    assert max(map(len, said.split("Bounds")[0].splitlines())) <= 80
+    flat = re.sub(r"\s+", " ", said)
+    for card in cards.heads:
+        shown = card.recall
+        rates = rf"{shown.k / shown.n:.1%} \({shown.bound:.1%}\) of {shown.n:,}"
+        risk = "risk: " if card.screen == "risk" else ""
+        assert re.search(rf"{risk}{card.name} {card.threshold:.2f} {rates}", flat)
+        for source in card.learnt:
+            assert re.search(rf"{re.escape(f'{source.name} ({source.licence})')}: (all|[^.]*\b{card.name}\b)", flat)
+    assert cards.weights in flat
+    assert "not measured: minors" in flat
+    assert "sexual/minors" in flat
+    assert msgspec.json.decode(run("--list", "--json").stdout, type=Cards) == cards
+
+
+def test_a_list_of_own_heads(tmp_path: Path) -> None:
+    """What `tierwise train --screen` has shown of them."""
+    head = Head("spam", 0.9, Shown(59, 59, 0.9505), Shown(1, 300, 0.0157), certified=True)
+    (tmp_path / "own.npz").write_bytes(dump(learnt("zebra", heads=(head,))))
+    said = run("--list", "--trained", tmp_path / "own.npz").output
+    assert re.search(r"spam +0.90 +100.0% \(95.0%\) of 59 +0.3% \(1.6%\) of 300", said)
+    told = json.loads(run("--list", "--trained", tmp_path / "own.npz", "--json").stdout)
+    assert told == {"screen": "moderation", "heads": [msgspec.to_builtins(head)]}
+    assert run("--list", "--trained", tmp_path / "none.npz").exit_code == 2
+
+
+def test_no_file_is_an_error() -> None:
+    """That says what to give."""
+    ran = run()
+    assert (ran.exit_code, "FILE is missing" in ran.output) == (2, True)
 
 
 def test_a_file_for_people(comments: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.plans import CHEAP, MIDDLE, OTHER, PREMIUM, request, route
@@ -40,6 +41,18 @@ def test_a_route_that_lacks_models() -> None:
         policy.path(request(tags=frozenset({"legal"})), lacks)
     kept = route(tiers=(PREMIUM,), reference=PREMIUM, floor=frozenset({"legal"}))
     assert policy.path(request(tags=frozenset({"legal"})), kept) == ((PREMIUM,), "floor:legal")
+
+
+def test_a_lower_tier_that_is_named() -> None:
+    """Answers whatever has no floor; what has one it gets neither by its name nor by what it lacks."""
+    named = route(tiers=(CHEAP,), floor=frozenset({"legal"}), below=True)
+    assert policy.path(request(tags=frozenset({"x"})), named) == ((CHEAP,), "direct")
+    for each in (named, msgspec.structs.replace(named, reference=CHEAP)):
+        with pytest.raises(Forbidden, match="class legal are not for cheap: name a route") as refused:
+            policy.path(request(tags=frozenset({"legal"})), each)
+        assert refused.value.code == "floor"
+    alone = msgspec.structs.replace(named, below=False)
+    assert policy.path(request(tags=frozenset({"legal"})), alone) == ((CHEAP,), "direct")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ FLOORS: dict[str, float] = {
     "money": 0.5,
     "ports": 1,
     "core": 2, "stats": 2, "dialects": 2,
+    "sealed": 2.5,
     "providers": 3, "scorers": 3, "screens": 3, "store": 3,
     "gateway": 4, "offline": 4,
     "console": 5, "cli": 5,

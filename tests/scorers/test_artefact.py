@@ -17,8 +17,8 @@ from tests.scorers.stacks import data, fitted
 from tierwise.errors import ConfigError
 from tierwise.scorers.artefact import KIND, Artefact, TierModel, Typical, dump, read
 from tierwise.scorers.grams import BUCKETS
-from tierwise.scorers.sealed import LARGEST
 from tierwise.scorers.stack import Stack
+from tierwise.sealed import LARGEST
 from tierwise.types import Thresholds
 
 DATA, LABELS = data(300, 1, words=0.5)

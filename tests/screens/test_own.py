@@ -11,14 +11,14 @@ import pytest
 
 from tests.offline.screening.test_screen_training import rows, taught, written
 from tierwise.errors import ConfigError
-from tierwise.offline.screening.taught import dump, read
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams
 from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.normalised import normalised
-from tierwise.screens.own import Beside, Head, Learnt, Own, Shown, places
+from tierwise.screens.own import Beside, Head, Learnt, Own, Shown
 from tierwise.screens.panel import assembled
 from tierwise.screens.screen import Finding, Span
+from tierwise.screens.taught import dump, read
 
 NOTHING = Shown(0, 0, 0.0)
 
@@ -60,15 +60,6 @@ def test_of_a_long_text_the_worst_window_counts() -> None:
     """However much stands before it."""
     scorer = own(learnt())
     assert scorer.scores("x " * 12_000 + "zebra")["hate"] > scorer.scores("x " * 12_000)["hate"]
-
-
-def test_places_of_known_buckets_only() -> None:
-    """At unit length; a text that shares none with the rows has none."""
-    made = learnt()
-    at, values = places("zebra", made.buckets, made.idf)
-    assert list(at) == list(range(len(made.buckets)))
-    assert float(values @ values) == pytest.approx(1)
-    assert places("", made.buckets[:0], made.idf[:0])[0].size == 0
 
 
 class Plain:

@@ -202,6 +202,13 @@ async def test_a_full_disk_is_an_error_and_the_file_stays_sound(path: Path, cloc
     await store.close()
 
 
+async def until_full(store: LedgerStore) -> None:
+    """The page that the journal has begun takes some more."""
+    for number in range(20):
+        await store.reserve(reservation(f"r2.{number}", 50, budget=100))
+        store.post(record(f"r2.{number}", entry(0)))
+
+
 async def test_what_could_not_be_promised_is_not_held(path: Path, clock: ManualClock) -> None:
     """A reservation for which the journal has no room gives its lease back."""
     store = await open_sqlite(path, clock=clock, instance="i1")
@@ -211,9 +218,7 @@ async def test_what_could_not_be_promised_is_not_held(path: Path, clock: ManualC
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
         with pytest.raises(StoreError, match="journal"):
-            for number in range(20):  # the page that it has begun takes some
-                await store.reserve(reservation(f"r2.{number}", 50, budget=100))
-                store.post(record(f"r2.{number}", entry(0)))
+            await until_full(store)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     for name in ("r3", "r4"):

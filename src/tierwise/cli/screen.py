@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tierwise.offline.screening.screened import Report
 
 commands = typer.Typer()
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or parquet.", show_default=False)]
+FileArgument = Annotated[Path | None, typer.Argument(metavar="FILE", help="JSONL, CSV or parquet.", show_default=False)]
 TextOption = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Where the text is.", show_default="text, prompt, content ...")
 ]
@@ -72,9 +72,14 @@ LabelsOption = Annotated[
 ]
 
 
+ListOption = Annotated[
+    bool, typer.Option("--list", help="Instead: say how good each head is, and what it learnt from.")
+]
+
+
 @commands.command(epilog="Example: tierwise screen comments.csv --text comment --out screened.jsonl")
 def screen(
-    file: FileArgument,
+    file: FileArgument = None,
     text: TextOption = None,
     screens: ScreensOption = None,
     out: OutOption = None,
@@ -84,6 +89,7 @@ def screen(
     config: ConfigOption = None,
     route: RouteOption = None,
     cap: CapOption = "5",
+    listing: ListOption = False,
     json: JsonOption = False,
 ) -> None:
     """Screen a file's texts: moderation, personal data, injection, risk. Without --config no model is asked.
@@ -92,10 +98,15 @@ def screen(
     doubt. Scores are for sorting and for people to check, in English: docs/models.md says how good each is.
     """
     from tierwise.cli.results import placed
+    from tierwise.cli.screen_list import listed
     from tierwise.offline.screening.screen_lines import Rules, Wanted
     from tierwise.offline.screening.screened import screen as run
     from tierwise.screens.panel import NAMES
 
+    if listing:
+        return listed(trained, json=json)
+    if file is None:
+        raise ConfigError("FILE is missing: the texts to screen; --list says what they are screened by")
     placed(out, review)
     if review is not None and review in (out, file):
         raise ConfigError("--review names a file of its own")
@@ -107,7 +118,7 @@ def screen(
         rules = Rules() if found is None else found.rules
         with bar("screening") as tell:
             report = run(Wanted(file, text, names, out, review, labels, heads, rules), tell, asker)
-    print_json(report) if json else _told(report, found, "" if asker is None else asker.ended)
+    return print_json(report) if json else _told(report, found, "" if asker is None else asker.ended)
 
 
 @contextmanager

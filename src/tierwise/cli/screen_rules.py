@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwise.cli.results import route_of
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """A route, its rules, the screens that it has on, and the names of its screener and artefact, "" for none."""
+    """A route (or a model, by what holds for all), its rules, the screens that it has on, and the names of its
+    screener and artefact, "" for none."""
 
     route: str
     rules: Rules
@@ -26,15 +26,21 @@ class Chosen(NamedTuple):
 
 
 def chosen(config: Config, name: str | None) -> Chosen | None:
-    """The route named, or the only one that screens; None where none does. Raises ConfigError."""
+    """The route named, or the only one that screens, or what holds for all; None where nothing does.
+
+    Raises ConfigError.
+    """
     if name is None:
-        names = [each for each, route in config.routes.items() if _on(route.screens)]
+        every = [each for each, table in config.screens.items() if _on(table)]
+        names = [each for each in every if each in config.routes] or every
         if not names:
             return None
-        if len(names) > 1:
+        if any(config.screens[each] is not config.screens[names[0]] for each in names):
             raise ConfigError(f"{config.path}: the routes {', '.join(names)} have screens; --route names one of them")
         name = names[0]
-    table = route_of(config, name).screens
+    table = config.screens.get(name)
+    if table is None:
+        raise ConfigError(f"{config.path}: no route {name!r}; it has {', '.join(config.routes) or 'none'}")
     trained = Path(table.trained) if table.trained else None
     return Chosen(name, _rules(table), _on(table), table.screener, trained)
 

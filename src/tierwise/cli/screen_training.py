@@ -55,7 +55,7 @@ class Given(NamedTuple):
 def train_screen(screen: Screen, given: Given, *, json: bool) -> None:
     from tierwise.cli.results import placed, write
     from tierwise.offline.screening.screen_training import Wanted, learn, read
-    from tierwise.offline.screening.taught import dump
+    from tierwise.screens.taught import dump
 
     out = given.out or given.data.with_suffix(f".{screen}.npz")
     placed(out)

@@ -19,11 +19,19 @@ def path(request: Request, route: Route, arm: Arm = "") -> tuple[tuple[Model, ..
     """The tiers to try, cheapest first, and the rule that says so. The last one's answer is final.
 
     `arm` is what the route's experiment has drawn. No text of a prompt can take a request below the floor of its class:
-    tags only ever lead upwards. Raises Forbidden where premium, which has to answer it, may not have it.
+    tags only ever lead upwards. Raises Forbidden where premium, which has to answer it, may not have it, or is not in
+    the route.
     """
+    floor = sorted(request.tags & route.floor)
+    if floor and route.below:
+        raise Forbidden(
+            f"Requests of the class {floor[0]} are not for {route.premium.name}: name a route, which leads them to its"
+            " premium.",
+            code="floor",
+            param="model",
+        )
     if len(route.tiers) == 1 and route.reference is None:
         return route.tiers, "direct"
-    floor = sorted(request.tags & route.floor)
     if floor and route.premium != route.yardstick:
         raise Forbidden(
             f"Requests of the class {floor[0]} are answered by {route.yardstick.name} on {route.name}, which may not"

@@ -1,7 +1,7 @@
-"""Calls that no client waits for: audits, drafts beside premium, judges of both. Reserved first, and always booked.
+"""Calls that answer no client: audits, drafts beside premium, judges of both, screeners. Reserved first, always booked.
 
-A daily cap is the budget of an account of its own, kept by the store itself, so that several processes can't overspend
-it together, and no client's key pays. Knows neither what is asked nor why.
+Where no client waits for them, a daily cap is the budget of an account of its own, kept by the store itself, so that
+several processes can't overspend it together, and no client's key pays. Knows neither what is asked nor why.
 """
 
 from __future__ import annotations
@@ -60,6 +60,50 @@ def purse(route: Route, now_ns: int) -> Purse:
     return daily(route.name, route.aside_nanos, now_ns)
 
 
+class Calls:
+    """Questions that are reserved, asked and booked together."""
+
+    def __init__(self, engine: Engine, questions: Sequence[Question]) -> None:
+        self._engine = engine
+        self._questions = [question._replace(request=_bounded(question)) for question in questions]
+        self._attempts: list[Attempt] = []
+
+    def bound(self) -> Amount:
+        """What they cost at the most."""
+        ceiling = self._engine.snapshot.ceiling
+        asked = [(item.request, size_of(item.request), (item.model,)) for item in self._questions]
+        return sum([price.bound(*call, ceiling) for call in asked], Amount())
+
+    async def hear(self, about: str, at_once: int = 0) -> list[Answer | None]:
+        """What each call came to, in their order; None where it failed. `about`: what for, in the ledger's rule.
+
+        With `at_once` so many are made at a time; where all of these fail, the others are not made.
+        """
+        panel = Panel(self._start, self._engine.clock, self._engine.patience)
+        left = self._questions
+        if not at_once:
+            return await panel.hear(left, about)
+        heard: list[Answer | None] = []
+        for begin in range(0, len(left), at_once):
+            some = await panel.hear(left[begin : begin + at_once], about)
+            heard += some
+            if all(answer is None for answer in some):
+                break
+        return heard + [None] * (len(left) - len(heard))
+
+    def entries(self) -> tuple[Entry, ...]:
+        """A line of the ledger for each call that was made so far."""
+        ceiling, meter = self._engine.snapshot.ceiling, self._engine.meter
+        return tuple([attempt.entry("audit", self._questions[0].request, ceiling, meter) for attempt in self._attempts])
+
+    def _start(self, model: Model, request: Request, duty: Duty) -> Attempt:
+        stream = self._engine.providers[model.name].stream(model, request)
+        clock = self._engine.clock
+        attempt = Attempt(model, stream, clock.monotonic_ms(), duty=duty, asked=request, started_ns=clock.now_ns())
+        self._attempts.append(attempt)
+        return attempt
+
+
 async def ask(
     engine: Engine, route: Route, questions: Sequence[Question], about: str, payer: Purse
 ) -> list[Heard | None]:
@@ -68,20 +112,11 @@ async def ask(
     `about`: what for, in the ledger's rule. Raises BudgetExceeded where the purse can't bear them all, and StoreError;
     then nothing was called.
     """
-    bounded = [question._replace(request=_bounded(question)) for question in questions]
-    attempts: list[Attempt] = []
-
-    def start(model: Model, request: Request, duty: Duty) -> Attempt:
-        stream = engine.providers[model.name].stream(model, request)
-        started_ms, now_ns = engine.clock.monotonic_ms(), engine.clock.now_ns()
-        attempts.append(Attempt(model, stream, started_ms, duty=duty, asked=request, started_ns=now_ns))
-        return attempts[-1]
-
+    calls = Calls(engine, questions)
     request_id, started_ns, started_ms = new_id(), engine.clock.now_ns(), engine.clock.monotonic_ms()
-    ceiling = engine.snapshot.ceiling
 
     def book() -> tuple[Entry, ...]:
-        entries = tuple([attempt.entry("audit", bounded[0].request, ceiling, engine.meter) for attempt in attempts])
+        entries = calls.entries()
         total_ms = engine.clock.monotonic_ms() - started_ms
         decision = Decision("serve", f"about:{about}")
         engine.post(
@@ -89,8 +124,7 @@ async def ask(
         )
         return entries
 
-    parts = [price.bound(item.request, size_of(item.request), (item.model,), ceiling) for item in bounded]
-    most = sum(parts, Amount())
+    most = calls.bound()
     budgets = (*payer.budgets, *whole(engine.snapshot.bearers))
     held = Reservation(request_id, payer.account, route.name, most.nanos, started_ns, budgets, tokens=most.tokens)
     try:
@@ -99,7 +133,7 @@ async def ask(
         book()  # or what is on its way to the ledger would be held for good, and counted as spent in the end
         raise
     try:
-        answers = await Panel(start, engine.clock, engine.patience).hear(bounded, about)
+        answers = await calls.hear(about)
     finally:
         entries = book()
     pairs = zip(answers, entries, strict=True)

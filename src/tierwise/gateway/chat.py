@@ -73,18 +73,9 @@ async def delete_response(app: App, exchange: Exchange) -> Reply:
 def answer(app: App, exchange: Exchange, door: Door, body: bytes) -> Awaitable[Reply | None]:
     """A request of this body, for the first time or again."""
     name = exchange.headers.get("idempotency-key")
-    return _fresh(app, exchange, door, body) if name is None else _once(app, exchange, door, body, name)
-
-
-async def _once(app: App, exchange: Exchange, door: Door, body: bytes, name: str) -> Reply | None:
-    """A request that its client has named, so that it may send it again."""
-    claim = app.replies.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
-    if isinstance(claim, Reply):
-        return msgspec.structs.replace(claim, headers=(*claim.headers, ("x-tierwise-replayed", "true")))
-    try:
-        return await _fresh(app, exchange, door, body, claim)
-    finally:
-        claim.drop()
+    if name is None:
+        return _fresh(app, exchange, door, body)
+    return app.replies.once(exchange, name, body, lambda claim: _fresh(app, exchange, door, body, claim))
 
 
 def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
@@ -100,7 +91,7 @@ def _decoded(app: App, exchange: Exchange, door: Door, body: bytes) -> Request:
 
 
 def _read(exchange: Exchange, door: Door, body: bytes) -> Request:
-    return door.decode(body, exchange.id, _tags(exchange.headers.get("x-tierwise-tags")))
+    return door.decode(body, exchange.id, tags(exchange.headers.get("x-tierwise-tags")))
 
 
 async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: Claim | None = None) -> Reply | None:
@@ -258,7 +249,7 @@ def _extras(headers: Headers, door: Door) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _tags(header: str | None) -> frozenset[str]:
+def tags(header: str | None) -> frozenset[str]:
     if not header:
         return frozenset()
     tags = frozenset(tag.strip().lower() for tag in header.split(",") if tag.strip())

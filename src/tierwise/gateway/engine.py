@@ -51,8 +51,8 @@ class Engine:
     meter: Meter = field(default_factory=Meter)
     budgets: Budgets = field(default_factory=Budgets)
     hours: Hours = field(default_factory=Hours)
-    guards: Mapping[str, Guard] = field(default_factory=dict)  # by the name of a route that screens anything
-    privates: Mapping[str, Private] = field(default_factory=dict)  # by the name of a route with rules for personal data
+    guards: Mapping[str, Guard] = field(default_factory=dict)  # by the name of a route, or model, that is screened
+    privates: Mapping[str, Private] = field(default_factory=dict)  # ... that has rules for personal data
     desk: Desk | None = None  # where requests go that a person answers
     secret: bytes = b""  # what experiments are drawn with, the same in every process; none: there are no experiments
 
@@ -60,10 +60,10 @@ class Engine:
         """A route by its name, or a configured model by its own. Raises NotFound, or BadRequest for an unknown mode."""
         route = self.snapshot.routes.get(asked)
         if route is None:
-            model = self.snapshot.models.get(asked)
-            if model is None:
+            direct = self.snapshot.direct.get(asked)
+            if direct is None:
                 raise unknown(asked)
-            return Route(model.name, (model,))
+            return direct
         if route.thresholds is not None and self.clock.now_ns() >= route.certified_until * SECOND:
             route = msgspec.structs.replace(route, thresholds=None, certified=EXPIRED, certificate="")
         route = self.rungs.served(route)

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -29,7 +29,7 @@ from tierwise.gateway.tables.model_table import (
 )
 from tierwise.gateway.tables.price_table import PricesTable, check_prices
 from tierwise.gateway.tables.route_table import RouteTable, Table, check_route
-from tierwise.gateway.tables.screen_table import check_screens
+from tierwise.gateway.tables.screen_table import ScreensTable, check_screens, screened
 from tierwise.gateway.tables.store_table import StoreTable, check_store
 from tierwise.gateway.tables.toml_check import read
 from tierwise.gateway.whole_file import written_aside
@@ -60,6 +60,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertsTable = AlertsTable()
     prices: PricesTable = PricesTable()
     batches: BatchesTable = BatchesTable()
+    screens: ScreensTable = ScreensTable()
     models: dict[str, ModelTable] = {}
     routes: dict[str, RouteTable] = {}
     budgets: dict[str, BudgetTable] = {}
@@ -77,6 +78,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, ModelTable]
     routes: Mapping[str, RouteTable]
     budgets: Mapping[str, BudgetTable]
+    screens: Mapping[str, ScreensTable]
+    """What holds for each route, and for each model that a client names itself; one and the same table for several."""
 
     @property
     def folder(self) -> Path:
@@ -154,10 +157,12 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
     regions = {model.region for model in file.models.values() if model.region}
     for name, route in file.routes.items():
         check_route(name, route, identities, problems)
-        check_screens(name, route.screens, file.models, regions, path.absolute().parent, problems)
+    folder = path.absolute().parent
+    screens = _screens(file, problems.given, folder)
+    own = {name: screens[name] for name, route in file.routes.items() if isinstance(route.screens, ScreensTable)}
+    check_screens(file.screens.complete(folder), own, file.models, regions, problems)
     check_budgets(file.budgets, {*file.routes, *file.models}, problems)
     problems.stop()
-    folder = path.absolute().parent
     return Config(
         path=path.absolute(),
         server=file.server,
@@ -168,7 +173,18 @@ def load(path: Path, env: Mapping[str, str]) -> Config:
         batches=file.batches,
         routes={name: route.complete(folder) for name, route in file.routes.items()},
         budgets=file.budgets,
+        screens=screens,
     )
+
+
+def _screens(file: File, given: Mapping[str, Any], folder: Path) -> dict[str, ScreensTable]:
+    """`given`: what the file says."""
+    common = file.screens.complete(folder)
+    tables = dict.fromkeys(file.models, common)
+    for name, route in file.routes.items():
+        own = route.screens.complete(folder) if isinstance(route.screens, ScreensTable) else route.screens
+        tables[name] = screened(common, own, given["routes"][name].get("screens", ()))
+    return tables
 
 
 def pepper_path(config: Config) -> Path:

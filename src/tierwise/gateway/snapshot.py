@@ -22,7 +22,7 @@ from tierwise.gateway.settings import Config, Environment, pepper_path
 from tierwise.gateway.tables.model_table import ModelTable
 from tierwise.gateway.tables.price_table import Terms
 from tierwise.gateway.tables.route_table import RouteTable
-from tierwise.gateway.tables.screen_table import floor, human
+from tierwise.gateway.tables.screen_table import ScreensTable, floor, human
 from tierwise.money import Budget
 from tierwise.tariffs import Tariff
 from tierwise.types import Checks, Escalations, Model, Price, Route
@@ -34,6 +34,7 @@ _log = logging.getLogger("tierwise.prices")
 class Snapshot(msgspec.Struct, frozen=True):
     models: Mapping[str, Model]
     routes: Mapping[str, Route]
+    direct: Mapping[str, Route]  # by model: what it is where a client names it itself
     ceiling: Price  # what a model without a price counts as
     budgets: Mapping[str, Budget] = {}  # by their names in the config
     bearers: bearers.Table = {}  # the same, by whom they limit
@@ -54,7 +55,13 @@ def build(config: Config, environment: Environment, moment: int | None = None, t
     budgets = {name: table.budget() for name, table in config.budgets.items()}
     return Snapshot(
         models=models,
-        routes={name: _route(name, table, models) for name, table in config.routes.items()},
+        routes={
+            name: _screened(_route(name, table, models), config.screens[name], models)
+            for name, table in config.routes.items()
+        },
+        direct={
+            name: _screened(_direct(model, config), config.screens[name], models) for name, model in models.items()
+        },
         ceiling=ceiling(),
         budgets=budgets,
         bearers=bearers.table(budgets.values()),
@@ -117,7 +124,6 @@ def price_of(table: ModelTable, listed: Iterable[Tariff], moment: int) -> Price 
 
 
 def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
-    people = human(table.screens)
     return Route(
         name=name,
         tiers=tuple(models[tier] for tier in table.tiers),
@@ -131,7 +137,7 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         observe=table.observe,
         aside_nanos=round(table.evidence_usd_per_day * NANOS),
         keep_days=table.keep_days,
-        floor=frozenset(table.floor) | floor(table.screens),
+        floor=frozenset(table.floor),
         escalate_above=table.escalate_above,
         premium_down=table.premium_down,
         checks=Checks(
@@ -146,9 +152,25 @@ def _route(name: str, table: RouteTable, models: Mapping[str, Model]) -> Route:
         over_budget=table.over_budget,
         escalations=_escalations(table),
         holdout=table.holdout,
-        screener=models[table.screens.screener] if table.screens.screener else None,
+    )
+
+
+def _direct(model: Model, config: Config) -> Route:
+    """What a model is where a client names it itself. One that is in no route's way is nobody's lower tier."""
+    tiers = [route.tiers for route in config.routes.values()]
+    lower = any(model.name in each[:-1] for each in tiers)
+    return Route(model.name, (model,), below=lower and all(model.name != each[-1] for each in tiers))
+
+
+def _screened(route: Route, table: ScreensTable, models: Mapping[str, Model]) -> Route:
+    """With what its screens may lead to."""
+    people = human(table)
+    return msgspec.structs.replace(
+        route,
+        floor=route.floor | floor(table),
+        screener=models[table.screener] if table.screener else None,
         human=people,
-        human_reply=table.screens.human_reply if people else "",
+        human_reply=table.human_reply if people else "",
     )
 
 

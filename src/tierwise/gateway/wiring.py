@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -17,13 +18,14 @@ from tierwise.gateway.engine import Engine
 from tierwise.gateway.evidence.certified import Certified, certified_by
 from tierwise.gateway.scoring import Open, scoring
 from tierwise.gateway.screening.desk import Counter
-from tierwise.gateway.screening.guards import Guard, guard
-from tierwise.gateway.screening.private import Private, private
+from tierwise.gateway.screening.guards import guard
+from tierwise.gateway.screening.private import private
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.storage import storage
 from tierwise.gateway.tables.model_table import ModelTable
 from tierwise.gateway.tables.reply_table import replies
+from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, responses, scripted
 from tierwise.providers.http import Limits, Upstream
@@ -35,6 +37,7 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.sorter import Sorter, read
 from tierwise.scorers.trained import open_trained
 
+T = TypeVar("T")
 Builder = Callable[[str, ModelTable, Environment], Provider]
 Before = tuple[Config, Engine]
 """What runs now."""
@@ -77,21 +80,19 @@ async def open_engine(
         clock=clock,
         certificates={name: item.standing for name, item in scorings.items()},
         centroids={name: item.centroids for name, item in scorings.items() if item.centroids is not None},
-        guards=_guards(config),
-        privates=_privates(config),
+        guards=_made(guard, config.screens),
+        privates=_made(private, config.screens),
         desk=Counter(store, clock),
         patience={name: _patience(table) for name, table in config.models.items()},
     )
     return engine if before is None else engine.after(before[1])
 
 
-def _guards(config: Config) -> dict[str, Guard]:
-    found = {name: guard(route.screens) for name, route in config.routes.items()}
-    return {name: one for name, one in found.items() if one is not None}
-
-
-def _privates(config: Config) -> dict[str, Private]:
-    found = {name: private(route.screens) for name, route in config.routes.items()}
+def _made(make: Callable[[ScreensTable], T | None], tables: Mapping[str, ScreensTable]) -> dict[str, T]:
+    """By name, where there is something to it. What holds for several is made, and remembers what it read, once."""
+    known = {id(table): table for table in tables.values()}
+    made = {key: make(table) for key, table in known.items()}
+    found = {name: made[id(table)] for name, table in tables.items()}
     return {name: one for name, one in found.items() if one is not None}
 
 

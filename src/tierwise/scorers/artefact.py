@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tierwise import sealed
 from tierwise.errors import ConfigError
-from tierwise.scorers import sealed
 from tierwise.scorers.encoder import DIMENSIONS
 from tierwise.scorers.grams import BUCKETS
-from tierwise.scorers.sealed import Arrays
 from tierwise.scorers.stack import Base, Stack
+from tierwise.sealed import Arrays
 from tierwise.types import Thresholds
 
 KIND = sealed.Kind("artefact of `tierwise train`", 1)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.scorers.encoder import DIMENSIONS, Encoder
 from tierwise.scorers.grams import BUCKETS
-from tierwise.scorers.sealed import Kind, digest, pack, unpack
+from tierwise.sealed import Kind, digest, pack, unpack
+from tierwise.stats.buckets import weighted
 
 KIND = Kind("artefact of `tierwise train --sorter`", 1)
 MEANING = 2.0  # that the encoder's vector of length 1 is multiplied by, beside words of length 1
@@ -86,12 +87,8 @@ def parts(
 ) -> tuple[NDArray[np.intp], Floats, Floats]:
     """(places in `buckets`, what each is worth, at unit length; the vector). Words of no bucket count for nothing."""
     (found, times), vector = encoder.read(text)
-    at = np.searchsorted(buckets, found)
-    known = at < len(buckets)
-    known[known] = buckets[at[known]] == found[known]
-    at, values = at[known], times[known] * idf[at[known]]
-    length = float(np.sqrt(values @ values))
-    return at, values / np.float32(length or 1.0), vector * np.float32(MEANING)
+    at, values = weighted(found, buckets, idf, times)
+    return at, values, vector * np.float32(MEANING)
 
 
 def dump(learnt: Learnt) -> bytes:

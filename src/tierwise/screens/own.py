@@ -1,28 +1,25 @@
 """What an operator's own labels have taught: heads that stand instead of the shipped ones, or beside them.
 
-What `tierwise train --screen` makes, and one sealed file keeps: for each class a linear model over the text's n-grams
-and its meaning, its probabilities stretched by rows that it was not fitted to, and a threshold with what was shown of
-it. Knows nothing of how it was fitted, nor what a class leads to.
+For each class a linear model over the text's n-grams and its meaning, its probabilities stretched by rows that it was
+not fitted to, and a threshold with what was shown of it. Knows nothing of the file that it stands in (`taught.py`), of
+how it was fitted, nor what a class leads to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.errors import ConfigError
-from tierwise.screens.grams import BUCKETS, grams
+from tierwise.screens.grams import grams
 from tierwise.screens.normalised import readings
 from tierwise.screens.reader import DOUBT, Encode, pieces
 from tierwise.screens.screen import Finding, Screen, windows
+from tierwise.stats.buckets import weighted
 
-FILE, VERSION = "artefact of `tierwise train --screen`", 1  # what a file is called in errors, and its format
-DIMENSIONS = 256  # of the encoder's vectors
 Trainable = Literal["moderation", "injection", "risk"]
 
 Floats = NDArray[np.float32]
@@ -75,13 +72,6 @@ class Learnt(msgspec.Struct, frozen=True):
         return tuple([head.name for head in self.heads])
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    version: int
-    sha256: str
-    screen: Trainable
-    heads: tuple[Head, ...]
-
-
 class Own:
     """The heads of one file. May be shared between threads."""
 
@@ -105,7 +95,7 @@ class Own:
 
     def _odds(self, plain: str) -> Floats:
         learnt = self._learnt
-        at, values = places(plain, learnt.buckets, learnt.idf)
+        at, values = weighted(grams(plain), learnt.buckets, learnt.idf)
         odds: Floats = learnt.bias + self._encode(plain) @ learnt.dense
         if len(at):
             odds = odds + values @ self._table.take(at, axis=0)
@@ -124,48 +114,3 @@ class Beside:
         flagged = [name for name in finding.flagged if name not in scores]
         flagged += [name for name, limit in limits.items() if scores[name] >= limit]
         return Finding({**finding.scores, **scores}, tuple(flagged), finding.spans)
-
-
-def places(plain: str, buckets: NDArray[np.uint32], idf: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """(places in `buckets`, what each is worth, at unit length) of a `normalised` text. Others count for nothing."""
-    found = grams(plain).astype(np.uint32)
-    at = np.searchsorted(buckets, found)
-    known = at < len(buckets)
-    known[known] = buckets[at[known]] == found[known]
-    at = at[known]
-    values = idf[at]
-    length = float(np.sqrt(values @ values))
-    return at, values / np.float32(length or 1.0)
-
-
-def arrays_of(learnt: Learnt) -> dict[str, NDArray[Any]]:
-    """What is sealed, beside `Manifest`."""
-    return {name: getattr(learnt, name) for name in ("buckets", "idf", "table", "dense", "bias", "slope", "shift")}
-
-
-def learnt_of(manifest: bytes, arrays: Mapping[str, NDArray[Any]], path: Path) -> Learnt:
-    """From what stood in the file at `path`. Raises ConfigError where it is something else, or not whole."""
-    try:
-        said = msgspec.json.decode(manifest, type=Manifest)
-        learnt = Learnt(said.screen, said.heads, **arrays)
-        whole = _whole(learnt)
-    except (msgspec.MsgspecError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path}: not an {FILE}") from error
-    if not whole:
-        raise ConfigError(f"{path}: incomplete; train it anew")
-    return learnt
-
-
-def _whole(learnt: Learnt) -> bool:
-    heads, size = len(learnt.heads), len(learnt.buckets)
-    return (
-        heads > 0
-        and len(set(learnt.names)) == heads
-        and learnt.idf.shape == (size,)
-        and learnt.table.shape == (size, heads)
-        and learnt.dense.shape == (DIMENSIONS, heads)
-        and learnt.bias.shape == learnt.slope.shape == learnt.shift.shape == (heads,)
-        and all(np.isfinite(array).all() for array in (learnt.idf, learnt.table, learnt.dense, learnt.bias))
-        and bool(np.all(learnt.buckets < BUCKETS))
-        and bool(np.all(np.diff(learnt.buckets.astype(np.int64)) > 0))
-    )

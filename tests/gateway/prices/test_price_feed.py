@@ -54,6 +54,9 @@ mode = "enforce"
 {trained}
 [routes.plain]
 tiers = ["other", "small"]
+[screens]
+moderation = "flag"
+screener = "small"
 [prices]
 url = "{url}"
 refresh_hours = 0.01
@@ -130,6 +133,8 @@ async def test_a_list_is_taken_whole(tmp_path: Path) -> None:
         assert [tier.price.input for tier in route.tiers if tier.price] == [1_000_000, 10_000_000]
         assert route.judge == engine.snapshot.models["other"]
         assert engine.route("plain").tiers[1] is engine.snapshot.models["small"]
+        assert engine.route("small").tiers == (engine.snapshot.models["small"],)
+        assert route.screener is engine.route("big").screener is engine.snapshot.models["small"]
         assert before.tiers[0].price is None
         assert fetched_path(config).read_bytes() == shown.body
         assert [model.source for model in priced(config, int(time.time()))] == ["feed", "feed", "config"]

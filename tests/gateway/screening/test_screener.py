@@ -27,9 +27,9 @@ from tierwise.gateway.settings import load, read_environment
 from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Record, Tenant
-from tierwise.offline.screening.taught import dump, read
 from tierwise.screens.own import Own
 from tierwise.screens.reader import WHOLE
+from tierwise.screens.taught import dump, read
 from tierwise.types import Evidence, Message, Model, Request, Route
 
 MODEL = """
@@ -279,7 +279,7 @@ async def test_own_classes_act_on_requests(tmp_path: Path) -> None:
     ):
         path.write_text(wrong)
         with pytest.raises(ConfigError, match=said):
-            guard(load(path, {"UPSTREAM_KEY": "k", "HOME": str(tmp_path)}).routes["support"].screens)
+            guard(load(path, {"UPSTREAM_KEY": "k", "HOME": str(tmp_path)}).screens["support"])
 
 
 def test_a_passage_that_the_rest_would_drown(tmp_path: Path) -> None:
@@ -321,4 +321,4 @@ async def test_risk_classes_need_a_policy(tmp_path: Path) -> None:
     path = tmp_path / "tierwise.toml"
     path.write_text(path.read_text().replace('risk = ["warranty"]', 'risk = ["legal"]'))
     with pytest.raises(ConfigError, match="risk names no policy"):
-        guard(load(path, {"UPSTREAM_KEY": "k", "HOME": str(tmp_path)}).routes["support"].screens)
+        guard(load(path, {"UPSTREAM_KEY": "k", "HOME": str(tmp_path)}).screens["support"])

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.gateway.test_settings import GOOD, config, problems
@@ -38,6 +39,10 @@ OWN = {"name": "warranty", "description": "d", "floor": "human", "threshold": 0.
         ('privacy_types = ["emial"]', 'privacy_types: no type "emial"; did you mean "email"?'),
         ('personal_regions = ["eu"]', 'personal_regions: no model in "eu"; there are none'),
         ('screener = "cheep"', 'screener: no model "cheep"; did you mean "cheap"?'),
+        (
+            'privacy = "flag"\nscreener = "cheap"',
+            "screener: is asked where a screen is in doubt, and none is on: moderation, injection or risk",
+        ),
         ("window = 10", "window: must be at least 40 and at most 4000, got 10"),
         ("personal_retention_days = -1", "personal_retention_days: must be at least 0 and at most 36500, got -1"),
         ('moderations = "flag"', 'moderations: unknown key; did you mean "moderation"?'),
@@ -48,6 +53,53 @@ def test_mistakes(tmp_path: Path, line: str, said: str) -> None:
     found = problems(tmp_path, f"{GOOD}\n[routes.support.screens]\n{line}\n")
     assert len(found) == 1
     assert f"routes.support.screens.{said}" in found[0]
+
+
+COMMON = """
+[screens]
+moderation = "block"
+privacy = "redact"
+policies = "own"
+"""
+
+
+def test_what_holds_where_nothing_else_is_said(tmp_path: Path) -> None:
+    """For routes and for models that are named; a route's own keys count over it, its other keys stay."""
+    policy(tmp_path)
+    routes = '[routes.own]\ntiers = ["cheap"]\nscreens = { moderation = "flag", privacy = "off" }\n'
+    routes += '[routes.none]\ntiers = ["cheap"]\nscreens = "none"\n[routes.empty.screens]\n'
+    routes += '[routes.empty]\ntiers = ["cheap"]\n'
+    screens = config(tmp_path, f"{GOOD}{COMMON}{routes}").screens
+    common = ScreensTable(moderation="block", privacy="redact", policies=str(tmp_path / "own"))
+    assert screens["cheap"] is screens["premium"] is screens["support"]
+    assert screens["support"] == screens["empty"] == common
+    assert screens["own"] == msgspec.structs.replace(common, moderation="flag", privacy="off")
+    assert screens["none"] == OFF
+    assert all(table == OFF for table in config(tmp_path, GOOD).screens.values())
+
+
+def test_mistakes_are_told_where_they_stand(tmp_path: Path) -> None:
+    """Once: what a route takes over is not the route's mistake; what both make together is."""
+    text = f'{GOOD}[routes.support.screens]\ninjection = "flag"\n[screens]\nrisk = ["leagl"]\nmoderatoin = 1\n'
+    assert problems(tmp_path, text) == [
+        'tierwise.toml:14: screens.risk: no class "leagl"; did you mean "legal"?',
+        'tierwise.toml:15: screens.moderatoin: unknown key; did you mean "moderation"?',
+    ]
+    own = 'screener = "premium"\nmoderation = "off"\n'
+    both = f'{GOOD}[routes.support.screens]\n{own}[screens]\nmoderation = "block"\n'
+    (found,) = problems(tmp_path, both)
+    assert found.startswith("tierwise.toml:12: routes.support.screens.screener: is asked where a screen is in doubt")
+    silent = f'{GOOD}[routes.support.screens]\nmoderation = "off"\n[screens]\nmoderation = "block"\nscreener = "cheap"'
+    assert config(tmp_path, silent).screens["support"].screener == "cheap"
+
+
+@pytest.mark.parametrize("said", ['"off"', "false", "[]"])
+def test_a_route_opts_out_by_one_word(tmp_path: Path, said: str) -> None:
+    """Nothing else will do, and a table beside the word is no TOML."""
+    (found,) = problems(tmp_path, f"{GOOD}screens = {said}\n")
+    assert found.startswith('tierwise.toml:11: routes.support.screens: expected a table or "none", got ')
+    (found,) = problems(tmp_path, f'{GOOD}screens = "none"\n[routes.support.screens]\n')
+    assert "not valid TOML" in found
 
 
 def policy(folder: Path, file: str = "warranty.json", **changes: Any) -> None:
@@ -77,6 +129,20 @@ def test_what_a_route_becomes(tmp_path: Path) -> None:
     assert {"medical", "financial"} <= route.floor
     assert not route.floor & route.human
     assert (route.human_reply, route.screener and route.screener.name) == (REPLY, "cheap")
+
+
+def test_what_a_model_is_that_is_named(tmp_path: Path) -> None:
+    """Below every floor where it is a route's lower tier, and no route's last; what holds for all holds for it."""
+    text = f'{GOOD}[screens]\nrisk = ["legal", "self-harm"]\nscreener = "premium"\n'
+    environment = read_environment({"HOME": str(tmp_path)})
+    found = build(config(tmp_path, text), environment)
+    cheap, premium = found.direct["cheap"], found.direct["premium"]
+    assert (cheap.tiers, cheap.below, premium.below) == ((found.models["cheap"],), True, False)
+    assert cheap.floor == {"legal"}
+    assert (sorted(cheap.human), cheap.human_reply) == (["self-harm"], REPLY)
+    assert cheap.screener is found.models["premium"]
+    also = build(config(tmp_path, f'{text}[routes.small]\ntiers = ["cheap"]\n'), environment)
+    assert not also.direct["cheap"].below
 
 
 def test_off_is_nothing() -> None:

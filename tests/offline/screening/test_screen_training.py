@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tierwise.errors import ConfigError
 from tierwise.offline.screening.screen_labels import false_blocks_of, recall_of
 from tierwise.offline.screening.screen_training import Aim, Report, Wanted, allowed, highest, learn, lowest, read
-from tierwise.offline.screening.taught import dump
-from tierwise.offline.screening.taught import read as read_artefact
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.own import Learnt, Own
+from tierwise.screens.taught import dump
+from tierwise.screens.taught import read as read_artefact
 from tierwise.stats.bounds import binomial_tail, clopper_pearson, upper
 
 SPAM = ("Buy cheap {} now!!!", "Win a free {} today, click here", "Best {} deals, limited offer", "Hot {} for you")

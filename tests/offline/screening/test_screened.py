@@ -16,9 +16,9 @@ from tierwise.errors import ConfigError
 from tierwise.offline.screening.screen_lines import Rules, Wanted
 from tierwise.offline.screening.screen_queue import Queue, Waiting, doubt
 from tierwise.offline.screening.screened import Report, screen
-from tierwise.offline.screening.taught import dump
 from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.risk import Policy
+from tierwise.screens.taught import dump
 from tierwise.types import Answer, Choice, Request
 
 TEXTS = ["what is my balance", "I hate all Muslims, they are vermin", "mail jane@example.com please", ""]

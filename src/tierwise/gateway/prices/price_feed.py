@@ -87,7 +87,8 @@ class Feed:
                 if standing.said != route.certified:
                     _log.warning("route %s: its certificate is %s", name, standing.said)
         engine.certificates = certificates
-        engine.snapshot = msgspec.structs.replace(engine.snapshot, models=models, routes=routes)
+        direct = {name: _with(route, models) for name, route in engine.snapshot.direct.items()}
+        engine.snapshot = msgspec.structs.replace(engine.snapshot, models=models, routes=routes, direct=direct)
 
     def _standing(self, route: Route) -> Standing:
         try:
@@ -154,4 +155,5 @@ def _with(route: Route, models: Mapping[str, Model]) -> Route:
         tiers=tuple([models[model.name] for model in route.tiers]),
         opinions=tuple([models[model.name] for model in route.opinions]),
         judge=None if route.judge is None else models[route.judge.name],
+        screener=None if route.screener is None else models[route.screener.name],
     )

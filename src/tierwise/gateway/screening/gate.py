@@ -13,6 +13,7 @@ import msgspec
 
 from tierwise.core.cascade import Outcome, Verify
 from tierwise.core.join import join
+from tierwise.dialects.openai_moderations import NAME as MODERATIONS
 from tierwise.errors import CheckFailed, Forbidden
 from tierwise.gateway.consult import Panel, Question
 from tierwise.gateway.screening.guards import NOTHING, Guard, blocked
@@ -110,12 +111,12 @@ class Gate:
         if self.inline is not None:
             await asyncio.to_thread(self.inline.read, request)
         guard = self._guard
-        if guard is None:
+        if guard is None or request.dialect == MODERATIONS:  # who asks what is wrong with a text is told so
             return request
         size = sum([len(message.text) for message in request.messages])
         looked = guard.look(request) if size < LONG else await asyncio.to_thread(guard.look, request)
         if guard.table.screener and route.screener is None:  # it may not have this request: nobody decides
-            self._judged = _told(looked.doubts, None, guard.table.screener)
+            self._judged = heard(looked.doubts, None, guard.table.screener)
             looked = guard.judged(looked, None)
         self._looked = looked
         tags = looked.tags
@@ -133,7 +134,7 @@ class Gate:
         if guard is None:
             return frozenset()
         said = await _said(guard, request, model, panel)
-        self._judged = _told(self._looked.doubts, said, model.name)
+        self._judged = heard(self._looked.doubts, said, model.name)
         self._looked = guard.judged(self._looked, said)
         if self._looked.blocked:
             raise blocked("request", self._looked.blocked)
@@ -209,7 +210,8 @@ async def _said(guard: Guard, request: Request, model: Model, panel: Panel) -> M
         return None
 
 
-def _told(doubts: Sequence[str], said: Mapping[str, float] | None, model: str) -> tuple[Evidence, ...]:
+def heard(doubts: Sequence[str], said: Mapping[str, float] | None, model: str) -> tuple[Evidence, ...]:
+    """What a screener has said of doubts, for the ledger; None: it gave no verdict."""
     if said is None:
         return tuple([Evidence("screener", None, f"{one}: no verdict of {model}") for one in doubts])
     return tuple([Evidence("screener", said[one] < YES, f"{one}: {model}", said[one]) for one in doubts])

@@ -16,7 +16,6 @@ from typing import Literal, NamedTuple
 
 from tierwise.dialects.parts import words
 from tierwise.errors import Blocked, ConfigError
-from tierwise.gateway.screening.taught import read
 from tierwise.gateway.tables.screen_table import INJECTION, ScreensTable, actions, classes, flag
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.injection import Injection
@@ -28,6 +27,7 @@ from tierwise.screens.passages import passages
 from tierwise.screens.reader import WHOLE, Reader
 from tierwise.screens.risk import Policy, Risk
 from tierwise.screens.screen import Screen
+from tierwise.screens.taught import read
 from tierwise.screens.weights import load_weights
 from tierwise.screens.window import Window
 from tierwise.types import Document, Message, Request
@@ -117,6 +117,16 @@ class Guard:
                 if fresh:
                     doubts.update(dict.fromkeys(reading.doubts))
         return self._looked(tuple(found), tuple([one for one in doubts if one not in found]))
+
+    def scored(self, text: str) -> tuple[dict[str, float], Reading]:
+        """What a user's text scores in each class that was looked for, and what was found in it."""
+        scores = {
+            f"{name}:{one}": score
+            for name, screen in self._screens.items()
+            for one, score in screen.screen(text).scores.items()
+            if f"{name}:{one}" in self._limits or (name == "moderation" and one in TRAINED)
+        }
+        return scores, self._read("told", text)
 
     def question(self, request: Request) -> tuple[Request, dict[str, str]]:
         """What to ask a model about what is in doubt, and the classes that it is about. Raises CheckFailed."""

@@ -75,6 +75,6 @@ def screener(config: Config, environment: Environment, route: str, model: str, c
         engine = runner.run(open_engine(config, environment))
         try:
             found = engine.snapshot
-            yield Screener(runner, engine, found.routes[route], found.models[model], cap)
+            yield Screener(runner, engine, found.routes.get(route) or found.direct[route], found.models[model], cap)
         finally:
             runner.run(engine.close())

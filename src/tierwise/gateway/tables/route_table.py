@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tierwise.gateway.tables.screen_table import ScreensTable
+from tierwise.gateway.tables.screen_table import Own
 from tierwise.gateway.tables.toml_check import Problems, nearest
 from tierwise.scorers.vectors import validate_vector
 from tierwise.types import Hold, Mode, OpinionForm, Uncertified, Vector
@@ -44,7 +44,7 @@ class ChecksTable(Table, frozen=True):
 
 
 class RouteTable(Table, frozen=True):
-    """`settings.load` makes `trained` and `certificate` paths."""
+    """`settings.load` makes `trained` and `certificate` paths. What holds of `screens` is `Config.screens`."""
 
     tiers: tuple[str, ...]  # names of models, cheapest first; the last is the premium
     opinions: tuple[str, ...] = ()  # names of other models, asked about a draft that may be served
@@ -73,16 +73,15 @@ class RouteTable(Table, frozen=True):
     over_escalation: Literal["refuse", "draft"] = "refuse"
     holdout: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0  # share that premium answers, to compare with
     checks: ChecksTable = ChecksTable()
-    screens: ScreensTable = ScreensTable()
+    screens: Own = None
 
     def complete(self, folder: Path) -> RouteTable:
         """With its paths as they are from anywhere."""
-        screens = self.screens.complete(folder)
         if not self.trained:
-            return msgspec.structs.replace(self, screens=screens)
+            return self
         trained = folder / Path(self.trained).expanduser()
         certificate = folder / Path(self.certificate).expanduser() if self.certificate else certificate_of(trained)
-        return msgspec.structs.replace(self, trained=str(trained), certificate=str(certificate), screens=screens)
+        return msgspec.structs.replace(self, trained=str(trained), certificate=str(certificate))
 
 
 def certificate_of(trained: Path) -> Path:

@@ -1,7 +1,8 @@
-"""What a route screens, as the operator writes it under `[routes.NAME.screens]`, and what can be wrong with it.
+"""What is screened, as the operator writes it under `[screens]` and `[routes.NAME.screens]`, and what can be wrong.
 
-All of it is off unless it is asked for. Knows the names of categories, classes and types, and reads policy files; reads
-no text and loads no weights (`guards.py`).
+All of it is off unless it is asked for. `[screens]` holds for models that clients name themselves, and for what a
+route's own table does not say; only the word "none" in its place takes a route out. Knows the names of categories,
+classes and types, and reads policy files; reads no text and loads no weights (`guards.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ REPLY = "This needs a person. Your message has been passed on, and somebody will
 
 
 class ScreensTable(msgspec.Struct, frozen=True, kw_only=True):
-    """`RouteTable.complete` makes `policies` and `trained` paths."""
+    """`complete` makes `policies` and `trained` paths."""
 
     moderation: Action = "off"  # what a text that is flagged in any category leads to
     categories: dict[str, Instead] = {}  # the same, category by category
@@ -53,6 +54,18 @@ class ScreensTable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OFF = ScreensTable()
+Own = ScreensTable | Literal["none"] | None
+"""What a route says of screens: a table of its own, that it wants none, or nothing."""
+
+
+def screened(common: ScreensTable, own: Own, said: Collection[str]) -> ScreensTable:
+    """What holds for a route: `common`, but for the keys that its own table has `said`."""
+    if own is None:
+        return common
+    if own == "none":
+        return OFF
+    known = [key for key in said if key in ScreensTable.__struct_fields__]  # what is misspelt is told elsewhere
+    return msgspec.structs.replace(common, **{key: getattr(own, key) for key in known})
 
 
 def actions(table: ScreensTable) -> dict[str, str]:
@@ -97,18 +110,35 @@ def flag(name: str) -> str:
 
 
 def check_screens(
-    name: str, table: ScreensTable, models: Collection[str], regions: Collection[str], folder: Path, problems: Problems
+    common: ScreensTable,
+    routes: Mapping[str, ScreensTable],
+    models: Collection[str],
+    regions: Collection[str],
+    problems: Problems,
 ) -> None:
-    """`models` are the names of all that are configured, `regions` where they run."""
-    path = ("routes", name, "screens")
-    table = table.complete(folder)
+    """`routes` are those with a table of their own, as it holds. `models` are the names of all that are configured,
+    `regions` where they run."""
+    told = [*_wrong(common, models, regions), *_idle(common, models)]
+    for key, text in told:
+        problems.add(("screens", key), text)
+    for name, table in routes.items():
+        wrong = list(_wrong(table, models, regions))
+        if table.screener != common.screener:
+            wrong += _idle(table, models)
+        for key, text in wrong:
+            if (key, text) not in told:  # it is not told twice
+                problems.add(("routes", name, "screens", key), text)
+
+
+def _wrong(table: ScreensTable, models: Collection[str], regions: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(key, what is wrong with it)."""
     try:
         known: Mapping[str, Policy] = _policies(table.policies)
     except ConfigError as error:
-        problems.add((*path, "policies"), error.problems[0])
+        yield "policies", error.problems[0]
         known = {one.name: one for one in shipped()}
     if table.trained and not Path(table.trained).is_file():
-        problems.add((*path, "trained"), f"there is no file {table.trained}")
+        yield "trained", f"there is no file {table.trained}"
     told = [("categories", text) for text in _categories(table)]
     if not table.trained:  # what that has taught is known once it is opened: `guards.py`
         told += [("thresholds", text) for text in _strange("class", table.thresholds, {*TRAINED, INJECTION, *known})]
@@ -116,8 +146,13 @@ def check_screens(
     told += [("privacy_types", text) for text in _strange("type", table.privacy_types, PRIVATE)]
     told += [("personal_regions", text) for text in _strange("model in", table.personal_regions, regions)]
     told += [("screener", text) for text in _strange("model", (table.screener,) if table.screener else (), models)]
-    for key, text in told:
-        problems.add((*path, key), text)
+    yield from told
+
+
+def _idle(table: ScreensTable, models: Collection[str]) -> Iterator[tuple[str, str]]:
+    """A screener that nobody would ever ask."""
+    if table.screener in models and not (table.risk or actions(table)):
+        yield "screener", "is asked where a screen is in doubt, and none is on: moderation, injection or risk"
 
 
 def _policies(folder: str) -> Mapping[str, Policy]:

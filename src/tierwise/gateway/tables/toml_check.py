@@ -44,9 +44,11 @@ _KINDS: dict[Any, str] = {
 class Problems:
     """Collects what is wrong; each line names the file, the line and the full key."""
 
-    def __init__(self, file: str, lines: Lines) -> None:
+    def __init__(self, file: str, lines: Lines, given: Mapping[str, Any]) -> None:
+        """`given`: what the file says, without any defaults."""
         self.file = file
         self.lines = lines
+        self.given = given
         self.found: list[tuple[int, str]] = []
 
     def add(self, path: Path, text: str) -> None:
@@ -72,7 +74,7 @@ def read(text: str, file: str, table: type[Table]) -> tuple[Table, Problems]:
         what, line = (parts["what"], parts["line"]) if parts else (str(error), None)
         where = f"{file}:{line}" if line else file
         raise ConfigError(f"{where}: not valid TOML: {what}") from error
-    problems = Problems(file, key_lines(text))
+    problems = Problems(file, key_lines(text), raw)
     _walk(raw, table, (), problems)
     try:
         return msgspec.convert(raw, table), problems
@@ -106,8 +108,11 @@ def _walk(value: Any, kind: Any, path: Path, problems: Problems) -> None:
     struct = _struct(kind)
     if struct is None and get_origin(kind) is not dict:
         _leaf(value, kind, path, problems)
+    elif value in _instead(kind):
+        return
     elif not isinstance(value, dict):
-        problems.add(path, f"expected a table, got {_got(value)}")
+        expected = " or ".join(["a table", *(f'"{word}"' for word in _instead(kind))])
+        problems.add(path, f"expected {expected}, got {_got(value)}")
     elif struct is None:
         for key, inner in value.items():
             _walk(inner, get_args(kind)[1], (*path, key), problems)
@@ -169,6 +174,12 @@ def _plain(kind: Any) -> tuple[Any, str]:
             kind = next(member for member in get_args(kind) if member is not type(None))
         else:
             return kind, limits
+
+
+def _instead(kind: Any) -> tuple[str, ...]:
+    """What may stand for a table: the words of a union with one."""
+    members = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    return tuple(word for member in members if get_origin(member) is Literal for word in get_args(member))
 
 
 def _words(meta: msgspec.Meta) -> str:

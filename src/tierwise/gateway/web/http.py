@@ -10,12 +10,11 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
-from tierwise.core.cascade import Outcome
 from tierwise.errors import BadRequest, ClientError, Stopping
 from tierwise.gateway.web.packed import oversized, unpack
 from tierwise.gateway.web.pressure import Reader
@@ -31,6 +30,7 @@ DRAIN_SECONDS = 0.5  # that a body over the limit is read on for, and forgotten
 WATCH_AFTER = 0.2  # seconds a request may take before it is worth a task to see whether its client is still there
 STRIDE = 256 << 10  # bytes of a stream between two looks at whether its client still reads
 
+T = TypeVar("T")
 JSON = ("content-type", "application/json")
 EVENT_STREAM = [
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -181,7 +181,7 @@ class Watch:
             self.left = True
             self._task.cancel()
 
-    async def over(self, running: Awaitable[Outcome]) -> Outcome:
+    async def over(self, running: Awaitable[T]) -> T:
         """What comes of it; raises Stopping where `stop` was called meanwhile."""
         try:
             return await running

@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tierwise.errors import BadRequest, ClientError
 from tierwise.gateway.web.http import Reply
 from tierwise.ports import Clock
+
+if TYPE_CHECKING:
+    from tierwise.gateway.app import Exchange
 
 LONGEST = 255  # characters of a name
 KEPT_MS = 86_400_000.0
@@ -55,6 +60,9 @@ class Claim:
         self._replies.drop(self._name)
 
 
+Answering = Callable[[Claim], Awaitable[Reply | None]]
+
+
 class Replies:
     """The oldest is forgotten first. Belongs to one event loop."""
 
@@ -64,6 +72,16 @@ class Replies:
         self._size = 0
         self._running: dict[tuple[str, str], bytes] = {}  # by key and name: the digest of path and body
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()  # in order of their ends
+
+    async def once(self, exchange: Exchange, name: str, body: bytes, answer: Answering) -> Reply | None:
+        """What `answer` comes to, or the reply that this name has had. Raises as `claim` does."""
+        claim = self.claim(exchange.tenant.key_id, name, exchange.scope.path, body)
+        if isinstance(claim, Reply):
+            return msgspec.structs.replace(claim, headers=(*claim.headers, ("x-tierwise-replayed", "true")))
+        try:
+            return await answer(claim)
+        finally:
+            claim.drop()
 
     def claim(self, key_id: str, name: str, path: str, body: bytes) -> Claim | Reply:
         """A claim for a new name, or the reply that it had. Raises BadRequest, StillRunning, AnotherBody."""

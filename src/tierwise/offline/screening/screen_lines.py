@@ -15,13 +15,13 @@ from tierwise.errors import ConfigError
 from tierwise.offline.imports.records import Record, format_of, records
 from tierwise.offline.screening.screen_labels import columns
 from tierwise.offline.screening.screen_queue import doubt
-from tierwise.offline.screening.taught import read
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.judged import doubtful, meanings, settled
 from tierwise.screens.own import Own
 from tierwise.screens.panel import NAMES, assembled
 from tierwise.screens.risk import Policy, shipped
 from tierwise.screens.screen import Finding
+from tierwise.screens.taught import read
 
 COLUMNS = ("text", "prompt", "content", "message", "comment", "body", "input", "question", "query")  # looked for
 CLASSIFIER, LLM = "classifier", "llm"

@@ -35,10 +35,11 @@ from tierwise.screens.grams import grams
 from tierwise.screens.injection import HEAD
 from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.normalised import normalised
-from tierwise.screens.own import Head, Learnt, Own, Trainable, places
+from tierwise.screens.own import Head, Learnt, Own, Trainable
 from tierwise.screens.risk import shipped
 from tierwise.screens.screen import WINDOW
 from tierwise.stats.bounds import binomial_tail, samples_needed
+from tierwise.stats.buckets import weighted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -269,7 +270,7 @@ class _Words(NamedTuple):
         seen = np.bincount(np.concatenate([*every, np.zeros(0, np.intp)]).astype(np.intp))
         buckets = np.flatnonzero(seen).astype(np.uint32)
         idf = (1 + np.log((1 + len(texts)) / (1 + seen[buckets]))).astype(np.float32)
-        rows = [places(text, buckets, idf) for text in plain]
+        rows = [weighted(found, buckets, idf) for found in every]
         ends = np.cumsum([0, *[len(at) for at, _ in rows]])
         values = np.concatenate([*[values for _, values in rows], np.zeros(0, np.float32)])
         at = np.concatenate([*[at for at, _ in rows], np.zeros(0, np.intp)])
