@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tierwise.core import tariff
-from tierwise.tariffs import ONE, Rates, Service, Step, Tariff, Window
+from tierwise.tariffs import ONE, Pricing, Rates, Service, Step, Tariff, Window
 from tierwise.types import Price, Usage
 
 picos = st.integers(0, 200_000_000)
@@ -298,3 +298,77 @@ def test_dates() -> None:
         "list",
         "two",
     ]
+
+
+# ------------------------------------------------------------------ when to ask
+
+
+NIGHT = Window(16 * 60 + 30, 1440, frozenset(range(7)), ONE // 2)
+EARLY = Window(0, 30, frozenset(range(7)), ONE // 2)
+OFF_PEAK = Tariff(BASE, windows=(NIGHT, EARLY), source="list")
+
+
+def listed(*tariffs: Tariff) -> Pricing:
+    return Pricing(tariffs, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("now", "until", "found"),
+    [
+        ("2026-11-27T08:00:00", "2026-11-28T08:00:00", "2026-11-27T16:30:00"),
+        ("2026-11-27T08:00:00", "2026-11-27T16:30:00", "2026-11-27T16:30:00"),
+        ("2026-11-27T08:00:00", "2026-11-27T16:29:59", "2026-11-27T08:00:00"),
+        ("2026-11-27T08:00:00", "2026-11-27T07:00:00", "2026-11-27T08:00:00"),
+        ("2026-11-27T16:30:00", "2026-11-28T08:00:00", "2026-11-27T16:30:00"),
+        ("2026-11-28T00:29:59", "2026-11-28T23:00:00", "2026-11-28T00:29:59"),
+        ("2026-11-28T00:30:00", "2026-11-28T23:00:00", "2026-11-28T16:30:00"),
+    ],
+)
+def test_the_cheapest_moment(now: str, until: str, found: str) -> None:
+    """The next cheaper window if it begins in time; at once within one, without one, and where it would be too late."""
+    assert tariff.cheapest([listed(OFF_PEAK)], at(now), at(until)) == at(found)
+    assert tariff.cheapest([listed(PLAIN)], at(now), at(until)) == at(now)
+    assert tariff.cheapest([], at(now), at(until)) == at(now)
+
+
+def test_the_cheapest_moment_of_several_models() -> None:
+    """The dear one's hours weigh more, and a window that is dearer is waited out."""
+    day, till = at("2026-11-27T08:00:00"), at("2026-11-28T08:00:00")
+    dear = msgspec.structs.replace(PLAIN, rates=LONG, windows=(Window(600, 660, frozenset(range(7)), ONE // 2),))
+    assert tariff.cheapest([listed(OFF_PEAK), listed(dear)], day, till) == at("2026-11-27T10:00:00")
+    peak = msgspec.structs.replace(PLAIN, windows=(Window(0, 540, frozenset(range(7)), 2 * ONE),))
+    assert tariff.cheapest([listed(peak)], day, till) == at("2026-11-27T09:00:00")
+
+
+def test_a_list_that_ends_is_not_waited_out() -> None:
+    """Nor one that holds no more, or not yet."""
+    day, till = at("2026-11-27T08:00:00"), at("2026-11-28T08:00:00")
+    soon = msgspec.structs.replace(OFF_PEAK, ends=at("2026-11-27T16:30:00"))
+    assert tariff.cheapest([listed(soon)], day, till) == day
+    later = msgspec.structs.replace(OFF_PEAK, starts=at("2026-11-27T16:00:00"))
+    assert tariff.cheapest([listed(later)], day, till) == day
+
+
+@given(tariffs(), moments, st.integers(0, 200_000), st.integers(0, 200_000))
+def test_no_moment_is_cheaper_than_the_cheapest(one: Tariff, since: int, span: int, other: int) -> None:
+    """Whichever it is compared with."""
+    found = tariff.cheapest([listed(one)], since, since + span)
+    assert since <= found <= since + span
+    cost = (one.rates.input + one.rates.output) * tariff.by_hour(one, found)
+    assert cost <= (one.rates.input + one.rates.output) * tariff.by_hour(one, since + min(other, span))
+
+
+@given(tariffs(), moments, usages())
+def test_the_bound_of_a_service(one: Tariff, moment: int, used: Usage) -> None:
+    """No hour, length or place asks more of a request that is served by it; the standard one's where there is none."""
+    found = tariff.cost(one, moment, used)
+    assert found is not None
+    assert found <= tariff.bound(one, used.service, used.input_tokens, used.output_tokens)
+
+
+def test_the_bound_of_a_batch() -> None:
+    """By hand: half of the dearest rate of each side, and the fee whole."""
+    one = msgspec.structs.replace(PLAIN, services={"batch": Service(factor=ONE // 2)}, request_nanos=7)
+    assert tariff.bound(one, "batch", 100, 10) == 100 * 2000 + 10 * 5000 + 7
+    assert tariff.bound(one, "flex", 100, 10) == 100 * 4000 + 10 * 10_000 + 7
+    assert tariff.bound(one, "batch", 1, 0) == 2007

@@ -261,6 +261,14 @@ def test_mistakes_in_a_route(tmp_path: Path, line: str, said: str) -> None:
             'provider = "openai"\nmodel = "x"\nprice = { input = "a", output = 1 }',
             "models.m.price.input: expected a number, got a string",
         ),
+        (
+            'provider = "deepseek"\nmodel = "x"\nbatch = true',
+            'models.m.batch: only an anthropic model, or an openai one with api = "chat", is asked by batch',
+        ),
+        (
+            'provider = "openai"\nmodel = "x"\napi = "responses"\nbatch = true',
+            'models.m.batch: only an anthropic model, or an openai one with api = "chat", is asked by batch',
+        ),
         ('provider = "openai"\nmodel = "x"\nscript = "a"', "models.m.script: only a scripted model has a script"),
         ('provider = "openai"\nmodel = "x"\nweights = ["a"]', "models.m.weights: only a local model has weights"),
         (

@@ -21,6 +21,7 @@ import httptools
 import msgspec
 import uvloop
 
+from tests.support.bulk import Bulk, Dropped
 from tests.support.obliging import oblige
 from tests.support.shapes import Dialect, Json, Script, dialect_of, last_text
 
@@ -62,6 +63,7 @@ class Scripted:
         self._count = 0
         self._record = record
         self._ready: dict[tuple[str, bytes], bytes] = {}
+        self.bulk = Bulk(self._choose, self.billed.__setitem__)
 
     @property
     def open_connections(self) -> int:
@@ -72,6 +74,8 @@ class Scripted:
         key = (wire.path, bytes(wire.body))
         if (ready := self._ready.get(key)) is not None:
             wire.send(ready)
+            return
+        if self._in_bulk(wire):
             return
         self._count += 1
         received = Received(f"req-{self._count}", wire.method, wire.path, wire.headers, _json(key[1]))
@@ -85,6 +89,19 @@ class Scripted:
             # a benchmark: the same bytes get the same answer, at the price of a dictionary look-up
             self._ready[key] = b"".join(data for _, data, _ in steps)
         wire.play(steps, script, received.id)
+
+    def _in_bulk(self, wire: _Wire) -> bool:
+        """Whether it was asked of a batch endpoint, and is answered."""
+        try:
+            found = self.bulk.answer(wire.method, wire.path, bytes(wire.body))
+        except Dropped:
+            wire.abort()
+            return True
+        if found is None:
+            return False
+        status, body = found
+        wire.send(b"HTTP/1.1 %d Scripted\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        return True
 
     def _choose(self, request: Json) -> Script:
         text, model = last_text(request), request.get("model")

@@ -6,16 +6,17 @@ pico-dollars over all kinds of tokens and rounded once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tierwise.tariffs import ONE, Pricing, Rates, Service, Step, Tariff
+from tierwise.tariffs import DAY, MINUTE, ONE, Pricing, Rates, Service, Step, Tariff
 from tierwise.types import Price, Usage
 
 PICO_PER_NANO = 1000
 STANDARD = frozenset({"", "default", "auto", "standard"})
 CHEAPER = frozenset({"batch", "flex"})  # asked for where it is not offered, the standard price is charged at the most
+_STANDARD = Service()
 _UNIT = PICO_PER_NANO * ONE * ONE * ONE  # of a nano-dollar, in pico-dollars times three factors
 
 
@@ -67,12 +68,39 @@ def rates(tariff: Tariff, moment: int, usage: Usage) -> tuple[Rates, int] | None
     for step in steps:
         if usage.input_tokens > step.over:
             found = step.rates
-    by_hour = ONE
+    return found, factor * by_hour(tariff, moment) * tariff.regions.get(usage.region, ONE)
+
+
+def by_hour(tariff: Tariff, moment: int) -> int:
+    """What every rate is multiplied by at the moment, in millionths."""
     for window in tariff.windows:
         if window.covers(moment):
-            by_hour = window.factor
-            break
-    return found, factor * by_hour * tariff.regions.get(usage.region, ONE)
+            return window.factor
+    return ONE
+
+
+def cheapest(listed: Iterable[Pricing], since: int, until: int) -> int:
+    """The first moment from `since` to `until` at which a token in and one out of every model cost least together.
+
+    `since` itself where waiting saves nothing. By the lists that hold at `since`: what comes after one is not foreseen.
+    """
+    held = [found for pricing in listed if (found := valid(pricing.tariffs, since)) is not None]
+    until = min([until, *[tariff.ends - 1 for tariff in held if tariff.ends is not None]])
+    edges = {edge for tariff in held for edge in _edges(tariff, since, until)}
+    return min([since, *sorted(edges)], key=lambda moment: _together(held, moment))
+
+
+def _edges(tariff: Tariff, since: int, until: int) -> Iterator[int]:
+    """The moments after `since`, up to `until`, at which its hours may change."""
+    for day in range(since // DAY * DAY, until + 1, DAY):
+        for window in tariff.windows:
+            for minute in (window.start, window.end):
+                if since < day + minute * MINUTE <= until:
+                    yield day + minute * MINUTE
+
+
+def _together(tariffs: Iterable[Tariff], moment: int) -> int:
+    return sum([(tariff.rates.input + tariff.rates.output) * by_hour(tariff, moment) for tariff in tariffs])
 
 
 def dearest(tariff: Tariff) -> Price:
@@ -102,11 +130,24 @@ def share(factor: int) -> str:
 
 def most(tariff: Tariff) -> Rates:
     """No request can ask more a token, whatever its hour, length, service and place."""
-    found = _highest(tariff.rates, tariff.steps)
-    for service in tariff.services.values():
-        own, steps = (tariff.rates, tariff.steps) if service.rates is None else (service.rates, service.steps)
-        found = found.at_least(_highest(own, steps).times(service.factor))
+    found = most_of(tariff, "")
+    for service in tariff.services:
+        found = found.at_least(most_of(tariff, service))
+    return found
+
+
+def most_of(tariff: Tariff, service: str) -> Rates:
+    """... that is served by this service; one that is not offered asks the standard price."""
+    offered = tariff.services.get(service, _STANDARD)
+    own, steps = (tariff.rates, tariff.steps) if offered.rates is None else (offered.rates, offered.steps)
+    found = _highest(own, steps).times(offered.factor)
     return found.times(_peak(tariff)).times(max([ONE, *tariff.regions.values()]))
+
+
+def bound(tariff: Tariff, service: str, asked: int, said: int) -> int:
+    """Nano-dollars that a request of so many tokens in and out costs by this service at the most; rounded up."""
+    top = most_of(tariff, service)
+    return -(-(asked * dearest_in(top) + said * dearest_out(top)) // PICO_PER_NANO) + tariff.request_nanos
 
 
 def pricing(tariffs: Iterable[Tariff], moment: int) -> Pricing | None:

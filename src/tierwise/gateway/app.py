@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
-    from tierwise.gateway.bulk.batch_run import Runner
+    from tierwise.gateway.bulk.runner import Runner
 
 _log = logging.getLogger("tierwise.gateway")
 

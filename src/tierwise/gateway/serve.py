@@ -29,7 +29,8 @@ from granian.server.embed import Server
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.app import App
-from tierwise.gateway.bulk.batch_run import Runner
+from tierwise.gateway.bulk.means import Means
+from tierwise.gateway.bulk.runner import Runner
 from tierwise.gateway.bulk.shelf import Shelf
 from tierwise.gateway.evidence.draws import draws_secret
 from tierwise.gateway.running import Reloader, run_by
@@ -239,7 +240,8 @@ async def serving(config: Config, environment: Environment) -> AsyncIterator[str
 def _batches(config: Config, app: App) -> Runner:
     table = config.batches
     shelf = Shelf(table.path(config.folder, config.store_path), table.max_file_mb << 20, table.keep_days)
-    return Runner(app, shelf, table.concurrency)
+    turns = asyncio.Semaphore(table.concurrency)
+    return Runner(Means(app, shelf, table.concurrency, turns, table.off_peak))
 
 
 class _Stop:

@@ -28,6 +28,7 @@ from tierwise.gateway.tables.reply_table import replies
 from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, responses, scripted
+from tierwise.providers.batches import AnthropicBatches, Batches, Line, OpenAIBatches
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.sorter import SorterProvider
@@ -83,6 +84,7 @@ async def open_engine(
         guards=_made(guard, config.screens),
         privates=_made(private, config.screens),
         desk=Counter(store, clock),
+        batches={name: _batches(name, table, environment) for name, table in config.models.items() if table.batch},
         patience={name: _patience(table) for name, table in config.models.items()},
     )
     return engine if before is None else engine.after(before[1])
@@ -132,6 +134,13 @@ def _anthropic(name: str, table: ModelTable, environment: Environment) -> Provid
     return anthropic.AnthropicProvider(
         Upstream(name, table.base_url, headers, anthropic_answers.decode_error, _limits(table))
     )
+
+
+def _batches(name: str, table: ModelTable, environment: Environment) -> Batches:
+    key = _key(table, environment)
+    if table.provider == "anthropic":
+        return AnthropicBatches(Line(name, table.base_url, anthropic.headers(key), anthropic_answers.decode_error))
+    return OpenAIBatches(Line(name, table.base_url, openai.headers(key), openai_upstream.decode_error))
 
 
 def _local(name: str, table: ModelTable, environment: Environment) -> Provider:

@@ -69,8 +69,8 @@ class Upstream:
         self._live: set[Connection] = set()
         self._opening = 0
 
-    async def open(self, path: str, body: bytes, extra: bytes = b"") -> Reply:
-        """POST `body`, which is JSON, to base_url + path and wait for the head of a 2xx answer.
+    async def open(self, path: str, body: bytes, extra: bytes = b"", method: bytes = b"POST") -> Reply:
+        """Send `body`, which is JSON, to base_url + path and wait for the head of a 2xx answer.
 
         `extra` is more lines of the request's head, each with its line's end; whoever gives them has checked them.
 
@@ -80,10 +80,11 @@ class Upstream:
         self.admit(now)
         self.budget.called()
         total_at = now + self.limits.total
+        line = b"%b %b%b" % (method, self._base, path.encode())
         retries = 0
         while True:
             try:
-                return await self._answer(path, body, extra, total_at)
+                return await self._answer(line, body, extra, total_at)
             except (Unreachable, Overloaded) as error:
                 pause = self._pause(error, retries, total_at)
                 if pause is None:
@@ -108,8 +109,8 @@ class Upstream:
             what = f"it failed too often in a row and is left alone for another {wait:.1f} s (breaker)"
             raise Overloaded(self.name, what, retry_after=wait)
 
-    async def _answer(self, path: str, body: bytes, extra: bytes, total_at: float) -> Reply:
-        connection = await self._exchange(path, body, extra, total_at)
+    async def _answer(self, line: bytes, body: bytes, extra: bytes, total_at: float) -> Reply:
+        connection = await self._exchange(line, body, extra, total_at)
         reply = Reply(self, connection)
         if 200 <= connection.status < 300:
             return reply
@@ -128,8 +129,8 @@ class Upstream:
             self.breaker.succeeded()
         raise error
 
-    async def _exchange(self, path: str, body: bytes, extra: bytes, total_at: float) -> Connection:
-        head = b"POST %b%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (self._base, path.encode(), self._fixed, len(body), extra)
+    async def _exchange(self, line: bytes, body: bytes, extra: bytes, total_at: float) -> Connection:
+        head = b"%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (line, self._fixed, len(body), extra)
         request = (head, body)
         limits, loop = self.limits, asyncio.get_running_loop()
         kept = self._kept()
@@ -345,9 +346,8 @@ def _fixed_head(name: str, authority: str, headers: Mapping[str, str]) -> bytes:
         f"host: {authority}",
         "user-agent: tierwise",
         "accept-encoding: identity",
-        "content-type: application/json",
     ]
-    for header, value in headers.items():
+    for header, value in {"content-type": "application/json", **headers}.items():
         # a line break would smuggle in another header; a key that was read from a file often ends in one
         if not (header + value).isascii() or not (header + value).isprintable():
             raise ConfigError(f"models.{name}: the value of the header {header!r} can't be sent: is it a clean key?")

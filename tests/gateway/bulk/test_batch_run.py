@@ -20,7 +20,8 @@ from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.access.limits import Grant, Limits
 from tierwise.gateway.app import App
 from tierwise.gateway.bulk.batch_lines import LINES_MAX, Journal, Line, Lines, answered, check
-from tierwise.gateway.bulk.batch_run import PER_KEY, Runner
+from tierwise.gateway.bulk.means import Means
+from tierwise.gateway.bulk.runner import PER_KEY, Runner
 from tierwise.gateway.bulk.shelf import DAY, BatchObject, Counts, FileObject, Shelf, new_id
 from tierwise.gateway.running import Running
 from tierwise.gateway.settings import pepper, read_environment
@@ -52,14 +53,16 @@ class Crowded(Limits):
 class Desk:
     """A runner without a door, and what was put on its shelf."""
 
-    def __init__(self, runner: Runner, key_id: str) -> None:
+    def __init__(self, runner: Runner, means: Means, key_id: str) -> None:
         self.runner = runner
-        self.shelf = runner.shelf
+        self.app = means.app
+        self.means = means
+        self.shelf = means.shelf
         self.key_id = key_id
 
     def begin(self, content: bytes, left: int = DAY) -> str:
         """A new batch's id. `left`: seconds of its window."""
-        now_ns, now = self.runner.app.engine.clock.now_ns(), self.runner.now
+        now_ns, now = self.app.engine.clock.now_ns(), self.means.now
         file = FileObject(
             id=new_id("file-", now_ns),
             bytes=len(content),
@@ -102,10 +105,11 @@ async def desk(folder: Path, scripts: Sequence[Script] = ()) -> AsyncIterator[De
         await keyring.refresh()
         app = App(Running(engine, 1 << 20), keyring)
         app.limits = Crowded(engine.clock)
-        runner = Runner(app, Shelf(folder / "batches", 1 << 20, 30), 2)
+        means = Means(app, Shelf(folder / "batches", 1 << 20, 30), 2, asyncio.Semaphore(2))
+        runner = Runner(means)
         following = asyncio.ensure_future(runner.follow())
         try:
-            yield Desk(runner, place.key_id)
+            yield Desk(runner, means, place.key_id)
         finally:
             following.cancel()
             await runner.close()
@@ -140,7 +144,7 @@ async def test_a_ledger_that_fails_is_no_answer(tmp_path: Path) -> None:
             while at.shelf.batch(at.key_id, batch_id).request_counts.completed < 1:
                 await asyncio.sleep(0.02)
         assert at.shelf.batch(at.key_id, batch_id).status == "in_progress"
-        at.shelf.cancel(at.key_id, batch_id, at.runner.now)
+        at.shelf.cancel(at.key_id, batch_id, at.means.now)
         at.runner.wake()
         batch = await at.ended(batch_id, "cancelled")
         assert (batch.request_counts, batch.error_file_id) == (Counts(2, 1, 0), None)
@@ -151,11 +155,11 @@ async def test_stopping_is_no_answer(tmp_path: Path) -> None:
     async with desk(tmp_path, by_model(Script(text=GOOD, delay=0.8))) as at:
         batch_id = at.begin(b"".join(line(str(number)) for number in range(9)))
         async with asyncio.timeout(5):
-            while len(at.runner.app.watches) < 2:
+            while len(at.app.watches) < 2:
                 await asyncio.sleep(0.01)
-        at.runner.app.abandon()
+        at.app.abandon()
         async with asyncio.timeout(5):
-            while at.runner.app.watches:
+            while at.app.watches:
                 await asyncio.sleep(0.01)
         await at.runner.close()
         batch = at.shelf.batch(at.key_id, batch_id)
@@ -166,7 +170,7 @@ async def test_stopping_is_no_answer(tmp_path: Path) -> None:
 async def test_a_batch_that_can_not_be_written_is_not_in_the_way(tmp_path: Path) -> None:
     """It is left for later, without an end; others go on."""
     async with desk(tmp_path) as at:
-        at.runner.app.limits.refusals = 0  # type: ignore[attr-defined]
+        at.app.limits.refusals = 0  # type: ignore[attr-defined]
         batch_id = at.begin(line("a"))
         at.shelf.data(at.key_id, f"file-{batch_id.removeprefix('batch_')}-output").mkdir()
         await at.ended(at.begin(line("a")), "completed")
@@ -201,7 +205,7 @@ async def test_a_key_that_is_revoked(tmp_path: Path) -> None:
     async with desk(tmp_path, by_model(Script(text=GOOD, delay=0.05))) as at:
         batch_id = at.begin(b"".join(line(str(number)) for number in range(500)))
         await at.ended(batch_id, "in_progress")
-        config = at.runner.app
+        config = at.app
         assert await config.engine.store.revoke_key(at.key_id, 1)
         await config.keyring.refresh()
         batch = await at.ended(batch_id, "failed")

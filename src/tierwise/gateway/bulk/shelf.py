@@ -82,6 +82,13 @@ class Problems(msgspec.Struct, frozen=True):
     object: str = "list"
 
 
+class Note(msgspec.Struct, frozen=True):
+    """What is ours to say of a batch: why lines of it wait, in words, and the earliest time at which some go on."""
+
+    waiting: str
+    until: int | None = None
+
+
 class BatchObject(msgspec.Struct, frozen=True, kw_only=True):
     """A batch as clients see it, and as it is kept. Times are Unix seconds."""
 
@@ -105,6 +112,7 @@ class BatchObject(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_at: int | None = None
     request_counts: Counts = Counts()
     metadata: dict[str, str] | None = None
+    tierwise: Note | None = None
 
 
 async def aside(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -35,6 +35,7 @@ KEY_NAMES: Mapping[str, str] = {
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # a name of the environment
 _CLOSED = frozenset({"openai", "anthropic"})  # what they serve at their own hosts nobody else has
+_BATCHES = frozenset({"openai", "anthropic"})  # whose wires have an endpoint for them
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _MAX_PRICE = Decimal(1_000_000)  # USD per million tokens: a dollar a token
 _MACHINE = frozenset({"gpu_usd_per_hour", "tokens_per_second", "input_tokens_per_second"})
@@ -106,6 +107,7 @@ class ModelTable(Table, frozen=True):
     logprobs: bool | None = None  # where it is not said: local models only
     limits: Limits = Limits()
     api: Literal["chat", "responses"] = "chat"  # which of OpenAI's wires its server speaks
+    batch: bool = False  # lines of batches may go to its provider's batch endpoint, at the batch price
     structured: Structured = "native"  # how a JSON Schema is asked of it: its own way, as a tool, or by asking again
     region: str = ""  # where it runs, e.g. "eu": rules for personal data go by it
     open_weights: bool | None = None  # so do they by this
@@ -167,6 +169,8 @@ def check_model(name: str, model: ModelTable, problems: Problems) -> None:
         problems.add((*path, "base_url"), "expected an http:// or https:// address without user, query or fragment")
     if model.api == "responses" and model.provider != "openai":
         problems.add((*path, "api"), f"only an openai model is asked by Responses, and this one is {model.provider}")
+    if model.batch and (model.provider not in _BATCHES or model.api == "responses"):
+        problems.add((*path, "batch"), 'only an anthropic model, or an openai one with api = "chat", is asked by batch')
     if model.api_key_env and not VARIABLE.fullmatch(model.api_key_env):
         problems.add((*path, "api_key_env"), "is the name of an environment variable, not the key itself")
     if model.price:

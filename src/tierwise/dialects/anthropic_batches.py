@@ -1,0 +1,112 @@
+"""Anthropic's Message Batches, towards providers: requests out; batches and their results in.
+
+Source: the API reference (version 2023-06-01) and the types of Anthropic's SDK. This wire has no name of ours for a
+batch: it is known again by the names of its requests, and those are only told with its results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from tierwise.dialects.anthropic_answers import decode_answer
+from tierwise.dialects.batched import Entry, Job, Result
+from tierwise.dialects.openai_usage import word
+from tierwise.errors import WireError
+
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
+
+
+class _Counts(msgspec.Struct):
+    processing: int = 0
+    succeeded: int = 0
+    errored: int = 0
+    canceled: int = 0
+    expired: int = 0
+
+
+class _Batch(msgspec.Struct):
+    id: str
+    processing_status: str
+    request_counts: _Counts = msgspec.field(default_factory=_Counts)
+
+
+class _Page(msgspec.Struct):
+    data: list[_Batch]
+    has_more: bool = False
+
+
+class _Error(msgspec.Struct):
+    type: str = ""
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error | None = None
+
+
+class _Outcome(msgspec.Struct):
+    type: str
+    message: msgspec.Raw = msgspec.Raw(b"null")
+    error: _Refusal | None = None
+
+
+class _Row(msgspec.Struct):
+    custom_id: str
+    result: _Outcome
+
+
+_batch = msgspec.json.Decoder(_Batch)
+_page = msgspec.json.Decoder(_Page)
+_row = msgspec.json.Decoder(_Row)
+
+
+def encode_batch(entries: Iterable[Entry]) -> bytes:
+    requests = [{"custom_id": name, "params": msgspec.Raw(body)} for name, body in entries]
+    return msgspec.json.encode({"requests": requests})
+
+
+def decode_batch(data: bytes) -> Job:
+    """Raises WireError."""
+    try:
+        return _job(_batch.decode(data))
+    except _NOT_JSON:
+        raise WireError("the answer is no batch") from None
+
+
+def decode_page(data: bytes) -> tuple[tuple[Job, ...], str]:
+    """Batches, newest first, and the id after which the list goes on; "" at its end. Raises WireError."""
+    try:
+        page = _page.decode(data)
+    except _NOT_JSON:
+        raise WireError("the answer is no list of batches") from None
+    jobs = tuple([_job(batch) for batch in page.data])
+    return jobs, jobs[-1].id if jobs and page.has_more else ""
+
+
+def decode_result(line: bytes) -> Result:
+    """A line of a batch's results. Raises WireError."""
+    try:
+        row = _row.decode(line)
+    except _NOT_JSON:
+        raise WireError("a line of the results is no result") from None
+    outcome = row.result
+    if outcome.type != "succeeded":
+        refusal = outcome.error and outcome.error.error
+        return Result(row.custom_id, failure=word(refusal and refusal.type) or word(outcome.type))
+    try:
+        return Result(row.custom_id, decode_answer(bytes(outcome.message)))
+    except WireError:
+        return Result(row.custom_id, failure="torn")
+
+
+def _job(batch: _Batch) -> Job:
+    if not _ID.fullmatch(batch.id):
+        raise WireError("an id that can't be one")
+    ended = batch.processing_status == "ended"
+    counts = batch.request_counts
+    size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+    path = f"/messages/batches/{batch.id}"
+    return Job(batch.id, ended, size, results=(f"{path}/results",) if ended else (), kept=(path,))

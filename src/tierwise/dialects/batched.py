@@ -1,0 +1,45 @@
+"""The nouns of providers' batch endpoints: many requests that are handed over at once, and answered within a day.
+
+`openai_batches.py` and `anthropic_batches.py` read and write the wires. Knows no sockets, files or routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from tierwise.types import Chunk
+
+Entry = tuple[str, bytes]
+"""A request of a batch: its name within it, and the JSON body that a single request would have."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A batch as its provider tells of it."""
+
+    id: str
+    ended: bool  # no result is added any more
+    size: int  # requests; 0 where that is not told (yet)
+    mark: str = ""  # what we have named it, on a wire that has room for that
+    results: tuple[str, ...] = ()  # paths, below the provider's address
+    failure: str = ""  # the provider's word where it took none of the requests
+    kept: tuple[str, ...] = ()  # paths of what the provider keeps of it: prompts and answers
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of one request: an answer as chunks, or else why there is none, in the provider's word."""
+
+    name: str
+    chunks: tuple[Chunk, ...] = ()
+    failure: str = ""
+
+
+def names(mark: str, count: int) -> Iterator[str]:
+    """Of a batch's requests. Every wire takes them (64 characters), and they tell whose batch a result is of."""
+    return (f"{mark}-{number}" for number in range(count))
+
+
+def lines(rows: Iterable[bytes]) -> bytes:
+    """JSON lines, each JSON value on one: a line break can only stand between the tokens of one."""
+    return b"".join([row.replace(b"\r", b" ").replace(b"\n", b" ") + b"\n" for row in rows])
