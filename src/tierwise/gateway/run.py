@@ -198,22 +198,18 @@ class Live:
 
     async def _call(self, step: Call) -> Answer:
         if self.request.json_answer and form.way(step.model, self.request) == "retry":
-            return await self._insist(step)
+
+            async def attempted(asked: Request) -> tuple[Attempt, Answer]:
+                self._current = self._start(step.model, asked)
+                return self._current, await self._drain(self._current, None)
+
+            answer = await formed.insist(step.model, self.request, attempted)  # nothing flows before it has its form
+            if step.decision is not None:
+                await self._serve(Serve(answer, step.decision))
+            return answer
         attempt = self._current = self._start(step.model, self.request)
         attempt.decision = step.decision
         return await self._drain(attempt, _next_look(attempt, self.route) if step.hold == "window" else None)
-
-    async def _insist(self, step: Call) -> Answer:
-        """Until the answer has its form: nothing flows before."""
-
-        async def attempted(asked: Request) -> tuple[Attempt, Answer]:
-            self._current = self._start(step.model, asked)
-            return self._current, await self._drain(self._current, None)
-
-        answer = await formed.insist(step.model, self.request, attempted)
-        if step.decision is not None:
-            await self._serve(Serve(answer, step.decision))
-        return answer
 
     def _start(self, model: Model, request: Request, duty: Duty | None = None) -> Attempt:
         other = request is not self.request

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core import form, policy, price, tariff
-from tierwise.core.bearers import bearing, most_tokens
-from tierwise.core.tokens import unread
+from tierwise.core.bearers import bearing
 from tierwise.dialects.batched import Result
 from tierwise.dialects.openai_chat import Label
 from tierwise.errors import TierwiseError
@@ -81,24 +80,22 @@ def _certain(engine: Engine, request: Request, route: Route) -> bool:
 def reservation(engine: Engine, tenant: Tenant, found: Ready, size: int, started_ns: int) -> Reservation:
     """For a line of `size` bytes, at the batch price of the list that holds at `started_ns`."""
     request, model = found.request, found.model
+    most = price.bound(request, size, (model,), engine.snapshot.ceiling)
+    listed = None if model.pricing is None else tariff.valid(model.pricing.tariffs, started_ns // SECOND)
+    nanos = most.nanos
+    if listed is not None:
+        said = (request.max_output or model.max_output) * request.n
+        nanos = tariff.bound(listed, SERVICE, most.tokens - said, said)
     return Reservation(
         request.id,
         tenant.key_id,
         found.route.name,
-        _bound(engine, request, model, size, started_ns // SECOND),
+        nanos,
         started_ns,
         bearing(engine.snapshot.bearers, tenant, found.route.name, frozenset()),
-        tokens=most_tokens(request, size, (model,)),
-        team=tenant.team,
+        most.tokens,
+        tenant.team,
     )
-
-
-def _bound(engine: Engine, request: Request, model: Model, size: int, moment: int) -> int:
-    held = None if model.pricing is None else tariff.valid(model.pricing.tariffs, moment)
-    if held is None:
-        return price.bound(request, size, (model,), engine.snapshot.ceiling)
-    said = (request.max_output or model.max_output) * request.n
-    return tariff.bound(held, SERVICE, size + unread(request, model), said)
 
 
 class Settled(NamedTuple):
