@@ -21,7 +21,7 @@ from tierwise.gateway.access.limits import used
 from tierwise.gateway.doors import EMBEDDINGS, Door
 from tierwise.gateway.engine import SECOND
 from tierwise.gateway.run import CLIENT_LEFT, Live, cleaned
-from tierwise.gateway.screening.gate import Clean
+from tierwise.gateway.screening.gate import OPEN, Clean
 from tierwise.gateway.sessions import check_name
 from tierwise.gateway.web.deadline import with_deadline
 from tierwise.gateway.web.http import EVENT_STREAM, ClientLeft, Reply, Stream, Watch, read_body
@@ -160,7 +160,7 @@ async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int
     record = running.answered(live)
     headers = said.decided(live.route, outcome.answer.model, outcome.decision)
     headers += said.money(record)
-    if not live.gate.open:
+    if live.gate is not OPEN:
         headers += said.flagged(live.gate.flagged)
     return Reply(200, body, headers)
 

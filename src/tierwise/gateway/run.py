@@ -36,7 +36,7 @@ from tierwise.gateway.consult import Panel, bound
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.outlet import Outlet, Sink, Withheld
 from tierwise.gateway.screening import inline
-from tierwise.gateway.screening.gate import HUMAN, Clean, gated, handed
+from tierwise.gateway.screening.gate import HUMAN, OPEN, Clean, gated, handed
 from tierwise.gateway.screening.private import Decode
 from tierwise.money import Record, Reservation, Tenant
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
@@ -121,7 +121,7 @@ class Live:
     def book(self, status: int, rule: str) -> Record:
         """Queue the record for the ledger. `rule` is what stands there where no decision was reached."""
         decision = self.outcome.decision if self.outcome else Decision("refuse", rule)
-        if not self.gate.open and (found := self.gate.evidence):
+        if self.gate is not OPEN and (found := self.gate.evidence):
             decision = msgspec.structs.replace(decision, evidence=(*decision.evidence, *found))
         subject = Subject(self.request, self.route, self.tenant, self._started_ns, self.arm)
         now_ms = self.engine.clock.monotonic_ms()
