@@ -62,7 +62,7 @@ def parts(request: Request, answer: Answer) -> Iterator[tuple[str, float]]:
 
 
 def _words(answer: Answer) -> None:
-    grams(load_encoder().pieces.array(clipped(said_by(answer))))
+    grams(load_encoder().pieces.beginning(clipped(said_by(answer))))
 
 
 def timed(work: Callable[..., object], *given: object) -> float:

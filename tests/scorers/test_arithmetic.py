@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.scorers.build import CHECKS, answer, request
 from tierwise.scorers.arithmetic import FEW_MISSES, MISSES, arithmetic, counted
-from tierwise.scorers.equations import EQUATIONS, HEAD, LINKS, equations
+from tierwise.scorers.equations import EQUATIONS, LESS, LINKS, TOKENS, equations
+from tierwise.scorers.reading import HEAD
 
 RIGHT = [
     "3 + 4 = 7.",
@@ -191,7 +192,14 @@ def test_of_a_packed_text_not_enough_is_read_to_pass() -> None:
 def test_equations_are_bounded() -> None:
     """No more than a fixed number of equations is given."""
     assert len(list(equations("1+1 = 2. " * 500))) == EQUATIONS
-    assert len(list(equations("1+1 = 2. " * 1_500))) == EQUATIONS // 2
+    assert len(list(equations("1+1 = 2. " * 1_500))) == EQUATIONS // LESS
+
+
+def test_tokens_are_bounded() -> None:
+    """A sum in which the last one that is read would be cut is not read at all."""
+    assert len(list(equations("1+" * (TOKENS // 2 - 2) + "1=2"))) == 1
+    assert not list(equations("1+" * (TOKENS // 2 - 1) + "1=2"))
+    assert len(list(equations("1+2=3; " + "1+" * (TOKENS // 2 - 4) + "1=2; 1+3=4"))) == 2
 
 
 @given(
@@ -258,11 +266,11 @@ def test_hostile_texts_take_bounded_time(name: str) -> None:
 
 
 def test_of_a_dense_text_less_is_read() -> None:
-    """Half as many equations, and nothing of its middle; of a text of words the middle counts."""
+    """Fewer equations, and nothing of its middle; of a text of words the middle counts."""
     assert counted("7 + 5 = 12. " * 200).checked == EQUATIONS
-    assert counted("7 + 5 = 12. " * 900).checked == EQUATIONS // 2
+    assert counted("7 + 5 = 12. " * 900).checked == EQUATIONS // LESS
     for filler, checked in (("!", 0), ("a", 1)):
-        assert counted(f"{filler * 5_000}. So 1 + 1 = 3. {filler * 2_500}").checked == checked
+        assert counted(f"{filler * 4_000}. So 1 + 1 = 3. {filler * 1_900}").checked == checked
 
 
 def test_so_many_sides_of_a_chain_are_read() -> None:

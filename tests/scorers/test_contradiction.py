@@ -78,6 +78,7 @@ def test_contradictions_are_counted(text: str, found: int) -> None:
         ('{"reasoning": "The sum of both is 1,100 in total, as computed", "answer": 1100}', 0.0),
         ('{"reasoning": "The list is reversed, which gives [2, 1] as output", "answer": "[2, 1]"}', 0.0),
         ('{"reasoning": "The list is reversed, which gives [2, 1] as output", "answer": "[1, 2]"}', 1.0),
+        ('{"reasoning": "The list is reversed, which gives [2,1] then", "answer": "[2, \'1\']"}', 0.0),
         ("Answer: 12\n\nThree boxes of five are 15, and 3 were eaten, so 12 are left.", 0.0),
         ("We compute the ratio of both, which is \\frac{3}{4} of it. The answer is \\boxed{3/5}.", 1.0),
     ],

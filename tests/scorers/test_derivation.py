@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwise.scorers.derivation import NAMES, TERMS, derivation
-from tierwise.scorers.reading import DENSE, MARKS
+from tierwise.scorers.reading import DENSE, HEAD, MARKS
 
 MAX_SECONDS = 0.02  # of CPU for texts of any length; ten times what is promised
 ALWAYS = {"sums", "given"}
@@ -57,6 +57,8 @@ def test_sums_that_lead_to_the_end() -> None:
         ("There are 41, 42 or 4 left.", "numbers_given", 1 / 2),
         ("There are 41 and 0.5 left.", "numbers_given", 1 / 2),
         ("There are 41 left.", "end_given", 1.0),
+        ("1,700 + 23 = 1,723. So 1,723 - 41 = 1,682.", "sums_underived", 1 / 4),
+        ("There are 41 and 1,700 left.", "numbers_new", 1 / 2),
         ("There are 42 left.", "end_given", 0.0),
     ],
 )
@@ -159,3 +161,13 @@ def test_of_a_dense_answer_the_end_is_read() -> None:
     assert named("77", f"88, {numbers}")["given_missing"] == 0.0
     assert named("88", f"88, {numbers[: DENSE // 2]}")["given_missing"] == 0.0
     assert named("88", f"88, {'seven words ' * MARKS}"[: 2 * DENSE])["given_missing"] == 0.0
+
+
+def test_of_a_long_answer_the_same_is_read_as_elsewhere() -> None:
+    """Sums and numbers of its head and its tail; what lies between counts for nothing."""
+    head, middle, tail = "17 * 23 = 391. ", "Then 391 - 41 = 350. ", "The answer is 77."
+    long = "some words " * (HEAD // 22)
+    told = named(PROMPT, f"{head}{long}{tail}")
+    assert (told["sums"], told["given_missing"], told["end_size"]) == (1, 1 / 3, log(78))
+    told = named(PROMPT, f"{head}{long * 3}{middle}{long * 3}{tail}")
+    assert (told["sums"], told["given_missing"], told["end_size"]) == (1, 1 / 3, log(78))

@@ -14,6 +14,7 @@ from tierwise.scorers.checks import Check
 from tierwise.scorers.grounded import (
     CONTEXT,
     HELD,
+    MOST_NAMED,
     MOST_NUMBERS,
     arguments_grounded,
     entities_grounded,
@@ -113,6 +114,16 @@ def test_quotations_are_looked_up_word_for_word() -> None:
     assert quotes_grounded(context, half, CHECKS).value == 0.5
     for other in ('"two words"', '```\nprint("one two three four")\n```', '{"a": "one two three four"}'):
         assert quotes_grounded(context, answer(other), CHECKS).value is None
+
+
+def test_so_many_quotations_are_looked_up() -> None:
+    """MOST_NAMED, among twice as many marked passages."""
+    terms = '"two words" ' * (2 * MOST_NAMED - 1)
+    for first, found in (("", "1 of 1"), ('"two words" ', None)):
+        told = quotes_grounded(asked("a long quotation"), answer(f'{first}{terms}"a long quotation"'), CHECKS)
+        assert told.detail == (found or "")
+    many = " ".join(f'"quotation number {number}"' for number in range(2 * MOST_NAMED))
+    assert quotes_grounded(asked("?"), answer(many), CHECKS).detail == f"0 of {MOST_NAMED}"
 
 
 def test_names_are_looked_up_by_their_words() -> None:

@@ -81,7 +81,9 @@ def test_a_question_is_enough() -> None:
     assert language_of("Какой способ для работы?")[0] == "ru"
 
 
-@pytest.mark.parametrize("text", ["", "7", "x = y + 1", "Kubernetes", "the", "\u2014 \u2022", "\ud800", "🎉🎉"])
+@pytest.mark.parametrize(
+    "text", ["", "7", "x = y + 1", "Kubernetes", "the", "\u2014 \u2022", "\ud800", "🎉🎉", "Wäre oder"]
+)
 def test_no_words_no_language(text: str) -> None:
     """Numbers, formulas, a name and signs have none."""
     assert language_of(text) == ("", 0.0)
@@ -96,6 +98,11 @@ def test_another_language_fails(code: str) -> None:
     assert (value or 0) >= 0.9
     assert check(TEXTS[code], TEXTS["en"])[0] is False
     assert check(TEXTS[code], TEXTS[code]) == (True, 0.0)
+
+
+def test_capitals_throughout_are_no_names() -> None:
+    """An answer in nothing but capitals fails as any other does."""
+    assert check(TEXTS["en"], TEXTS["fr"].upper())[0] is False
 
 
 def test_a_prompt_that_speaks_of_languages_is_not_judged() -> None:

@@ -305,14 +305,14 @@ def test_many_fences_take_bounded_time() -> None:
     assert time.thread_time() - start < 0.05
 
 
-def test_of_a_long_or_dense_text_a_quarter_of_the_code_is_parsed() -> None:
+def test_of_a_long_or_dense_text_less_of_the_code_is_parsed() -> None:
     """What comes beside the code takes its time too; and the rest may be broken, so that nothing passes."""
     code = block("python", "x = [1, 2, 3]\n" * 130)
     assert found(code).value == 1.0
-    assert found(code + "some words " * 500).value == 1.0
+    assert found(code + "some words " * 300).value == 1.0
     assert found(code + "." * (MARKS + 500)).value is None
     assert found(code + "some words " * 800).value is None
-    small = block("python", "x = [1, 2, 3]\n" * 30)
+    small = block("python", "x = [1, 2, 3]\n" * 15)
     assert found(small).passed is True
     long = small + "some words " * 800
     assert (found(long).value, found(long).passed) == (1.0, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scorers.build import CHECKS, answer, request
-from tierwise.scorers.truncated import truncated
+from tierwise.scorers.truncated import FENCES, truncated
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,14 @@ def test_only_a_stop_is_looked_at() -> None:
     """Another finish reason is another check's business, and a window has no end yet."""
     assert truncated(request(), answer("Please bring,", finish="length"), CHECKS).passed is None
     assert truncated(request(), answer("Please bring your,", complete=False), CHECKS).passed is None
+
+
+def test_so_many_fences_are_looked_at() -> None:
+    """Of an answer with more nothing is told: its fences would have to be paired first."""
+    opened = "\n".join(["```"] * (FENCES - 1))
+    assert truncated(request(), answer(opened), CHECKS).passed is False
+    assert truncated(request(), answer(f"{opened}\n```"), CHECKS).passed is True
+    assert truncated(request(), answer(f"{opened}\n```\n```"), CHECKS).passed is None
 
 
 def test_the_clients_stop_sequence_may_cut_anywhere() -> None:

@@ -6,12 +6,25 @@ import random
 import string
 import time
 import tracemalloc
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.scorers.wordpiece import ALPHABET, CUT, DENSE, IDEOGRAPHS, LIMIT, MARKS, WORDS, WordPiece, split
+from tierwise.scorers.wordpiece import (
+    ALPHABET,
+    CUT,
+    DENSE,
+    FEWER_WORDS,
+    IDEOGRAPHS,
+    LESS_CUT,
+    LIMIT,
+    MARKS,
+    WORDS,
+    WordPiece,
+    split,
+)
 
 VOCABULARY = (
     *("[PAD]", "[UNK]", "[CLS]", "where", "is", "my", "card", "##s", "un", "##aff", "##able", "'", ".", ","),
@@ -169,10 +182,22 @@ def test_a_text_is_read_until_so_much_was_cut() -> None:
     """Each different word that has no row costs its characters once; words that have one cost nothing."""
     words = ["a" * size for size in range(2, 99)]
     read = pieces(" ".join(["card", *words, "is"]))
-    assert CUT < len(read) < 3 * CUT
+    assert CUT - 99 < len(read) <= CUT + 1
     assert "is" not in read
     assert pieces("aaa " * 900 + "is")[-1] == "is"
     assert pieces("card where " * 900 + "is")[-1] == "is"
+
+
+def test_of_an_answer_less_is_read() -> None:
+    """Fewer words, and where it is long fewer that must be cut; of all others nothing is left out."""
+    array, beginning = PIECES.array, PIECES.beginning
+    long = "card " * (FEWER_WORDS + 1)
+    assert len(beginning(long)) == FEWER_WORDS
+    cut = " ".join("a" * size for size in range(2, 60))
+    assert len(cut) > CUT
+    assert LESS_CUT - 60 < len(beginning(cut)) <= LESS_CUT < len(array(cut))
+    for text in (cut[:CUT], "card where " * (FEWER_WORDS // 2)):
+        assert beginning(text).tolist() == array(text).tolist()
 
 
 def test_of_a_dense_text_less_is_read() -> None:
@@ -188,6 +213,15 @@ def test_a_text_without_an_alphabet_is_read_for_so_many_characters() -> None:
     chinese = "".join(map(chr, range(0x4E00, 0x4E00 + 2 * IDEOGRAPHS)))
     assert split(chinese) == list(chinese[:IDEOGRAPHS])
     assert split(chinese[:IDEOGRAPHS] * 2) == list(chinese[:IDEOGRAPHS] * 2)
+
+
+@given(st.text(st.sampled_from("aéñ각한글뷁中ßЖ\u0301 .\u1100\u1161"), max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_korean_is_read_letter_by_letter(text: str) -> None:
+    """A syllable is its letters, whatever stands around it, and accents are none beside it either."""
+    assert split(f"{text} 한") == split(f"{unicodedata.normalize('NFD', text)} 한")
+    assert split(f"{text} 한")[: len(split(text))] == split(text)
+    assert split("각") == ["\u1100\u1161\u11a8"]
 
 
 @given(st.text(st.sampled_from("aé\u0130ßЖй中\uf900한\u201c\u00ad\ud800\u2003 .\tA\u0301\u0660"), max_size=60))

@@ -201,7 +201,7 @@ def measure_row(row: Row) -> Seen:
         found = [item for item in found if item.check != "tools"]
     passed = all(item.passed is not False for item in found if item.check in _FAILING)
     stopped = blocked(found)
-    after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.array(clipped(said_by(draft)))))
+    after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.beginning(clipped(said_by(draft)))))
     if len(row.responses) == 1:
         return Seen(*before, *after, None, passed=passed, blocked=stopped, agreed=False)
     spoken = [_spoken(row, place) for place in range(len(row.responses))]

@@ -10,15 +10,17 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from tierwise.scorers.reading import crowded
+from tierwise.scorers.reading import HEAD, TAIL, crowded
 
-HEAD, TAIL = 6_000, 2_000  # characters that are looked at, of a longer text
-DENSE, MARKS, SEEN = 4_000, 4_000, 16_000  # and of one that has more than so many marks in so many characters
+MARKS, SEEN = 3_000, 16_000  # a text with more than so many marks in so many characters is packed ...
+DENSE = 3_000  # ... and so many characters of it are looked at
 PIECE = 1_000  # a longer piece of a sentence is not read
-TOKENS = 900  # in one text; a third of it in a packed one
-EQUATIONS = 32  # in one text; half as many in a packed one
+TOKENS = 600  # in one text
+EQUATIONS = 32  # in one text
+LESS = 8  # of a packed text one part in so many of both is read
 LINKS = 48  # sides of one chain
 DIGITS = 30  # of one number
 
@@ -162,13 +164,14 @@ def _equates(text: str) -> bool:
     return "=" in text or "equals" in text or (not text.isascii() and any(map(text.__contains__, _EQUALS)))
 
 
+@functools.lru_cache(maxsize=4)
 def packed(text: str) -> bool:
     """Whether there is so much to read in a text that little of it is read."""
     return len(text) > DENSE and crowded(text[:SEEN], MARKS)
 
 
 def equations(text: str) -> Iterator[Equation]:
-    """The equations of a text, at most EQUATIONS (or half of them), in order; a chain `a = b = c` gives two."""
+    """The equations of a text, at most EQUATIONS (or one in LESS of them), in order; a chain `a = b = c` gives two."""
     full = packed(text)
     head, tail = (DENSE - DENSE // 4, DENSE // 4) if full else (HEAD, TAIL)
     if len(text) > head + tail:
@@ -178,23 +181,22 @@ def equations(text: str) -> Iterator[Equation]:
     asks = _ASKS.search(text, 1) if "Q" in text else None
     if asks is not None:
         text = text[: asks.start()]
-    equations_left, tokens_left = (EQUATIONS // 2, TOKENS // 3) if full else (EQUATIONS, TOKENS)
+    equations_left, tokens_left = (EQUATIONS // LESS, TOKENS // LESS) if full else (EQUATIONS, TOKENS)
     for start, end in _pieces(text):
-        found = list(_LEX.finditer(text, _start(text, start), end))
+        found = list(islice(_LEX.finditer(text, _start(text, start), end), tokens_left + 1))
+        tokens_left -= len(found)
+        if tokens_left < 0:  # there may be more of this piece
+            return
         kinds = "".join([match.lastgroup or _kind(match[0]) for match in found])
         chains = () if _JOINS.isdisjoint(kinds) else _EQUATION.finditer(kinds)  # two plain numbers say nothing
         for chain in chains:
             matches = found[chain.start() : chain.end()]
-            tokens = [(kind, match[match.lastindex or 0]) for kind, match in zip(chain[0], matches, strict=True)]
             after = matches[-1].end()
-            for equation in _links(chain[0], tokens, text[after : after + 60]):
+            for equation in _links(chain[0], matches, text[after : after + 60]):
                 yield equation
                 equations_left -= 1
                 if not equations_left:
                     return
-        tokens_left -= len(found)
-        if tokens_left < 0:
-            return
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
@@ -261,31 +263,33 @@ def _divided(text: str) -> str:
     return "".join(parts)
 
 
-def _links(kinds: str, tokens: list[Token], after: str) -> Iterator[Equation]:
+def _links(kinds: str, matches: list[re.Match[str]], after: str) -> Iterator[Equation]:
     """A chain's equations, neighbour by neighbour; two plain numbers say nothing."""
     parts = kinds.replace("a", "e").split("e")[:LINKS]
     left: Side | None = None
     start = 0
     for at, part in enumerate(parts):
         end = start + len(part)
-        right = _side(part, tokens[start:end])
+        right = _side(part, matches[start:end])
         # A number at the beginning may be the end of a name ("Cost of day 2 = 3 * 4").
         if left and not (left.closes or right.opens or (left.plain and (at == 1 or right.plain))):
             yield Equation(left, right, kinds[start - 1] == "a", after)
         left, start = right, end + 1
 
 
-def _side(kinds: str, written: list[Token]) -> Side:
+def _side(kinds: str, matches: list[re.Match[str]]) -> Side:
+    """`matches` of the side's tokens: a number is the first group's."""
     if kinds == "n":
-        return Side(written, _NO_MEASURES, True)
+        return Side([("n", matches[0][1])], _NO_MEASURES, True)
     if kinds == "non":  # most sums
-        return Side([written[0], _operator(written[1][1]), written[2]], _NO_MEASURES, False)
+        left, operator, right = matches
+        return Side([("n", left[1]), _operator(operator[0]), ("n", right[1])], _NO_MEASURES, False)
     tokens: list[Token] = []
     measures = _NO_MEASURES
-    for token in written:
-        kind, text = token
+    for kind, match in zip(kinds, matches, strict=True):
+        text = match[match.lastindex or 0]
         if kind == "n":
-            tokens.append(token)
+            tokens.append(("n", text))
         elif kind == "w":
             measures |= _measures(text)
         elif kind in "of":

@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import log1p, nan
 from typing import NamedTuple
 
-from tierwise.scorers.reading import clipped
+from tierwise.scorers.reading import characters, clipped
 from tierwise.types import Answer, Choice, Image, Request
 
 TEXT_NAMES = (
@@ -264,7 +264,7 @@ def _foreign_words(text: str, beyond: str) -> Words:
 
 def _letter_runs(text: str) -> list[str]:
     """What _WORD finds; where few characters are no letters, a pattern would take several times as long."""
-    different = set(text)
+    different = characters(text)
     others = [] if len(different) > ALPHABET else [char for char in different if not char.isalnum() or char.isdecimal()]
     if not 0 < len(others) <= MARKS:
         return _WORD.findall(text)

@@ -35,7 +35,7 @@ MOST_NUMBERS = 32  # ... and numbers,
 FIRST = 100  # which are looked for among about so many, before all are read
 QUOTE_WORDS = 3  # a shorter quote is a term, not a quotation
 SMALL = 10  # whole numbers below are numbering and counting ("1.", "3 steps"), which no prompt needs to hold
-SEQUENCES = 250  # of capitalised words that are looked at, most of them at the beginning of a sentence
+SEQUENCES = 150  # of capitalised words that are looked at, most of them at the beginning of a sentence
 LONG = 40  # characters; what is longer is data, not a number
 LEAVES = 256  # values of tool arguments
 
@@ -45,7 +45,7 @@ _QUOTE = re.compile(
     r"|\u201e([^\u201e\u201c\u201d\n]{8,300})[\u201c\u201d]"
 )
 _QUOTES = ('"', "\u201c", "\u00ab", "\u201e")
-_STRAIGHT = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"})
+_STRAIGHT = {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
 _CAPITALISED = re.compile(r"[A-Z][\w\u2019'-]{1,40}(?: [A-Z][\w\u2019'-]{1,40}){0,5}")
 # The same in bytes of which only the class is left, where a capital is "A": in these it is found at once.
 _CAPITALISED_CLASSES = re.compile(rb"A[Aa]{1,40}(?: A[Aa]{1,40}){0,5}")
@@ -228,7 +228,10 @@ def _percent(form: str) -> str:
 
 
 def _flat(text: str) -> str:
-    return " ".join((text if text.isascii() else text.translate(_STRAIGHT)).lower().split())
+    if not text.isascii():
+        for mark, plain in _STRAIGHT.items():
+            text = text.replace(mark, plain)
+    return " ".join(text.lower().split())
 
 
 def _read(choice: Choice) -> str:
@@ -277,16 +280,12 @@ def _quotes_share(context: _Context, choice: Choice) -> Share:
     text = _prose(choice)
     if not any(mark in text for mark in _QUOTES):
         return 0.0, 0
-    found = looked = 0
-    for match in _QUOTE.finditer(text):
-        quote = _flat(match[match.lastindex or 0]).strip(".,;:!? ")
-        if quote.count(" ") < QUOTE_WORDS - 1:
-            continue
-        looked += 1
-        found += len(context.text) <= CONTEXT and quote in context.flat
-        if looked == MOST_NAMED:
-            break
-    return float(found), looked
+    flat = _flat("\0".join(map("".join, _QUOTE.findall(text)[: 2 * MOST_NAMED])))  # all of them in one go
+    quotes = [quote.strip(".,;:!? ") for quote in flat.split("\0")]
+    looked = [quote for quote in quotes if quote.count(" ") >= QUOTE_WORDS - 1][:MOST_NAMED]
+    if not looked or len(context.text) > CONTEXT:
+        return 0.0, len(looked)
+    return float(sum(map(context.flat.__contains__, looked))), len(looked)
 
 
 def _entities_share(context: _Context, choice: Choice) -> Share:

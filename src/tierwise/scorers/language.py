@@ -8,14 +8,15 @@ no language here; what is unknown is judged by nobody.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
 
-from tierwise.scorers.features import prompt_words, words_of
+from tierwise.scorers.features import prompt_of, prompt_words, words_of
 from tierwise.scorers.reading import clipped
 from tierwise.types import Answer, Checks, Evidence, Request
 
-READ = 3000  # characters; a language shows long before
+READ = 2000  # characters; a language shows long before
 MIN_LETTERS = 40  # on both sides, for an answer to fail
 MIN_WORDS = 5  # different ones that tell the language, on both sides, in scripts of many languages ...
 MIN_DENSITY = 0.15  # ... and their share of all words; prose has a third and more, lists of names next to none
@@ -205,6 +206,8 @@ def language(request: Request, answer: Answer, checks: Checks) -> Evidence:
         return Evidence("language", None)
     if {asked, ""}.issuperset(answered):
         return Evidence("language", True, asked, 0.0)
+    if _speaks_of_languages(request):
+        return Evidence("language", None)
     return _mismatch(request, answer, _prose(turns[-1]))
 
 
@@ -220,8 +223,6 @@ def _mismatch(request: Request, answer: Answer, question: str) -> Evidence:
             worst, detail = mismatch, asked if answered == asked else f"{answered}, asked in {asked}"
             clear = mismatch >= CLEAR and _enough(question, asked) and _enough(said, answered)
             failed = clear and not _instructed(request, answered)
-    if _speaks_of_languages(request):
-        return Evidence("language", None)
     return Evidence("language", False if failed else None, detail, worst)
 
 
@@ -275,7 +276,8 @@ def _at_most(spaced: bytes, word: bytes) -> int:
 def _heard(text: str) -> tuple[str, float]:
     """`language_of` a text that is short enough, remembered for as long as several look at it."""
     if text.isascii():
-        return _by_words(text.lower().split(), least=2)
+        code, share, times = _by_words(text)
+        return (code, share) if times > 1 else ("", 0.0)
     letters = _letters(text)
     total = sum(letters.values()) - letters.get("kana", 0)
     script = max(letters, key=letters.__getitem__)
@@ -286,13 +288,16 @@ def _heard(text: str) -> tuple[str, float]:
         return "ja" if letters["kana"] * WIDE > 0.1 * letters["han"] else "zh", share
     if script in _ALONE:
         return _BENGALI if script == "indic" and any(mark in text for mark in "\u09be\u09b0") else _ALONE[script], share
-    code, telling = _by_words(text.lower().split(), least=2 if script == "latin" else 1)
+    code, telling, times = _by_words(text)
+    if times < 2 and script == "latin":
+        return "", 0.0
     if code == "ru" and any(mark in text for mark in _UKRAINIAN):
         code = "uk"
     return code, min(share, telling)
 
 
-def _letters(text: str) -> dict[str, int]:
+@lru_cache(maxsize=4)
+def _letters(text: str) -> Mapping[str, int]:
     """How many letters of each script; of Chinese and Japanese together, weighed by what a character is worth."""
     ascii_text = text.encode("ascii", "ignore")
     letters = {"latin": len(ascii_text.translate(None, _NO_LETTERS))}
@@ -307,18 +312,20 @@ def _letters(text: str) -> dict[str, int]:
     return letters
 
 
-def _by_words(words: list[str], least: int) -> tuple[str, float]:
-    """(code, share of the telling words that the language has); nothing below `least` of them."""
+@lru_cache(maxsize=4)
+def _by_words(text: str) -> tuple[str, float, int]:
+    """(code, share of the telling words that the language has, how many those are)."""
+    words = text.lower().split()
     sums = sum(filter(None, map(_SUMS.get, words)))
     telling, *points = _COUNTS.unpack(sums.to_bytes(_COUNTS.size, "little"))
     times = max(points)
-    if times < least:
-        return "", 0.0
+    if not times:
+        return "", 0.0, 0
     code = _CODES[points.index(times)]
     if points.count(times) > 1:  # the one that a word tells first
         codes = [code for code, count in zip(_CODES, points, strict=True) if count == times]
         code = next(code for word in words for code in _TELLS.get(word, ()) if code in codes)
-    return code, times / telling
+    return code, times / telling, times
 
 
 def _enough(text: str, code: str) -> bool:
@@ -328,13 +335,9 @@ def _enough(text: str, code: str) -> bool:
         return False
     if code not in _WORDS_OF:  # its script tells it
         return True
-    words = text.lower().split()
-    own = _WORDS_OF[_by_words(words, least=1)[0]]
-    times = sum([word in own for word in words])
-    different = own.intersection(words)
-    if not text.isupper():  # with a capital it may be of a name: Las Vegas
-        different = different.intersection(text.split())
-    return len(different) >= MIN_WORDS and times >= MIN_DENSITY * len(words)
+    told, _, times = _by_words(text)
+    words = (text.lower() if text.isupper() else text).split()  # with a capital it may be of a name: Las Vegas
+    return len(_WORDS_OF[told].intersection(words)) >= MIN_WORDS and times >= MIN_DENSITY * len(words)
 
 
 def _prose(text: str) -> str:
@@ -351,5 +354,6 @@ def _instructed(request: Request, code: str) -> bool:
 
 
 def _speaks_of_languages(request: Request) -> bool:
-    text = "\n".join([message.text[:LOOK] for message in request.messages[-TURNS:]]).lower()
-    return not _NAMES.isdisjoint(words_of(text).lower) or any(name in text for name in _NAMES_UNSPACED)
+    text = "\n".join([message.text[:LOOK] for message in request.messages[-TURNS:]])
+    words = prompt_words(text) if text == prompt_of(request) else words_of(text.lower()).lower
+    return not _NAMES.isdisjoint(words) or (not text.isascii() and any(map(text.__contains__, _NAMES_UNSPACED)))

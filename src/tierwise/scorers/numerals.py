@@ -49,5 +49,5 @@ def numbers(text: str, most: int | None = None) -> list[str]:
         return _NUMBER.findall(text)
     # What is between them is one space, in place of the letters that a pattern would look at one by one.
     raw = text.encode("ascii", "replace").translate(_NUMERIC)
-    runs = b" ".join(raw.split()[:most]).decode()
+    runs = b" ".join(raw.split(None, -1 if most is None else most)[:most]).decode()
     return _NUMBER.findall(runs) if any(map(runs.__contains__, _SEPARATORS)) else runs.split()

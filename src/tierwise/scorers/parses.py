@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     import tree_sitter
 
 LIMIT = 16_000  # characters of one choice in which blocks are looked for
-LONG = 8_000  # characters of a choice, beyond which less code is parsed
+LONG = 6_000  # characters of a choice, beyond which less code is parsed
 BLOCKS = 12  # of one choice
 CHARS, PIECES = 8_000, 1_200  # characters and tokens of code, in one choice
 WHOLE_CHARS, WHOLE_PIECES = 2_000, 420  # of an answer that is all code, which may be parsed three times
 # Characters that a parser gets, in one choice: what it reads in 1 to 2 ms at worst. Of the blocks in real answers these
 # leave out the largest hundredth in Python, and the largest tenth in what tree-sitter reads.
 TREE = "tree-sitter"
-# Of a text that is dense or LONG, and takes long enough elsewhere, a quarter of that.
 SHARES = {"json": CHARS, "python": 3_000, "sql": 300, TREE: 2_000}
+LESS = 6  # one part in so many of all that, of a text that is dense or LONG, and takes long enough elsewhere
 TREE_NESTED = 16  # levels of brackets; recorded blocks have up to 11, and errors far inside take the longest
 BROKEN = 5  # times its length, that a block counts which tree-sitter finds errors in, as they take most of the time
 # Where sqlglot doesn't know what a bracket or a word opens, it tries one reading after the other: each level of
@@ -133,8 +133,9 @@ def _looked_at(request: Request, choice: Choice, *, complete: bool) -> Iterator[
         if complete and len(text) <= WHOLE_CHARS and _PYTHON.match(text) and _wanted(request) and _is_file(text):
             yield "python", _whole(text)
         return
-    left = {parser: share // 4 for parser, share in SHARES.items()} if _crowded(choice) else dict(SHARES)
-    for name, code in _bounded(text):
+    part = LESS if _crowded(choice) else 1
+    left = {parser: share // part for parser, share in SHARES.items()}
+    for name, code in _bounded(text, part):
         parser = name if name in left else TREE
         judge = _judge(name, code) if len(code) <= left[parser] and code.strip() else None
         if judge is None:
@@ -159,9 +160,9 @@ def _is_file(text: str) -> bool:
     return not _exceeds(text, WHOLE_PIECES) and not _SESSION.search(text)
 
 
-def _bounded(text: str) -> Iterator[tuple[str, str]]:
-    """The blocks before the first that goes beyond what is looked at."""
-    chars, pieces, uncounted = CHARS, PIECES, ""
+def _bounded(text: str, part: int) -> Iterator[tuple[str, str]]:
+    """The blocks before the first that goes beyond what is looked at, which is one `part` in so many."""
+    chars, pieces, uncounted = CHARS // part, PIECES // part, ""
     for name, code in _blocks(text):
         chars -= len(code)
         if chars < 0:

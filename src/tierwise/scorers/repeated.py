@@ -80,15 +80,16 @@ def _looped_end(text: str, most: int) -> str:
     """The text ends in one group of words (or characters) more than `most` times in a row, and long enough."""
     if not _comes_again(text):
         return ""
-    words: Sequence[str] = text.split()
+    words: Sequence[str] = text.rsplit(None, TOKENS)
     least = WORDS
     if len(words) * 20 < len(text):  # no spaces between words, or hardly any
         words, least = text, CHARS
     words = words[-TOKENS:-1]  # without the last: it may be cut, or have got the full stop
     if len(words) < least or words.count(words[-1]) <= most:
         return ""
-    ends = [at for at, word in enumerate(words) if word == words[-1]]
-    if sum([words[at - 1] == words[-2] for at in ends if at]) < most:  # the end of every round, but for a round of one
+    before, last = words[-2:]
+    ends = [at for at, word in enumerate(words) if word == last]
+    if sum([words[at - 1] == before for at in ends if at]) < most:  # the end of every round, but for a round of one
         return ""
     backwards = words[::-1]
     for period, match in enumerate(_z(backwards, len(words) // (most + 1))):

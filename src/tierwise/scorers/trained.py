@@ -153,7 +153,7 @@ class TrainedVerifier:
             return Verdict(0.0, tuple(told))
         heard = self._prompts.heard(prompt_of(request))[place]
         known = [*columns.router_columns(request), *columns.draft_columns(request, draft, found)]
-        words = tier.said(grams(self._encoder.pieces.array(clipped(said_by(draft)))))
+        words = tier.said(grams(self._encoder.pieces.beginning(clipped(said_by(draft)))))
         head = tier.alone
         if opinions is not None and tier.consulted is not None:
             head = tier.consulted

@@ -12,6 +12,7 @@ from tierwise.types import Answer, Checks, Choice, Evidence, Request
 
 SHORT = 12  # characters; shorter answers are labels or symbols, where a mark at the end means nothing
 LIMIT = 1_000_000  # characters of one choice in which fences are looked for
+FENCES = 64  # of one choice; two of 306,899 recorded answers have more, and are not looked at
 # Begins with the line's end before it, which a search finds fast; a text gets one in front.
 _FENCE = re.compile(r"\n[ \t]{0,12}(`{3,})([^`\n]*)$", re.MULTILINE)
 _JSON_FENCE = re.compile(r"```(?:json|JSON)?\s{0,20}([{\[])")
@@ -26,7 +27,7 @@ def truncated(request: Request, answer: Answer, checks: Checks) -> Evidence:
         return Evidence("truncated", None)
     looked = False
     for choice in answer.choices:
-        if choice.finish != "stop" or choice.tool_calls:
+        if choice.finish != "stop" or choice.tool_calls or choice.text.count("```") > FENCES:
             continue
         looked = True
         sign = _sign(request, choice)

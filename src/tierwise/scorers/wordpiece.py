@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import filterfalse
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.scorers.reading import crowded
+from tierwise.scorers.reading import characters, crowded
 
 LIMIT = 16_000  # characters of a text that are read, runs of white space counted as one
 DENSE, MARKS = 4_000, 4_000  # characters that are read of one that is crowded: with more than so many marks in it
 WORDS = 4_500  # of a text that are read; marks are words of their own
+FEWER_WORDS = 1_500  # of an answer; two in a thousand recorded ones have more
 ALPHABET, IDEOGRAPHS = 250, 1_000  # different characters, the second if most are Chinese or Korean: a text has not more
 CUT = 1_000  # characters of different words that must be cut, up to which a text is read
+LESS_CUT = 500  # of an answer that is longer than CUT: some sixty words of a language that the table does not know
 UNKNOWN = "[UNK]"
 _LONGEST_WORD = 100  # characters; BERT calls longer words unknown
-_BLOCK = 32  # words after which it is looked whether that is reached
 _REPLACED = 20  # different characters of a text, up to which each is replaced in all of it, which is faster
 _CUT_WORDS = 4096  # remembered, until there are so many; most texts cut the same few
 _TEXTS = 4  # remembered, for as long as several look at them
@@ -39,7 +42,7 @@ _QUOTES = frozenset(
     "\"'\u00b4\u02b9\u02bb\u02bc\u02bd\u201a\u201e\u2032\u2033\u2035\u2036\u301d\u301e\u301f\uff02\uff07"
 )
 _MANY = re.compile("[\u4e00-\u9fff\uac00-\ud7a3]+")  # Chinese and Korean, of which a text has many different ones
-_HANGUL = re.compile("[\uac00-\ud7a3]+")
+_HANGUL = re.compile("[\uac00-\ud7a3]")  # syllables, which are read letter by letter
 _IDEOGRAPH = re.compile(  # what BERT reads one by one
     "[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df\U0002a700-\U0002ceaf\U0002f800-\U0002fa1f]"
 )
@@ -60,13 +63,17 @@ class WordPiece:
 
     def array(self, text: str) -> NDArray[np.uint16]:
         """The numbers of the pieces of `text`, in its order; nothing is put at its ends. Time is linear."""
-        return self._remembered(text)
+        return self._remembered(text, WORDS, CUT)
 
-    def _array(self, text: str) -> NDArray[np.uint16]:
+    def beginning(self, text: str) -> NDArray[np.uint16]:
+        """The same for an answer, of which fewer words are read: what they are is one measure of it among many."""
+        return self._remembered(text, FEWER_WORDS, LESS_CUT) if len(text) > CUT else self.array(text)
+
+    def _array(self, text: str, most: int, cut: int) -> NDArray[np.uint16]:
         # Joining characters in C is several times faster than a loop that extends a list of numbers.
-        words = split(text)[:WORDS]
+        words = split(text)[:most]
         if len(text) > CUT:
-            words = self._words.readable(words)
+            words = self._words.readable(words, cut)
         numbers = "".join(map(self._words.__getitem__, words))
         return np.frombuffer(numbers.encode("utf-16-le"), "<u2")
 
@@ -85,29 +92,25 @@ class _Words(dict[str, str]):
         super().__init__(self._whole)
         self._inner = {piece[2:]: number for piece, number in numbered.items() if piece.startswith("##")}
         self._unknown = numbered[UNKNOWN]
-        self._kept: list[str] = []
+        self._kept: deque[str] = deque()
         self._sizes = _sizes(self._whole), _sizes(self._inner)
 
-    def readable(self, words: list[str]) -> list[str]:
-        """The words, as far as there are no more than about CUT characters in the different ones that must be cut."""
-        left = CUT
-        if sum(map(len, set(words).difference(self._whole))) <= left:
-            return words
-        different = list(dict.fromkeys(words))
-        for start in range(0, len(different), _BLOCK):
-            if left < 0:
-                return words[: words.index(different[start])]
-            left -= sum(map(len, set(different[start : start + _BLOCK]).difference(self._whole)))
+    def readable(self, words: list[str], cut: int) -> list[str]:
+        """The words, as far as there are no more than `cut` characters in the different ones that must be cut."""
+        seen: set[str] = set()
+        for word in filterfalse(seen.__contains__, filterfalse(self._whole.__contains__, words)):
+            seen.add(word)
+            cut -= len(word)
+            if cut < 0:
+                return words[: words.index(word)]
         return words
 
     def __missing__(self, word: str) -> str:
         """Cut, and kept: a word that is found again asks for no call at all."""
         numbers = self._cut(word) if 1 < len(word) <= _LONGEST_WORD else self._unknown
-        if len(self._kept) >= _CUT_WORDS:
-            kept, self._kept = self._kept, []
-            for one in kept:
-                self.pop(one, None)
         self._kept.append(word)
+        if len(self._kept) > _CUT_WORDS:  # one by one: all at once would take as long as a verdict
+            self.pop(self._kept.popleft(), None)
         self[word] = numbers
         return numbers
 
@@ -151,22 +154,21 @@ def split(text: str) -> list[str]:
 
 def _folded(text: str) -> str:
     """A text that is not all ASCII, each character as `_fold` says; of one that would take long, the beginning."""
-    different = set(text)
+    different = characters(text)
     if len(different) > ALPHABET:
         most = ALPHABET if len(_MANY.sub("", "".join(different))) > ALPHABET else IDEOGRAPHS
-        text = text[:most] if len(different) > most else text
-    text = _HANGUL.sub(_taken_apart, text)
-    different = set(text)
+        if len(different) > most:
+            text = text[:most]
+            different = characters(text)
+    if _HANGUL.search("".join(different)):
+        text = unicodedata.normalize("NFD", text)
+        different = frozenset(unicodedata.normalize("NFD", "".join(different)))
     folded = {char: plain for char in different if char > "\x7f" and (plain := _fold(char)) != char}
     if len(folded) > _REPLACED:
         return text.translate(_ASCII_FOLDED | {ord(char): plain for char, plain in folded.items()})
     for char, plain in folded.items():
         text = text.replace(char, plain)
     return text.encode("utf-8", "replace").translate(_FOLDED, _NOTHING).decode()
-
-
-def _taken_apart(found: re.Match[str]) -> str:
-    return unicodedata.normalize("NFD", found[0])
 
 
 @lru_cache(8192)
