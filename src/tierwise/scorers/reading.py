@@ -4,8 +4,7 @@ What takes long are digits, marks and other scripts: of plain words there are fe
 once. So of a text that is dense with them a smaller part is read, which holds as many words, numbers or marks. Of the
 306,899 recorded answers that all limits here and in the checks were chosen by, five in a thousand are longer than what
 is read, three are dense, and none is noise; a model learns nearly as much from what is read of those
-(docs/frontier.md). Knows
-nothing of what is looked for.
+(docs/frontier.md). Knows nothing of what is looked for.
 """
 
 from __future__ import annotations
