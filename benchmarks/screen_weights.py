@@ -57,6 +57,7 @@ BOTH = {
     "violence/graphic": 0.5, "legal": 0.5,
 }  # fmt: skip
 MASS = 1000.0  # of a weight of 1 in HEADS
+PIECES = 0.5  # weight of the pieces of harmless texts, for the heads of BOTH
 
 CLEAN = ("clinc", "banking", "gsm8k")  # ordinary traffic; nothing in it is flagged
 SAFE = ("xstest_safe", "false_refusal")
@@ -187,25 +188,30 @@ def _clean(weight: float) -> list[Part]:
     return [(name, "-", 0.0, weight / len(CLEAN)) for name in CLEAN]
 
 
-_HARD: list[Part] = [
-    ("seed_not", "-", 0.0, 0.3),
-    ("xstest_safe", "-", 0.0, 0.15),
-    ("false_refusal", "-", 0.0, 0.1),
-    *[(name, "-", 0.0, 0.1) for name in ARTS],
-]
+def _hard(xstest: float = 0.15) -> list[Part]:
+    safe: list[Part] = [("xstest_safe", "-", 0.0, xstest), ("false_refusal", "-", 0.0, 0.1)]
+    return [("seed_not", "-", 0.0, 0.3), *safe, *[(name, "-", 0.0, 0.1) for name in ARTS]]
+
+
+def _others(*heads: str) -> list[Part]:
+    """Texts of our own that are of other heads, and hardly of this one."""
+    return [(f"seed_{head}", "-", 0.0, 0.15) for head in heads]
+
+
 HEADS: dict[str, list[Part]] = {
     "harassment": [
         ("moderation", "harassment", 0.6, 0.6), ("davidson", "toxic", 1.0, 1.0), ("surge", "toxic", 0.6, 0.6),
-        ("seed_harassment", "+", 0.5, 0.0),
-        *_clean(0.3), *_HARD,
+        ("seed_harassment", "+", 1.0, 0.0),
+        *_clean(0.3), *_hard(), *_others("self-harm", "sexual"),
     ],
     "hate": [
-        ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 0.8, 0.8), ("davidson", "hate", 0.1, 0.1),
-        ("seed_hate", "+", 0.5, 0.0),
-        *_clean(0.2), *_HARD,
+        ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 1.2, 1.2), ("davidson", "hate", 0.1, 0.1),
+        ("seed_hate", "+", 0.8, 0.0),
+        *_clean(0.2), *_hard(0.4), *_others("self-harm", "sexual"),
     ],
     "hate/threatening": [
-        ("moderation", "hate/threatening", 1.0, 1.0), ("hatecheck", "threat", 0.2, 0.2), *_clean(0.2), *_HARD
+        ("moderation", "hate/threatening", 1.0, 1.0), ("hatecheck", "threat", 0.2, 0.2), *_clean(0.2), *_hard(),
+        *_others("self-harm", "sexual"),
     ],
     "illicit": [
         ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.3, 0.0),
@@ -215,16 +221,19 @@ HEADS: dict[str, list[Part]] = {
     ],
     "self-harm": [
         ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.5, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
-        ("simplesafety", "harm", 0.1, 0.1), *_clean(0.2), *_HARD,
+        ("simplesafety", "harm", 0.1, 0.1), *_clean(0.2), *_hard(),
     ],
     "sexual": [
-        ("moderation", "sexual", 1.0, 1.0), ("seed_sexual", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.1)
+        ("moderation", "sexual", 1.0, 1.0), ("seed_sexual", "+", 1.0, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.1),
+        *_others("self-harm", "violence", "hate", "illicit"),
     ],
     "violence": [
-        ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 0.5, 0.0), ("hatecheck", "threat", 0.2, 0.0),
-        *_clean(0.2), *_HARD,
+        ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 1.0, 0.0), ("hatecheck", "threat", 0.2, 0.0),
+        *_clean(0.2), *_hard(0.4), *_others("self-harm", "sexual"),
     ],
-    "violence/graphic": [("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_HARD],
+    "violence/graphic": [
+        ("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_hard(), *_others("self-harm", "sexual", "hate")
+    ],
     "injection": [
         ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.7),
         ("xstest_safe", "-", 0.0, 0.1), ("false_refusal", "-", 0.0, 0.2),
@@ -254,14 +263,14 @@ HEADS: dict[str, list[Part]] = {
 }  # fmt: skip
 # The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
 LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
-    "illicit": (SAFE, 0.02),
+    "illicit": (SAFE, 0.021),
     "injection": (CLEAN, 0.01),
     "legal": (("mmlu", *CLEAN, *ARTS), 0.04),
     "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
     "financial": (("banking", "clinc", "gsm8k"), 0.02),
     "complex": (CLEAN, 0.02),
 }
-STRICT = ((*SAFE, *CLEAN), 0.0015)  # of the other heads
+STRICT = ((*SAFE, *CLEAN), 0.0007)  # of the other heads
 
 
 @dataclass
@@ -314,6 +323,12 @@ class Corpus:
         at, kinds, weights = zip(*map(self.part, HEADS[head]), strict=True)
         return np.concatenate(at), np.concatenate(kinds), np.concatenate(weights)
 
+    def harmless(self, head: str, rows: Any) -> Any:
+        """Pieces of those of the rows that OpenAI's moderation set says are not of the head: nor is any piece."""
+        own = self.own[len(self.rows) :]
+        told = rows[own] & (self.sets[own] == "moderation") & (self.label(head)[own] == 0)
+        return len(self.rows) + np.flatnonzero(told)
+
 
 def fitted(corpus: Corpus, rows: Any) -> Net:
     """A net that learnt from those of the rows that a head learns from; `rows` is a mask."""
@@ -325,9 +340,11 @@ def fitted(corpus: Corpus, rows: Any) -> Net:
     net = trained(corpus.grams[at], corpus.vectors[at], kinds[at], weights[at], DECAY)
     for number, head in enumerate(HEADS):
         if head in BOTH:
-            own = at[weights[at, number] > 0]
+            own, cut = at[weights[at, number] > 0], corpus.harmless(head, rows)
+            told = np.concatenate([kinds[own, number], np.zeros(len(cut))])
+            worth = np.concatenate([weights[own, number], np.full(len(cut), MASS * PIECES / max(1, len(cut)))])
             model = LogisticRegression(C=BOTH[head], solver="liblinear", tol=1e-2, random_state=0)
-            model.fit(corpus.both(own), kinds[own, number], weights[own, number])
+            model.fit(corpus.both(np.concatenate([own, cut])), told, worth)
             net.table[:, number] += model.coef_[0, :BUCKETS].astype(np.float32)
             net.dense[:, number] += model.coef_[0, BUCKETS:].astype(np.float32)
             net.bias[number] += np.float32(model.intercept_[0])

@@ -155,14 +155,16 @@ class Bench:
         known = self.known
         at = known.of("moderation")
         flagged = known.label("any")[at]
-        every = np.max([self.shares[head][at] for head in TRAINED], axis=0)
-        value, low, high = drawn(average_precision_score, flagged, every)
-        both = [
-            np.max([getattr(self.scored[h], way)[at] for h in TRAINED if h in WORDS], axis=0)
+        every = np.stack([self.shares[head][at] for head in TRAINED])
+        others = [
+            1 / (1 + np.exp(-np.stack([getattr(self.scored[head], way)[at] for head in TRAINED if head in WORDS])))
             for way in ("words", "tfidf")
         ]
-        base = [float(average_precision_score(flagged, one)) for one in both]
-        self.figures.append(Figure("openai_moderation: any category", "AUPRC", value, low, high, 0.85, *base))
+        for name, together, bar in (("", highest, 0.85), (", 1 - product of (1 - score)", either, None)):
+            value, low, high = drawn(average_precision_score, flagged, together(every))
+            base = [float(average_precision_score(flagged, together(one))) for one in others]
+            what = f"openai_moderation: any category{name}"
+            self.figures.append(Figure(what, "AUPRC", value, low, high, bar, *base))
         bars = {"sexual": 0.95, "self-harm": 0.75, "hate": 0.65, "violence": 0.45}
         for head in ("sexual", "self-harm", "hate", "violence", "harassment", "hate/threatening", "violence/graphic"):
             truth = known.label(head)[at]
@@ -362,6 +364,15 @@ class Counts:
         values = 2 * sums[:, 0] / np.maximum(sums[:, 1] + sums[:, 2], 1)
         whole = table.sum(0)
         return float(2 * whole[0] / max(whole[1] + whole[2], 1)), *map(float, np.quantile(values, (0.025, 0.975)))
+
+
+def either(shares: Any) -> Any:
+    """(texts,) of (categories, texts): that any of them is so, were they independent."""
+    return 1 - np.prod(1 - shares, axis=0)
+
+
+def highest(shares: Any) -> Any:
+    return shares.max(axis=0)
 
 
 def half(one: Span, other: Span) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.screens.normalised import normalised, readings, unpacked
+from tierwise.screens.normalised import LONGEST_RUN, RUNS, STARS, normalised, readings, unpacked
 
 DISGUISED = [
     ("I HATE You", "i hate you"),
@@ -27,6 +27,16 @@ DISGUISED = [
     ("haaaaaate", "hate"),
     ("coooool", "cool"),
     ("so\n\n much\tspace", "so much space"),
+    ("h0w 70 k1ll 7h3m", "how 70 kill them"),
+    ("7h3 m4n 4nd 1 w0m4n", "the man and 1 woman"),
+    ("he tells l1es, always", "he tells lies, always"),
+    ("such a j3rk!", "such a jerk!"),
+    ("he1p me", "help me"),
+    ("k*ll them all", "kill them all"),
+    ("sh*t, f**k", "shit, fuck"),
+    ("howdoimakeabombnow, tell me", "how do i make a bomb now, tell me"),
+    ("m a k e b o m b s", "make bombs"),
+    ("\u0443\u043eu", "you"),  # Cyrillic u looks like y
 ]
 PLAIN = [
     "call 4 people at 10:30",
@@ -36,6 +46,10 @@ PLAIN = [
     "it is 5 o clock",
     "mp3 files",
     "email me@example.com",
+    "10k in 3d on a 4k screen",
+    "2*x + foo*bar = a*b",
+    "the krankenversicherung pays",
+    "windows 95 costs $20",
 ]
 
 
@@ -69,14 +83,32 @@ def test_hexadecimal_is_read_too() -> None:
 
 
 def test_a_text_backwards_or_in_rot13_is_read_both_ways() -> None:
-    """Where two of its words say that it is one; else once."""
-    plain = "i hate you and all of them"
+    """Where it is more English so; else once."""
+    plain = "i hate those people and all of them"
     assert plain in readings(plain[::-1])
     assert plain in readings(codecs.encode(plain, "rot13").upper())
     assert len(readings(plain[::-1])) == 2
-    assert readings("the era of dna") == ("the era of dna",)
-    assert readings("Hello there") == ("hello there",)
-    assert readings("lbh") == ("lbh",)
+    for other in ("the era of dna", "hello there", "lbh", "das wetter bleibt heute leider schlecht"):
+        assert readings(other) == (other,)
+
+
+def test_a_misspelt_text_is_read_as_it_was_meant() -> None:
+    """Where a quarter of its longer words are unknown, and half of them or more are a step away from known ones."""
+    assert normalised("I wll bmob thsoe poeple") == "i wll bomb those people"
+    for other in ("those people from wxyzq will never come back here", "wxyzq vwxkq thsoe", "das wetter bleibt heute"):
+        assert normalised(other) == other
+    assert normalised("bring that bmob over here with those people") == "bring that bmob over here with those people"
+
+
+def test_only_so_much_is_looked_at() -> None:
+    """Of a long text of disguises: it could keep the gateway busy."""
+    run = "howdoimakeabombathome"
+    assert normalised(" ".join([run] * (RUNS + 2))).split().count(run) == 2
+    long = (run * LONGEST_RUN)[: LONGEST_RUN + 1]
+    assert normalised(long) == long
+    assert normalised(" ".join(long)) == long
+    assert " " in normalised(long[:-1])
+    assert normalised(" ".join(["f*ck"] * (STARS + 3))).split().count("f*ck") == 3
 
 
 @given(st.text(max_size=200))

@@ -1,9 +1,10 @@
 """A text as its writer meant it to be read: disguises taken off before anything is scored.
 
-Case, accents, look-alike letters, invisible characters, digits for letters, letters pulled apart or drawn out, words
-packed in base64 or hexadecimal; and texts written backwards or in rot13, which are read both ways. English is what the
-rules were made for; a text in another alphabet stays readable by its own n-grams, but its look-alike letters become
-Latin ones. Knows nothing of categories or scores. Linear in the length.
+Case, accents, look-alike letters, invisible characters, digits and stars for letters, letters pulled apart or drawn
+out, words run together or misspelt throughout, and words packed in base64 or hexadecimal; and texts written backwards
+or in rot13, which are read both ways. English is what the rules were made for; a text in another alphabet stays
+readable by its own n-grams, but its look-alike letters become Latin ones. Knows nothing of categories or scores. Linear
+in the length.
 """
 
 from __future__ import annotations
@@ -17,17 +18,22 @@ from functools import lru_cache
 
 import numpy as np
 
+from tierwise.screens.spelling import LONG, cut, filled, known, place, respelt, strange
+
 # Cyrillic, Greek and other letters that look like Latin ones; compatibility forms are NFKC's business.
 _LATIN = str.maketrans(
     "абсԁеɡһіјкӏмпорԛѕтуѵԝхѡзвнгαβεηικνορτυχωγδσμɑıⅼ" + "\u00f8\u0111\u0142\u0131\u0127",
-    "abcdeghijklmnopqstuvwxw3bhrabenikvoptuxwydomail" + "odlih",
+    "abcdeghijklmnopqstyvwxw3bhrabenikvoptuxwydomail" + "odlih",
 )
-_DIGITS = str.maketrans("0134578@$!|", "oieastbasil")
-# A sign between letters, or before enough of them: mp3, 4th and addresses are none of it. Possessive, so linear.
-_LEET = re.compile(
-    r"(?<![\w@$.])(?:[a-z]++[0134578@$!|]++(?=[a-z])|[@$]++(?=[a-z]{3})|[013457](?=[a-z]{4}))[a-z0134578@$]*+"
-    r"(?![\w@$]|[.]\w)"
-)
+_DIGITS = str.maketrans("01345789@$!|", "oieastbgasil")
+_DIGITS_L = str.maketrans("01345789@$!|", "oleastbgasll")
+_MIXED = re.compile(r"(?<![\w@$.])[a-z0-9@$!|]{2,32}+(?![\w@$]|[.]\w)")
+# A sign between letters, or before enough of them: mp3, 4th and addresses are none of it.
+_LEET = re.compile(r"(?:[a-z]++[0134578@$!|]++(?=[a-z])|[@$]++(?=[a-z]{3})|[013457](?=[a-z]{4}))[a-z0134578@$]*+")
+COMMONEST = 100  # words that digits may stand for where there is next to no letter
+_STARRED = re.compile(r"(?<![\w*])[a-z]{1,16}+(?:\*{1,2}+[a-z]{1,16}+)++(?![\w*])")
+_RUN = re.compile(r"(?<![\w@])[a-z]{16,300}+(?![\w@])")  # LEAST letters
+RUNS, LONGEST_RUN, STARS = 8, 300, 200  # what is looked at of a text: runs, their letters, starred words
 _APART = re.compile(r"(?<![^\W_])[^\W_](?:[ .\-_*+~/]{1,2}[^\W_](?![^\W_])){3,}")
 _GAPS = re.compile(r"[\W_]+")
 _DRAWN = re.compile(r"([abcdfgijkmnpquvwxyzhr])\1{2,}")  # hardly ever doubled in English, or where a double says little
@@ -36,22 +42,60 @@ _SIGN = re.compile(r"[0134578@$!|]")
 LEAST = 16  # characters of a word that may be packed
 _PACKED = re.compile(rf"(?<![\w+/=])[A-Za-z0-9+/]{{{LEAST},4000}}={{0,2}}(?![\w+/=])")
 _HEX = re.compile(r"(?<!\w)(?:[0-9a-f]{2} ?){8,2000}(?!\w)", re.IGNORECASE)
-# Small words as they look backwards and in rot13: two of them, and a text is read so too.
-_BACKWARDS = frozenset(["eht", "dna", "uoy", "siht", "taht", "rof", "evah", "ton", "htiw", "ruoy", "yeht", "lla"])
-_ROTATED = frozenset(["gur", "naq", "lbh", "guvf", "gung", "sbe", "unir", "abg", "jvgu", "lbhe", "gurl", "nyy"])
+MISSPELT, FOREIGN = 0.25, 0.5  # shares of unknown words from which on a text may be misspelt, or no English as it is
+
+
+def normalised(text: str) -> str:
+    """Lower case, one space between words, and the disguises above undone, but for those that `readings` knows."""
+    return _spelt(text)[0]
 
 
 @lru_cache(maxsize=8)  # several screens ask for the same one in turn
-def normalised(text: str) -> str:
-    """Lower case, one space between words, and the disguises above undone, but for those that `readings` knows."""
+def _spelt(text: str) -> tuple[str, float]:
+    """`normalised`, and the share of its longer words that are unknown."""
+    plain = _undisguised(text)
+    odd = strange(plain)
+    if odd >= MISSPELT:
+        other = respelt(plain)
+        left = strange(other)
+        if left <= odd / 2:
+            return other, left
+    return plain, odd
+
+
+def _undisguised(text: str) -> str:
     text = unpacked(text)
     if not text.isascii():
         text = _ascii(text)
-    text = " ".join(text.lower().split())
-    text = _APART.sub(lambda found: _GAPS.sub("", found[0]), text)
+    words = text.lower().split()
+    text = " ".join(words)
+    if len(max(words, key=len, default="")) >= LEAST:
+        text = _RUN.sub(lambda found: _together(found[0]), text, count=RUNS)
+    text = _APART.sub(lambda found: _together(_GAPS.sub("", found[0])), text)
     if _SIGN.search(text):
-        text = _LEET.sub(lambda found: found[0].translate(_DIGITS), text)
-    return _DOUBLED.sub(r"\1\1", _DRAWN.sub(r"\1", text)) if _thrice(text) else text
+        text = _MIXED.sub(_in_letters, text)
+    if "*" in text:
+        text = _STARRED.sub(lambda found: filled(found[0]) or found[0], text, count=STARS)
+    if _thrice(text):
+        text = _DOUBLED.sub(r"\1\1", _DRAWN.sub(r"\1", text))
+    return text
+
+
+def _together(run: str) -> str:
+    """Words that were run together; as it is where it is one, or none."""
+    return run if len(run) > LONGEST_RUN or known(run) else cut(run) or run
+
+
+def _in_letters(found: re.Match[str]) -> str:
+    word = found[0].rstrip("!|")
+    if word.isalpha() or word.isdigit():
+        return found[0]
+    least = 3 if word[:1].isalpha() else LONG  # characters, but for the commonest words
+    for signs in (_DIGITS, _DIGITS_L):
+        meant = word.translate(signs)
+        if place(meant) <= COMMONEST or (len(word) >= least and known(meant)):
+            return meant + found[0][len(word) :]
+    return found[0].translate(_DIGITS) if _LEET.fullmatch(found[0]) else found[0]
 
 
 def _thrice(text: str) -> bool:
@@ -61,14 +105,13 @@ def _thrice(text: str) -> bool:
 
 
 def readings(text: str) -> tuple[str, ...]:
-    """`normalised`, and what it says backwards or in rot13 where it looks as if it were written so."""
-    plain = normalised(text)
-    read, words = [plain], set(plain.split())
-    if len(words & _BACKWARDS) > 1:
-        read.append(normalised(plain[::-1]))
-    if len(words & _ROTATED) > 1:
-        read.append(normalised(codecs.encode(plain, "rot13")))
-    return tuple(read)
+    """`normalised`; and where most of its longer words are unknown, what it says backwards or in rot13, if it is more
+    English so."""
+    plain, odd = _spelt(text)
+    if odd < FOREIGN:
+        return (plain,)
+    others = map(_spelt, (plain[::-1], codecs.encode(plain, "rot13")))
+    return plain, *(other for other, left in others if left <= odd / 2)
 
 
 def unpacked(text: str) -> str:

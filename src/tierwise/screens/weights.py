@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "fa6b14032badf8b00034eb85e3be24a03f3bcd310d3ccab5aafbee812c1550c7"
+SHA256 = "57674cb5a17f1b926251a37e2d85c977efba8c18641c622249b7c3fb775797a6"
 _FILE = "data/screens/screens-2.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
