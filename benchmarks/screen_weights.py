@@ -2,9 +2,9 @@
 
     python -m benchmarks.screen_weights --data DIR [--out src/tierwise/data/screens]
 
-DIR holds public sets as `NAME/*.jsonl.gz`; only those under MIT, CC-BY and Apache-2.0 are read, and of LegalBench only
-the tasks made from CUAD and ContractNLI (CC-BY-4.0). The same data give the same bytes. The file's SHA-256 is written
-into `screens/weights.py`.
+DIR holds public sets as `NAME/*.jsonl.gz`; only those under MIT, CC-BY and Apache-2.0 are learnt from, and of
+LegalBench only the tasks under CC-BY-4.0 and MIT. The same data give the same bytes. The file's SHA-256 is written into
+`screens/weights.py`.
 
 All heads are one net (`benchmarks/screen_net.py`) over hashed n-grams (tf-idf, unit length) and the encoder's vector.
 What a head learns from is in HEADS: for each set, which rows are positive and negative and how much each kind weighs as
@@ -38,7 +38,9 @@ from benchmarks.screen_net import Net, trained
 from benchmarks.screen_seeds import seeds
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import BUCKETS, grams
-from tierwise.screens.normalised import normalised
+from tierwise.screens.injection import HEAD as INJECTION
+from tierwise.screens.injection import parts
+from tierwise.screens.normalised import normalised, unpacked
 from tierwise.screens.reader import DOUBT, pieces
 from tierwise.screens.recogniser import BUCKETS as WORD_BUCKETS
 from tierwise.screens.recogniser import LABELS, REACH, SHAPES, Recogniser, Tokens, features, opinions, shape
@@ -72,7 +74,16 @@ ADVICE = {"rollover_401k", "improve_credit_score", "taxes", "insurance", "w2", "
 SUBJECTS = {
     "law": LAW, "medicine": MEDICINE, "money": MONEY, "bar_law": LAW[:1], "bar_medicine": MEDICINE[:1]
 }  # fmt: skip
-LEGALBENCH = ("cuad", "contract_nli")  # CC-BY-4.0
+# LegalBench's tasks whose pages say CC-BY-4.0 or MIT; the others are measured on and never learnt from.
+LEGALBENCH = (
+    "abercrombie", "citation_prediction", "contract_nli", "contract_qa", "corporate_lobbying", "cuad", "diversity",
+    "function_of_decision", "hearsay", "insurance_policy", "international_citizenship", "jcrew", "legal_reasoning",
+    "maud", "nys_judicial", "oral_argument", "overruling", "personal_jurisdiction", "privacy_policy_qa", "proa", "sara",
+    "ssla", "successor", "supply_chain", "telemarketing", "ucc", "unfair_tos",
+)  # fmt: skip
+# Heads whose look-alikes are everyday talk ("seed_calm"); those of the others are what moderation mistakes.
+TALK = ("injection", "legal", "medical", "financial", "complex", "minors")
+KIN = ("citation_prediction", "diversity", "maud", "sara", "ssla", "supply_chain")  # tasks over the same texts
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,8 @@ def corpus(data: Path) -> list[Row]:
     _prompts(data, add)
     _traffic(data, add)
     for seed in seeds():
-        add(f"seed_{seed.head}" if seed.positive else "seed_not", seed.text, seed.line)
+        not_ = "seed_calm" if seed.head in TALK else "seed_not"
+        add(f"seed_{seed.head}" if seed.positive else not_, seed.text, seed.line, **{seed.head: int(seed.positive)})
     for policy in shipped():
         for text in policy.examples:
             add(f"policy_{policy.name}", text)
@@ -172,7 +184,8 @@ def _traffic(data: Path, add: Callable[..., None]) -> None:
         add("pubmedqa", row["question"])
         add("pubmedqa", " ".join(row["context"]), row["question"])
     for row in stored(data, "legalbench_train_samples"):
-        add("legalbench" if row["task"].startswith(LEGALBENCH) else "only_legalbench", row["text"], row["task"])
+        kin = next((kin for kin in KIN if row["task"].startswith(kin)), row["task"])
+        add("legalbench" if row["task"].startswith(LEGALBENCH) else "only_legalbench", row["text"], kin)
     for name, folder in zip(ARTS, ("arena_hard_v01_prompts", "arena_hard_v2_prompts"), strict=True):
         for row in stored(data, folder):
             add(name, row["prompt"])
@@ -235,30 +248,40 @@ HEADS: dict[str, list[Part]] = {
         ("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_hard(), *_others("self-harm", "sexual", "hate")
     ],
     "injection": [
-        ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.7),
-        ("xstest_safe", "-", 0.0, 0.1), ("false_refusal", "-", 0.0, 0.2),
-        ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.2), *[(name, "-", 0.0, 0.2) for name in ARTS],
+        ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.8, 0.0),
+        ("seed_calm", "-", 0.0, 0.6), ("seed_not", "-", 0.0, 0.3),
+        ("clinc", "-", 0.0, 1.0), ("banking", "-", 0.0, 0.6), ("gsm8k", "-", 0.0, 0.4),
+        ("xstest_safe", "-", 0.0, 0.3), ("false_refusal", "-", 0.0, 0.6),
+        ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.8) for name in ARTS],
         ("surge", "-", 0.0, 0.1), ("davidson", "-", 0.0, 0.1),
     ],
     "legal": [
         ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 0.7, 0.0), ("policy_legal", "+", 0.15, 0.0),
-        ("seed_legal", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
+        ("seed_legal", "+", 0.5, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
         ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1), ("moderation", "-", 0.0, 0.2),
         *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
     ],
     "medical": [
         ("mmlu", "medicine", 1.0, 1.0), ("pubmedqa", "+", 1.0, 0.0), ("policy_medical", "+", 0.15, 0.0),
-        ("seed_medical", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
+        ("seed_medical", "+", 0.5, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
         ("legalbench", "-", 0.0, 0.2), ("moderation", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1),
         *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
     ],
     "financial": [
-        ("mmlu", "money", 0.7, 0.7), ("clinc", "advice", 0.5, 0.7), ("policy_financial", "+", 0.5, 0.0),
+        ("mmlu", "money", 0.7, 0.7), ("clinc", "advice", 0.5, 0.7), ("policy_financial", "+", 0.1, 0.0),
+        ("seed_financial", "+", 0.6, 0.0), ("seed_calm", "financial", 0.0, 0.3),
         ("banking", "-", 0.0, 0.3), ("gsm8k", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.1),
     ],
     "complex": [
-        *[(name, "+", 1.0, 0.0) for name in ARTS], ("policy_complex", "+", 0.3, 0.0), *_clean(1.2),
+        *[(name, "+", 1.0, 0.0) for name in ARTS], ("policy_complex", "+", 0.1, 0.0), *_clean(1.2),
+        ("seed_complex", "+", 0.5, 0.0), ("seed_calm", "complex", 0.0, 0.3),
         ("xstest_safe", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.2),
+    ],
+    "minors": [
+        ("seed_minors", "+", 1.0, 0.0), ("policy_minors", "+", 0.2, 0.0),
+        ("seed_calm", "minors", 0.0, 0.6), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.2),
+        ("seed_self-harm", "-", 0.0, 0.1), ("seed_legal", "-", 0.0, 0.1), ("seed_medical", "-", 0.0, 0.1),
+        ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.2) for name in (*ARTS, *SAFE)], *_clean(0.6),
     ],
 }  # fmt: skip
 # The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
@@ -269,6 +292,7 @@ LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
     "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
     "financial": (("banking", "clinc", "gsm8k"), 0.02),
     "complex": (CLEAN, 0.02),
+    "minors": (("mmlu", *CLEAN, *ARTS), 0.002),
 }
 STRICT = ((*SAFE, *CLEAN), 0.0007)  # of the other heads
 
@@ -276,17 +300,21 @@ STRICT = ((*SAFE, *CLEAN), 0.0007)  # of the other heads
 @dataclass
 class Corpus:
     rows: list[Row]
-    grams: Any = field(init=False)  # (texts, BUCKETS), idf-weighted, unit length: every row, then pieces of long ones
+    grams: Any = field(init=False)  # (texts, BUCKETS), idf-weighted, unit length: rows, pieces of long ones, parts
     vectors: Any = field(init=False)  # (texts, dimensions)
     own: Any = field(init=False)  # (texts,): whose they are
+    whole: int = field(init=False)  # texts before the parts of `screens/injection.py`
     idf: Any = field(init=False)
     folds: Any = field(init=False)
 
     def __post_init__(self) -> None:
         plain = [normalised(row.text) for row in self.rows]
-        parts = [(number, piece) for number, text in enumerate(plain) for piece in [*pieces(text)][1:]]
-        self.own = np.array([*range(len(self.rows)), *(number for number, _ in parts)])
-        plain += [piece for _, piece in parts]
+        more = [(number, piece) for number, text in enumerate(plain) for piece in [*pieces(text)][1:]]
+        self.whole = len(plain) + len(more)
+        alone = enumerate(parts(unpacked(row.text)) for row in self.rows)
+        more += [(number, normalised(part)) for number, told in alone for part in told]
+        self.own = np.array([*range(len(self.rows)), *(number for number, _ in more)])
+        plain += [text for _, text in more]
         found = [grams(text) for text in plain]
         self.vectors = load_encoder().encode_many(plain)
         ends = np.cumsum([0, *map(len, found)])
@@ -352,13 +380,18 @@ def fitted(corpus: Corpus, rows: Any) -> Net:
 
 
 def unseen(corpus: Corpus) -> dict[str, Any]:
-    """Of each head, (rows,): the highest log-odds of a row and its pieces by a net that did not learn from its fold."""
+    """Of each head, (rows,): the highest log-odds of a row and its pieces by a net that did not learn from its fold.
+
+    Of injections the parts count too, and as much as the whole.
+    """
     odds = np.zeros((len(corpus.own), len(HEADS)), np.float32)
     for one in range(FOLDS):
         out = corpus.folds[corpus.own] == one
         odds[out] = fitted(corpus, corpus.folds != one).odds(corpus.grams[out], corpus.vectors[out])
-    highest, parts = odds[: len(corpus.rows)], slice(len(corpus.rows), None)
-    np.maximum.at(highest, corpus.own[parts], odds[parts] - np.float32(DOUBT))
+    highest, pieced, alone = np.split(odds, [len(corpus.rows), corpus.whole])
+    np.maximum.at(highest, corpus.own[len(corpus.rows) : corpus.whole], pieced - np.float32(DOUBT))
+    at = [*HEADS].index(INJECTION)
+    np.maximum.at(highest[:, at], corpus.own[corpus.whole :], alone[:, at])
     return dict(zip(HEADS, highest.T, strict=True))
 
 

@@ -148,7 +148,7 @@ class Bench:
         scored = self.scored[head]
         ways = (scored.ours, scored.words, scored.tfidf)
         hits = [one[found] > np.quantile(one[clean], 1 - most) for one in ways]
-        base = {"words": float(hits[1].mean()), "tfidf": float(hits[2].mean())}
+        base = {"words": float(hits[1].mean()), "tfidf": float(hits[2].mean())} if head in WORDS else {}
         self.share(what, f"recall at {100 * most:g} % flagged", hits[0], bar, f"`{head}` alone", **base)
 
     def moderation(self) -> None:
@@ -213,7 +213,11 @@ class Bench:
         self.caught("prompt injection: unseen system prompts", "injection", clean, 0.02, found, 0.90)
         for most in (0.05, 0.1):
             self.caught("the curve: prompt injection", "injection", clean, most, found)
+        hard = known.of(*CLEAN, *SAFE, *ARTS, "mmlu")
+        for most in (0.02, 0.05):
+            self.caught("prompt injection: with harder texts among the others", "injection", hard, most, found)
         over = self.shares["injection"] >= self.limits["injection"]
+        self.share("prompt injection: unseen system prompts", "caught at the shipped threshold", over[found])
         for name in (*CLEAN, *SAFE, *ARTS, "mmlu"):
             self.share(f"injection on {name}", "wrongly flagged at the shipped threshold", over[known.of(name)])
 
@@ -238,6 +242,27 @@ class Bench:
         self.caught("legal: legalbench, never learnt from", "legal", rest, 0.05, known.of("only_legalbench"))
         rest = traffic[known.label("medicine")[traffic] != 1]
         self.caught("medical: pubmedqa", "medical", rest, 0.05, known.of("pubmedqa"), 0.98)
+        self._money(known.of(*CLEAN))
+        for head, label in (("legal", "law"), ("medical", "medicine"), ("financial", "money")):
+            over = self.shares[head] >= self.limits[head]
+            for name in (*CLEAN, *ARTS, "mmlu"):
+                rest = known.of(name)
+                rest = rest[
+                    (known.label(label)[rest] != 1) & ((head != "financial") | (known.label("advice")[rest] != 1))
+                ]
+                self.share(f"{head} on {name}", "wrongly flagged at the shipped threshold", over[rest])
+
+    def _money(self, clean: Any) -> None:
+        """The other classes, on what there is: mostly lines of our own, of which none was learnt from in its fold."""
+        known = self.known
+        rest = clean[known.label("advice")[clean] != 1]
+        for what, label in (("mmlu's accounting", "money"), ("clinc's intents of advice", "advice")):
+            self.caught(f"financial: {what}", "financial", rest, 0.02, np.flatnonzero(known.label(label) == 1))
+        self.caught("financial: lines of our own", "financial", rest, 0.02, known.of("seed_financial"))
+        self.caught("complex: arena-hard", "complex", clean, 0.02, known.of(*ARTS))
+        self.caught("complex: lines of our own", "complex", clean, 0.02, known.of("seed_complex"))
+        rest = known.of("mmlu", *CLEAN, *ARTS)
+        self.caught("minors: lines of our own", "minors", rest, 0.01, known.of("seed_minors"))
 
     def privacy(self) -> None:
         rows = [*stored(self.data, "presidio_pii")]

@@ -1,18 +1,26 @@
 """Prompt injection and jailbreaks: text that tells a model to drop its instructions, or to give away its secrets.
 
-A trained head, and a few phrases that hardly ever mean anything else. Knows nothing of who wrote the text.
+A trained head, and a few phrases that hardly ever mean anything else. An order may be hidden in data that somebody asks
+about: in a quote, a comment, a table's cell, a sentence of a mail. So the head reads the text as a whole, and each part
+of it alone. Knows nothing of who wrote the text.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from tierwise.screens.normalised import readings
+from tierwise.screens.normalised import readings, unpacked
 from tierwise.screens.reader import Reader
 from tierwise.screens.screen import Finding, windows
 
 HEAD = "injection"
+LEAST, MOST = 30, 300  # characters of a part; a shorter one says too little: "explain your answer"
+WORDS = 5  # of a part, at least
 _CERTAIN = 0.99
+# Where a part ends: at a tag, a comment's mark, a quote, a line, a sentence.
+_ENDS = re.compile(r"<!--|-->|</?\w[^<>]{0,200}>|/\*|\*/|//|#+|\n|[\"'`](?=\s|$)|(?<=[\s=(])[\"'`]|[.!?;:](?:\s|$)")
+_AROUND = " \t{}()[],;'\"`"
 _ORDERS = r"(?:instructions?|prompts?|rules|guidelines|directions|directives|programming)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|system|your)"
 _PHRASES = re.compile(
@@ -26,14 +34,29 @@ _PHRASES = re.compile(
 )
 
 
+def parts(text: str) -> Iterator[str]:
+    """What stands in a text by itself: sentences, quotes, comments, cells. Nothing where the text is one of them."""
+    found = [part.strip(_AROUND) for part in _ENDS.split(text)]
+    told = [part for part in found if len(part) >= LEAST and len(part.split()) >= WORDS]
+    if len(told) > 1 or (told and len(told[0]) < 0.8 * len(text)):
+        for part in told:
+            yield from (part[at : at + MOST] for at in range(0, len(part), MOST))
+
+
 class Injection:
     """One class, "injection"."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._at = reader.heads.index(HEAD)
 
     def screen(self, text: str) -> Finding:
-        score = self._reader.probabilities(text)[HEAD]
+        score = max([self._reader.probabilities(text)[HEAD], *map(self._worst, (part for _, part in windows(text)))])
         if score < _CERTAIN and any(_PHRASES.search(plain) for _, part in windows(text) for plain in readings(part)):
             score = _CERTAIN
         return Finding({HEAD: score}, (HEAD,) if score >= self._reader.thresholds[HEAD] else ())
+
+    def _worst(self, text: str) -> float:
+        """The highest of the parts; 0 where there are none."""
+        told = [*parts(unpacked(text))]
+        return float(self._reader.each(told)[:, self._at].max()) if told else 0.0

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "57674cb5a17f1b926251a37e2d85c977efba8c18641c622249b7c3fb775797a6"
+SHA256 = "2fb411f7f05cb9d13cd34c1ae930dfa402c1b0fd42c2bc94083c76483bba63f2"
 _FILE = "data/screens/screens-2.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
