@@ -43,7 +43,7 @@ SOURCES: Mapping[str, Source] = {  # by how the sets' names begin, in `screen_we
     "gsm8k": Source("GSM8K", "MIT"),
     "mmlu": Source("MMLU", "MIT"),
     "pubmedqa": Source("PubMedQA", "MIT"),
-    "legalbench": Source("LegalBench, CUAD and ContractNLI tasks", "CC-BY-4.0"),
+    "legalbench": Source("LegalBench, 27 families of tasks", "CC-BY-4.0, MIT"),
     "arena": Source("Arena-Hard", "Apache-2.0"),
     "seed_": OWN,
     "policy_": OWN,
