@@ -8,6 +8,8 @@ CLIENTS := .venv-clients
 export UV_LINK_MODE := copy
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# Hundreds of processes start in a run of the tests: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run test clients fuzz check bench format lock prices clean
@@ -21,7 +23,7 @@ run: .venv/run.stamp  ## set everything up and start the gateway on 127.0.0.1:80
 test: .venv/dev.stamp $(CLIENTS)/stamp  ## set everything up and pass the tests
 	@$(MAKE) -s clients
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest -n 2 --dist loadfile
+	@$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=90
 	@$(BIN)/coverage report --fail-under=100 --include='src/tierwise/core/*,src/tierwise/dialects/*'

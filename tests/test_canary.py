@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from tests.gateway.harness import GOOD, UPSTREAM_KEY, Gateway, child, placed, running
 from tests.gateway.test_run import Crashing, opened, post
 from tests.support.shapes import Script
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.serve import serving
 from tierwise.gateway.settings import read_environment
 
@@ -133,7 +132,7 @@ async def leave_early(gateway: Gateway) -> None:
     async with gateway.http.post(url, json=asked, headers=gateway.headers()) as reply:
         await reply.content.readany()
         reply.close()
-    await asyncio.wait_for(gateway.upstream.aborted.wait(), 2)
+    await asyncio.wait_for(gateway.upstream.aborted.wait(), 10)
 
 
 async def test_a_crash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,7 +173,7 @@ def test_the_command(tmp_path: Path) -> None:
     env = {"TIERWISE_CONFIG": str(path), "UPSTREAM_KEY": UPSTREAM_KEY, "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
     def run(*words: str) -> Any:
-        return CliRunner().invoke(app, words, env=env)
+        return call(words, env=env)
 
     key = json.loads(run("keys", "create", "--name", "x", "--json").stdout)["key"]
     for words in (("keys", "list"), ("keys", "list", "--json"), ("doctor",), ("doctor", "--json"), ("ask", "hi")):

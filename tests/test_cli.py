@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.support.terminal import call
 from tierwise import __version__
-from tierwise.cli import app
 
 CONFIG = """\
 [server]
@@ -59,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, *words: str, **variables: str) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "80"}
     keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DEEPSEEK_API_KEY", "TIERWISE_PEPPER"))
-    return CliRunner().invoke(app, words, env={**keys, **env, **variables})
+    return call(words, env={**keys, **env, **variables})
 
 
 def test_help_shows_an_example_of_each_command(folder: Path) -> None:

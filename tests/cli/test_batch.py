@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.cli.test_certify import CONFIG
 from tests.offline.synthetic import Table, changed, outcomes, saved
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.offline.train import Wanted, train
 
 TRAINED, JOB = 300, 500
@@ -25,7 +25,7 @@ class Files(NamedTuple):
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"})
+    return call([*map(str, words)], env={"COLUMNS": "80"})
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,7 @@ def test_a_plan(files: Files, tmp_path: Path, target: str, at: float) -> None:
     assert not (tmp_path / "plan.jsonl.need").exists()
 
 
+@pytest.mark.unmeasured
 def test_labels_come_as_they_are_asked_for(files: Files, tmp_path: Path) -> None:
     """A script that labels what is named, and runs it again, comes to the same plan."""
     out, whole = tmp_path / "plan.jsonl", tmp_path / "whole.jsonl"

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.core.test_certificate import certificate
 from tests.offline.synthetic import outcomes, saved
 from tests.store.test_signing import PUBLIC, SEED
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.store.signing import packed, read, sign
 
 CONFIG = """
@@ -46,7 +46,7 @@ class Files(NamedTuple):
 
 def run(*words: str | Path, key: bool = True) -> Result:
     env = {"COLUMNS": "80", "TIERWISE_SIGNING_KEY": SEED.hex() if key else ""}
-    return CliRunner().invoke(app, [*map(str, words)], env=env)
+    return call([*map(str, words)], env=env)
 
 
 @pytest.fixture(scope="module")

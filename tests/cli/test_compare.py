@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.stocked import label, traffic
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.clock import SystemClock
 from tierwise.gateway.evidence.compared import account
 from tierwise.offline.drawn import Gathered
@@ -107,12 +107,12 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str, route: str = "support") -> Result:
     command = ["compare", "--route", route, "--config", str(folder / "c.toml"), *words]
-    return CliRunner().invoke(app, command, env={"COLUMNS": "80"})
+    return call(command, env={"COLUMNS": "80"})
 
 
 def test_help_shows_an_example() -> None:
     """And fits in 80 columns."""
-    found = CliRunner().invoke(app, ["compare", "--help"], env={"COLUMNS": "80"})
+    found = call(["compare", "--help"], env={"COLUMNS": "80"})
     assert "Example: tierwise compare --route support --candidate" in re.sub(r"[\s│]+", " ", found.output)
     assert max(map(len, found.output.splitlines())) <= 80
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 
 CONFIG = """
 [store]
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, lines: str, *words: str) -> Result:
     (folder / "traffic.jsonl").write_text(lines, encoding="utf-8")
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "COLUMNS": "90", "TIERWISE_PEPPER": None}
-    return CliRunner().invoke(app, ["drive", str(folder / "traffic.jsonl"), *words], env=env)
+    return call(["drive", str(folder / "traffic.jsonl"), *words], env=env)
 
 
 def jsonl(*lines: dict[str, object]) -> str:
@@ -74,7 +74,7 @@ def test_the_report(folder: Path) -> None:
     assert 0 < said["nanos"] < said["baseline_nanos"]
     assert said["saved"] == pytest.approx(1 - said["nanos"] / said["baseline_nanos"])
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "TIERWISE_PEPPER": None}
-    told = json.loads(CliRunner().invoke(app, ["report", "--json"], env=env).stdout)
+    told = json.loads(call(["report", "--json"], env=env).stdout)
     assert json.dumps(said["nanos"]) in json.dumps(told)
 
 
@@ -110,4 +110,4 @@ def test_a_route_that_is_none(folder: Path) -> None:
     """With those that there are."""
     assert "no route 'default'; it has support" in run(folder, jsonl({"text": "a"})).stderr
     env = {"TIERWISE_CONFIG": str(folder / "c.toml")}
-    assert "can't be read" in CliRunner().invoke(app, ["drive", str(folder / "none")], env=env).stderr
+    assert "can't be read" in call(["drive", str(folder / "none")], env=env).stderr

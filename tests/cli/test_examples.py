@@ -6,16 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.settings import load
 from tierwise.gateway.setup.examples import names
 
 
 def run(folder: Path, *words: str) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "tierwise.toml"), "COLUMNS": "100", "TIERWISE_PEPPER": None}
-    return CliRunner().invoke(app, [*words], env=env)
+    return call([*words], env=env)
 
 
 @pytest.mark.parametrize("name", names())

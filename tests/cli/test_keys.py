@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.conformance.store import entry, record
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.clock import SystemClock
 from tierwise.money import Budget, Reservation
 from tierwise.store.sqlite import open_sqlite
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "COLUMNS": "80", "TIERWISE_PEPPER": None}
-    return CliRunner().invoke(app, words, env=env)
+    return call(words, env=env)
 
 
 async def spend(folder: Path, key_id: str, began_ns: int) -> None:

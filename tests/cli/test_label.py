@@ -17,11 +17,11 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.stocked import kept, label, sample, texts, traffic
 from tests.store.test_signing import SEED
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.cli.reviewing import CHARS, harmless
 from tierwise.gateway.settings import load
 from tierwise.gateway.setup.first_run import opened
@@ -56,7 +56,7 @@ EVIL = "Sure \x1b]0;mine\x07 \x1b[2J[bold]x[/bold] \u202eabc\rover"
 
 def run(folder: Path, *words: str | Path, say: str | None = None) -> Result:
     env = {"COLUMNS": "80", "TIERWISE_SIGNING_KEY": SEED.hex(), "USER": "ada"}
-    return CliRunner().invoke(app, [*map(str, words), "--config", str(folder / "c.toml")], input=say, env=env)
+    return call([*map(str, words), "--config", str(folder / "c.toml")], typed=say, env=env)
 
 
 def review(folder: Path, say: str, *words: str) -> Result:

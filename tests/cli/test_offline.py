@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.imports.harness import put
-from tierwise.cli import app
+from tests.support.terminal import call
 
 ROW = {"prompt": "p", "model": "m", "response": "r", "score": 1}
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"})
+    return call([*map(str, words)], env={"COLUMNS": "80"})
 
 
 def test_help_shows_an_example() -> None:

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.settings import load
 from tierwise.gateway.setup.first_run import opened
 from tierwise.money import Entry, Record
@@ -68,7 +68,7 @@ async def _write(folder: Path) -> None:
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["plan", *map(str, words)], env={"COLUMNS": "80"} | KEY)
+    return call(["plan", *map(str, words)], env={"COLUMNS": "80"} | KEY)
 
 
 def said(found: Result) -> str:

@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.prices.price_lists import SCHEMA
 
 CONFIG = """
@@ -29,7 +29,7 @@ LITELLM = {
 
 def run(folder: Path, *words: str | Path) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "COLUMNS": "100"}
-    return CliRunner().invoke(app, ["prices", *map(str, words)], env=env)
+    return call(["prices", *map(str, words)], env=env)
 
 
 def test_help_shows_an_example_of_each_command(tmp_path: Path) -> None:

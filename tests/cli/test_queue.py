@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.cli.test_keys import CONFIG
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.clock import SystemClock
 from tierwise.proof import Case, Turn
 from tierwise.store.sqlite import open_sqlite
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str, typed: str | None = None) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "COLUMNS": "120", "TIERWISE_PEPPER": None, "USER": "ada"}
-    return CliRunner().invoke(app, ["queue", *words], env=env, input=typed)
+    return call(["queue", *words], env=env, typed=typed)
 
 
 def case(name: str, words: str, *, hours: int = 0, route: str = "support") -> Case:

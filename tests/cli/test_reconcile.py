@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.settings import load
 from tierwise.gateway.setup.first_run import opened
 from tierwise.money import Entry, Record
@@ -69,7 +69,7 @@ async def _write(config: Path) -> None:
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["reconcile", *map(str, words)], env={"COLUMNS": "80"} | KEY)
+    return call(["reconcile", *map(str, words)], env={"COLUMNS": "80"} | KEY)
 
 
 def said(found: Result) -> str:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.reports.lives import FIRST, Kept, Life, certificate, lived
 from tests.store.test_signing import SEED
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.core.certificate import Certificate, name
 from tierwise.core.window import DAY_NS
 from tierwise.gateway.clock import SystemClock
@@ -58,7 +58,7 @@ class Place(NamedTuple):
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"} | KEY)
+    return call([*map(str, words)], env={"COLUMNS": "80"} | KEY)
 
 
 def reported(place: Place, *words: str | Path, route: str = "support") -> Result:

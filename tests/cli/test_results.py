@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.synthetic import OPINIONS, changed, outcomes, saved, without
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.scorers.trained import open_trained
 
 LONG = "a-provider-of-models/with-quite-a-long-name-70B-Instruct-Turbo-2026-11"
@@ -50,7 +50,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "80"})
+    return call([*map(str, words)], env={"COLUMNS": "80"})
 
 
 def replayed(files: Files, *words: str | Path) -> Result:

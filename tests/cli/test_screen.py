@@ -10,18 +10,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.screening.test_screen_training import rows, written
 from tests.screens.test_own import learnt
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.screens.cards import Cards, load_cards
 from tierwise.screens.own import Head, Shown
 from tierwise.screens.taught import dump
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["screen", *map(str, words)], env={"COLUMNS": "80", "TERM": "dumb"})
+    return call(["screen", *map(str, words)], env={"COLUMNS": "80", "TERM": "dumb"})
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_by_heads_of_the_operators_own(tmp_path: Path) -> None:
     """That `tierwise train --screen` wrote: by --trained, or the route's own."""
     data = written(tmp_path, rows())
     words = ["train", "--screen", "moderation", "--data", str(data), "--labels", "spam", "--out"]
-    assert CliRunner().invoke(app, [*words, str(tmp_path / "own.npz")]).exit_code == 0
+    assert call([*words, str(tmp_path / "own.npz")], env={}).exit_code == 0
     fresh = written(tmp_path, [{"text": "Win a free sofa today, click here"}, {"text": "Where is it?"}], "new.jsonl")
     assert json.loads(run(fresh, "--trained", tmp_path / "own.npz", "--json").stdout)["why"]["moderation:spam"] == 1
     config = tmp_path / "tierwise.toml"

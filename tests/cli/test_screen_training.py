@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.offline.screening.test_screen_training import rows, written
-from tierwise.cli import app
+from tests.support.terminal import call
 
 
 def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, list(map(str, words)), env={"COLUMNS": "120", "TERM": "dumb"})
+    return call(list(map(str, words)), env={"COLUMNS": "120", "TERM": "dumb"})
 
 
 def train(*words: str | Path) -> Result:

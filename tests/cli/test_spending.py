@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.core.window import DAY_NS, iso
 from tierwise.gateway.clock import SystemClock
 from tierwise.money import Arm, Entry, Key, Record
@@ -44,7 +44,7 @@ TODAY = NOW // DAY_NS
 
 def run(place: Path, *words: str | Path, columns: int = 80) -> Result:
     given = ["report", *map(str, words), "--config", str(place / "c.toml")]
-    return CliRunner().invoke(app, given, env={"COLUMNS": str(columns)})
+    return call(given, env={"COLUMNS": str(columns)})
 
 
 def told(found: Result) -> str:
@@ -180,7 +180,7 @@ def test_printed_for_a_pipe(place: Path) -> None:
 
 def test_help() -> None:
     """What is for money stands apart; it fits in 80 columns."""
-    found = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "80"})
+    found = call(["report", "--help"], env={"COLUMNS": "80"})
     assert "Money, without --route" in found.output
     assert max(map(len, found.output.splitlines())) <= 80
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.gateway.harness import GOOD, by_model, running
 from tests.offline.screening.test_sorting import rows, written
 from tests.support.shapes import Script
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.settings import read_environment
 from tierwise.gateway.setup.doctor import examine
 
@@ -31,7 +31,7 @@ min_logprob = -0.4
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(app, ["train", *words], env={"COLUMNS": "100"})
+    return call(["train", *words], env={"COLUMNS": "100"})
 
 
 def test_the_report(tmp_path: Path) -> None:

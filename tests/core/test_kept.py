@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.plans import CHEAP, answer, request
-from tierwise.core.kept import answer_of, request_of, said_of, texts_of
+from tierwise.core.kept import answer_of, request_of, said_of, texts_of, turns_of
 from tierwise.money import Entry
 from tierwise.proof import Called, Offered, Said, Texts, Turn
 from tierwise.types import Answer, Choice, Foreign, Image, Message, Request, Text, Tool, ToolCall, Usage
@@ -210,6 +210,15 @@ def test_halves_of_surrogate_pairs_lose_nothing_else(data: st.DataObject) -> Non
     request_of(kept, "r")
     if not choice.tool_calls:
         assert one.response == re.sub("[\ud800-\udfff]", "?", choice.text or choice.refusal)
+
+
+def test_people_are_told_of_pictures() -> None:
+    """In their place among the words, each on a line of its own; words alone are as they were."""
+    shown = Message("user", (Text("Look:"), Image("https://x.example/a.png"), Text("Well?")))
+    assert turns_of(request(messages=(Message("system", "Be kind."), shown))) == (
+        Turn("system", "Be kind."),
+        Turn("user", "Look:\n[a picture, file or sound, which is not kept]\nWell?"),
+    )
 
 
 def test_a_lone_surrogate_is_a_question_mark() -> None:

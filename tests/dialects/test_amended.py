@@ -53,6 +53,7 @@ FORM = {"type": "json_schema", "schema": SCHEMA}
         (responses(text={"format": FORM | {"name": "n"}, "verbosity": "low"}), {"text": {"verbosity": "low"}}),
         (chat(), {}),
         (chat(text="the client's own", output_config=1), {"text": "the client's own", "output_config": 1}),
+        (chat(**{"": "a field without a name"}), {"": "a field without a name"}),
         (responses(text=None), {"text": None}),
     ],
 )
@@ -60,7 +61,7 @@ def test_without_a_form(request_: Request, left: Json) -> None:
     """Neither the neutral fields nor the body ask for one; what stands beside it stays."""
     plain = amended.formless(request_)
     assert (plain.json_answer, plain.schema) == (False, None)
-    forms = {"response_format", "output_format", "output_config", "text"}
+    forms = {"response_format", "output_format", "output_config", "text", ""}
     assert {name: value for name, value in body(plain).items() if name in forms} == left
     assert plain.messages == request_.messages
 

@@ -1,7 +1,8 @@
 """What bytes of strangers meet, one entry each: `feed` gives an input to the one that its first byte names.
 
-Clients send requests, packed or not; providers send answers, streams and errors. Whatever comes, the only errors are
-the documented ones, and what goes out at the other side is JSON, and events, that another reader can read.
+Clients send requests, packed or not, forms and lines of batches; providers send answers, streams and errors. Whatever
+comes, the only errors are the documented ones, and what goes out at the other side is JSON, and events, that another
+reader can read.
 """
 
 from __future__ import annotations
@@ -18,14 +19,18 @@ from tierwise.dialects import (
     anthropic_messages,
     anthropic_requests,
     openai_embeddings,
+    openai_moderations,
     openai_responses_answers,
     openai_responses_upstream,
     openai_upstream,
 )
 from tierwise.dialects.openai_chat import Label
 from tierwise.dialects.sse import Events
-from tierwise.errors import BadRequest, ProviderError, TooLarge, Torn, Unsupported, WireError
-from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Door
+from tierwise.errors import BadRequest, NotFound, ProviderError, TooLarge, Torn, Unsupported, WireError
+from tierwise.gateway.bulk import batch_lines
+from tierwise.gateway.conversations import Conversations
+from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES, Door
+from tierwise.gateway.web import multipart
 from tierwise.gateway.web.packed import unpack
 from tierwise.providers import anthropic, openai, responses
 from tierwise.providers.wired import Reader
@@ -35,13 +40,15 @@ LABEL = Label("id-1", 1_790_000_000, "claude")
 MODEL = Model("claude", "anthropic", "claude-1")
 AGAIN = (Message("assistant", "no"), Message("user", "again"))
 TALKING = (CHAT, RESPONSES, COMPLETIONS, MESSAGES)
-ENDS = ("message_stop", "response.completed", "response.incomplete")
+VERBATIM = (EMBEDDINGS, MODERATIONS)  # no other wire says what these say
+ENDS = {RESPONSES: ("response.completed", "response.incomplete"), MESSAGES: ("message_stop",)}  # beside `[DONE]`
 ENCODERS = (
     openai_upstream.encode_request,
     openai_responses_upstream.encode_request,
     anthropic_requests.encode_request,
 )
-LIMIT = 1 << 16  # bytes that a packed body may unpack to
+LIMIT = 1 << 16  # bytes that a packed body may unpack to, and of a line
+MARK = b"x"  # the boundary of a form
 
 
 def asked(door: Door, data: bytes) -> None:
@@ -50,7 +57,7 @@ def asked(door: Door, data: bytes) -> None:
         request = door.decode(data, "req_1", frozenset())
     except BadRequest:
         return
-    if door is EMBEDDINGS:
+    if door in VERBATIM:
         _read(openai_embeddings.encode_request(request, MODEL))
         return
     plain = amended.continued(amended.instructed(amended.formless(request), "Be brief."), AGAIN)
@@ -89,11 +96,49 @@ def answered(decode: Callable[[bytes], tuple[Chunk, ...]], data: bytes) -> None:
             continue
 
 
-def embedded(data: bytes) -> None:
+def passed(decode: Callable[[bytes], tuple[Chunk, ...]], data: bytes) -> None:
+    """A provider's whole answer that goes to the client as it is."""
     try:
-        openai_embeddings.decode_answer(data)
+        decode(data)
     except WireError:
         return
+    _read(data)
+
+
+def resumed(data: bytes) -> None:
+    """A provider's whole response, kept, and a conversation that goes on from it."""
+    try:
+        answer = join("claude", openai_responses_answers.decode_answer(data))
+    except WireError:
+        return
+    asked, kept = _plain(RESPONSES), Conversations()
+    kept.keep("k", asked, RESPONSES.answer(answer, asked, LABEL))
+    try:
+        request = kept.resume("k", msgspec.structs.replace(asked, continues=LABEL.id))
+        _read(openai_responses_upstream.encode_request(request, MODEL))
+    except (BadRequest, NotFound):
+        return
+
+
+def parted(data: bytes) -> None:
+    """A form: its parts follow each other, and none of them holds its boundary."""
+    try:
+        parts = multipart.parse(data, MARK)
+    except BadRequest:
+        return
+    before = 0
+    for part in parts.values():
+        assert before <= part.start <= part.end
+        assert b"\r\n--" + MARK not in data[part.start : part.end]
+        before = part.end
+
+
+def lined(data: bytes) -> None:
+    """A line of a batch, and the line that it becomes where its answer is its own body."""
+    found = batch_lines._checked(data, "/v1/chat/completions", LIMIT)
+    if isinstance(found, batch_lines.Line):
+        (line,) = batch_lines.answered(found, "req_1", 200, bytes(found.body)).splitlines()
+        _read(line)
 
 
 def streamed(reader: Callable[[], Reader], data: bytes) -> None:
@@ -111,10 +156,10 @@ def streamed(reader: Callable[[], Reader], data: bytes) -> None:
         reading.end()
     except WireError as error:
         torn = error
-    for before, encoder in zip(sent, encoders, strict=True):
+    for door, before, encoder in zip(TALKING, sent, encoders, strict=True):
         end = encoder.done() if torn is None else encoder.error(Torn("claude", torn.message))
         for name, event in Events().feed(before + end):
-            assert torn is None or (name not in ENDS and event != b"[DONE]"), "a torn answer looks whole"
+            assert torn is None or (name not in ENDS.get(door, ()) and event != b"[DONE]"), "a torn answer looks whole"
             assert event == b"[DONE]" or isinstance(_read(event), dict)
 
 
@@ -158,7 +203,7 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (
     counted,
     lambda data: answered(openai_upstream.decode_answer, data),
     lambda data: answered(anthropic_answers.decode_answer, data),
-    embedded,
+    lambda data: passed(openai_embeddings.decode_answer, data),
     lambda data: streamed(openai._Reader, data),
     lambda data: streamed(anthropic.read_stream, data),
     lambda data: refused(openai_upstream.decode_error, data),
@@ -168,6 +213,11 @@ TARGETS: tuple[Callable[[bytes], None], ...] = (
     lambda data: unpacked("zstd", data),
     lambda data: answered(openai_responses_answers.decode_answer, data),
     lambda data: streamed(responses.read_stream, data),
+    resumed,
+    lambda data: asked(MODERATIONS, data),
+    lambda data: passed(openai_moderations.decode_answer, data),
+    parted,
+    lined,
 )
 
 

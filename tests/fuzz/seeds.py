@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from backports import zstd
 
-from tests.support.shapes import Anthropic, Embeddings, Json, OpenAI, Responses, Script
+from tests.support.shapes import Anthropic, Embeddings, Json, Moderations, OpenAI, Responses, Script
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 PDF = "data:application/pdf;base64,JVBERi0="
@@ -115,6 +115,16 @@ COMPLETIONS: Json = {
     "stop": "x",
     "stream_options": {"include_usage": True},
 }
+MODERATED: Json = {
+    "model": "m",
+    "input": [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": PICTURE}}],
+}
+LINE: Json = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {**CHAT, "stream": False}}
+FORM = (
+    b'--x\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\n'
+    b'content-disposition: form-data; name="file"; filename="a%22.jsonl"\r\ncontent-type: application/jsonl\r\n\r\n'
+    b"{}\n\r\n--x--\r\n"
+)
 VECTORS: Json = {"model": "m", "input": ["a", "b"], "encoding_format": "base64"}
 
 ASKED: Json = {"model": "deepseek-1", "stream": True, "stream_options": {"include_usage": True}, "logprobs": True}
@@ -133,8 +143,9 @@ def seeds() -> list[tuple[int, Json | bytes]]:
     refused = tuple(b"\0" + msgspec.json.encode(dialect.error(NOT, "a1")) for dialect in (OpenAI, Anthropic))
     packed = (gzip.compress(body), zlib.compress(body), zstd.compress(body))
     responses = b"".join(event for event, _ in Responses.events(SAID, THINKING, "a1"))
-    other = (Responses.whole(SAID, THINKING, "a1"), responses)
-    return list(enumerate((*read, *whole, openai, anthropic, *refused, *packed, *other)))
+    said = Responses.whole(SAID, THINKING, "a1")
+    late = (said, responses, said, MODERATED, Moderations.whole(SAID, MODERATED, "a1"), FORM, LINE)
+    return list(enumerate((*read, *whole, openai, anthropic, *refused, *packed, *late)))
 
 
 ODD: tuple[Any, ...] = (

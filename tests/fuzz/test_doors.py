@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from tests.fuzz.doors import TARGETS, feed
 from tests.fuzz.seeds import inputs, seeds
@@ -16,6 +17,7 @@ def test_seeds_are_read() -> None:
         feed(bytes([target]) + (good if isinstance(good, bytes) else msgspec.json.encode(good)))
 
 
+@pytest.mark.unmeasured
 def test_spoilt_inputs() -> None:
     """Nothing but the documented errors comes of them."""
     for data in inputs(20_000):

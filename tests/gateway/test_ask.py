@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from tests.gateway.harness import GOOD, REFUSAL
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.gateway.clock import SystemClock
 from tierwise.money import Record
 from tierwise.store.sqlite import open_sqlite
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 def ask(folder: Path, *words: str) -> Result:
     env = {"TIERWISE_CONFIG": str(folder / "c.toml"), "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "100"}
-    return CliRunner().invoke(app, ("ask", *words), env=env)
+    return call(("ask", *words), env=env)
 
 
 def trail(folder: Path, *words: str) -> dict[str, Any]:

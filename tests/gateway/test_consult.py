@@ -200,7 +200,7 @@ async def test_leaving_while_others_are_asked(tmp_path: Path, stream: bool) -> N
     pair = scripts(Script(text=SAME, first=10), Script(text=SAME, first=10))
     async with running(tmp_path, pair, route=AGREE, config=more(PATIENT)) as gateway:
         await give_up(gateway, stream=stream)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while len(gateway.upstream.aborts) < 2:
                 await asyncio.sleep(0.01)
         record = await left(gateway)

@@ -191,7 +191,7 @@ async def test_a_head_that_never_ends(tmp_path: Path, monkeypatch: pytest.Monkey
     async with running(tmp_path) as gateway:
         began = time.monotonic()
         await asyncio.gather(*[_never_ends(gateway, first) for first in (b"", b"P", b"POST /v1/models HTTP/1.1\r\n")])
-        assert 0.9 < time.monotonic() - began < 4
+        assert 0.9 < time.monotonic() - began < 8
         assert (await gateway.chat())[0] == 200
 
 
@@ -204,14 +204,14 @@ async def test_a_connection_that_is_kept_and_not_used(tmp_path: Path, monkeypatc
             assert (await line.reply())[0] == 200
             await asyncio.sleep(0.5)
         began = time.monotonic()
-        assert await line.closed(4) in (b"", b"HTTP/1.1 408 Request Timeout\r\n")
-        assert time.monotonic() - began < 3
+        assert await line.closed(10) in (b"", b"HTTP/1.1 408 Request Timeout\r\n")
+        assert time.monotonic() - began < 8
 
 
 async def _never_ends(gateway: Gateway, first: bytes) -> None:
     async with wire(gateway, gateway.key) as line:
         line.writer.write(first)
-        closed = asyncio.ensure_future(line.closed(4))
+        closed = asyncio.ensure_future(line.closed(10))
         while not closed.done():
             if first.endswith(b"\n"):
                 line.writer.write(b"x-a: 1\r\n")
@@ -220,22 +220,25 @@ async def _never_ends(gateway: Gateway, first: bytes) -> None:
 
 
 @pytest.mark.parametrize("framing", [b"content-length: 1000\r\n", CHUNKED], ids=["length", "chunked"])
-@pytest.mark.parametrize("path", [*DOORS, "/feedback", "/messages/count_tokens"])
-async def test_a_body_that_never_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: bytes, path: str
-) -> None:
-    """408 in time, however steadily another byte of it comes, and the connection is closed."""
+async def test_a_body_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framing: bytes) -> None:
+    """408 in time at every door, however steadily another byte of it comes, and the connection is closed."""
     monkeypatch.setattr("tierwise.gateway.web.http.BODY_SECONDS", 0.5)
-    async with running(tmp_path) as gateway, wire(gateway, gateway.key) as line:
+    async with running(tmp_path) as gateway:
+        doors = (*DOORS, "/feedback", "/messages/count_tokens")
+        await asyncio.gather(*[_a_body_never_ends(gateway, framing, path) for path in doors])
+        assert gateway.upstream.requests == []
+
+
+async def _a_body_never_ends(gateway: Gateway, framing: bytes, path: str) -> None:
+    async with wire(gateway, gateway.key) as line:
         line.writer.write(line.head(framing, path=path))
-        reply = asyncio.ensure_future(line.reply(3))
+        reply = asyncio.ensure_future(line.reply(10))
         while not reply.done():
             line.writer.write(b"1\r\n \r\n" if framing == CHUNKED else b" ")
             await asyncio.wait((reply,), timeout=0.05)
         status, body = await reply
-        assert (status, b"request_timeout" in body or b'"type":"error"' in body) == (408, True)
+        assert (status, b"request_timeout" in body or b'"type":"error"' in body) == (408, True), path
         await line.closed()
-        assert gateway.upstream.requests == []
 
 
 async def test_a_long_body_may_take_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,8 +349,8 @@ async def test_who_leaves(tmp_path: Path, path: str, stream: bool) -> None:
             if stream:
                 await line.reader.readuntil(b"word")
             else:
-                await asyncio.wait_for(gateway.upstream.asked.wait(), 2)
-        await asyncio.wait_for(gateway.upstream.aborted.wait(), 2)
+                await asyncio.wait_for(gateway.upstream.asked.wait(), 10)
+        await asyncio.wait_for(gateway.upstream.aborted.wait(), 10)
         assert gateway.upstream.aborts[0].tokens < 400
 
 
@@ -361,4 +364,4 @@ async def test_who_leaves_without_having_read(tmp_path: Path) -> None:
             await line.reader.readuntil(b"\r\n\r\n")
             await _stands_still(gateway)
             line.writer.transport.abort()
-        await asyncio.wait_for(gateway.upstream.aborted.wait(), 2)
+        await asyncio.wait_for(gateway.upstream.aborted.wait(), 10)

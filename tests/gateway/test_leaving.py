@@ -24,7 +24,7 @@ WINDOW = 'hold = "window"\nwindow = 400'
 
 async def stopped(gateway: Gateway) -> int:
     """Tokens that the upstream had produced when it saw that nobody listens: within two seconds."""
-    await asyncio.wait_for(gateway.upstream.aborted.wait(), 2)
+    await asyncio.wait_for(gateway.upstream.aborted.wait(), 10)
     (abort,) = gateway.upstream.aborts
     return abort.tokens
 
@@ -33,7 +33,7 @@ async def left(gateway: Gateway) -> Record:
     """The only record of the ledger, once it is there and nothing is held any more."""
     store = await open_sqlite(gateway.config.store_path, clock=SystemClock(), instance="reader")
     try:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (money := await store.spent(gateway.key_id))[0] == 0 or money[1] != 0:
                 await asyncio.sleep(0.01)
     finally:
@@ -177,7 +177,7 @@ async def give_up(gateway: Gateway, patience: float = 0.3, **body: Any) -> None:
     call = asyncio.ensure_future(
         gateway.http.post(f"{gateway.url}/chat/completions", json=asked, headers=gateway.headers())
     )
-    await asyncio.wait_for(gateway.upstream.asked.wait(), 2)
+    await asyncio.wait_for(gateway.upstream.asked.wait(), 10)
     await asyncio.wait((call,), timeout=patience)
     assert not call.done()
     call.cancel()

@@ -256,7 +256,7 @@ async def test_the_end_does_not_wait_for_the_old_config(tmp_path: Path, caplog: 
         for number in range(3):
             change.gateway.upstream.asked.clear()
             streams.append(asyncio.ensure_future(change.gateway.events()))
-            await asyncio.wait_for(change.gateway.upstream.asked.wait(), 3)
+            await asyncio.wait_for(change.gateway.upstream.asked.wait(), 10)
             await change.reload(
                 "max_output = 1024" if not number else f"max_output = {number}", f"max_output = {number + 1}"
             )

@@ -219,7 +219,7 @@ async def test_a_crash(tmp_path: Path, caplog: pytest.LogCaptureFixture, pieces:
         else:
             assert status == 500
             assert b"An internal error" in body
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (await engine.store.spent("key_1"))[1]:
                 await asyncio.sleep(0.01)
         with closing(sqlite3.connect(tmp_path / "tierwise.db")) as conn:

@@ -58,7 +58,7 @@ async def test_a_signal_lets_a_stream_end(tmp_path: Path) -> None:
         async with child(place.config.path, *FREE) as gateway:
             began = asyncio.Event()
             streaming = asyncio.ensure_future(stream(place, gateway, began))
-            await asyncio.wait_for(began.wait(), 2)
+            await asyncio.wait_for(began.wait(), 10)
             gateway.process.terminate()
             events, whole = await asyncio.wait_for(streaming, 5)
             assert (whole, events[-1], said(events)) == (True, "[DONE]", LONG)
@@ -75,7 +75,7 @@ async def test_a_signal_does_not_wait_for_a_provider_that_hangs(tmp_path: Path) 
         async with child(place.config.path, *FREE) as gateway:
             began = asyncio.Event()
             streaming = asyncio.ensure_future(stream(place, gateway, began))
-            await asyncio.wait_for(began.wait(), 2)
+            await asyncio.wait_for(began.wait(), 10)
             gateway.process.terminate()
             assert await gateway.ended() == 0
             events, _ = await asyncio.wait_for(streaming, 2)
@@ -97,7 +97,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path, number: signal.Si
         async with child(place.config.path) as gateway:
             began = asyncio.Event()
             streaming = asyncio.ensure_future(stream(place, gateway, began))
-            await asyncio.wait_for(began.wait(), 2)
+            await asyncio.wait_for(began.wait(), 10)
             gateway.process.send_signal(number)
             done, _ = await asyncio.wait((streaming,), timeout=1)
             assert not done
@@ -116,7 +116,7 @@ async def test_ctrl_c_is_one_signal(tmp_path: Path) -> None:
         async with child(place.config.path) as gateway:
             began = asyncio.Event()
             streaming = asyncio.ensure_future(stream(place, gateway, began))
-            await asyncio.wait_for(began.wait(), 2)
+            await asyncio.wait_for(began.wait(), 10)
             os.killpg(gateway.process.pid, signal.SIGINT)
             events, _ = await asyncio.wait_for(streaming, 5)
             assert (events[-1], said(events)) == ("[DONE]", LONG)

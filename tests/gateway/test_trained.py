@@ -118,7 +118,7 @@ class Open:
         """(rule, record) of a request that was answered and booked."""
         status, _, headers = await self.chat(stream)
         assert status == 200
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (record := await self.engine.store.record(headers["x-request-id"])) is None:
                 await asyncio.sleep(0.01)
         assert (await self.engine.store.spent("key_1")) == (record.nanos, 0)
@@ -228,7 +228,7 @@ async def test_the_judge_breaks_a_tie(tmp_path: Path, verdicts: tuple[str, str],
 async def test_a_judge_that_gives_no_verdict(tmp_path: Path, said: Rules, outcomes: list[str]) -> None:
     """The draft escalates, whatever the one verdict was that came; within the judge's own time."""
     async with opened(tmp_path, rules={"third": said}) as on:
-        found, record = await asyncio.wait_for(on.asked(), 2)
+        found, record = await asyncio.wait_for(on.asked(), 10)
         assert found == "escalated:check:erred"
         assert [entry.outcome for entry in record.entries if entry.role == "judge"] == outcomes
 
@@ -267,7 +267,7 @@ async def test_the_premium_as_a_judge(tmp_path: Path) -> None:
 async def test_an_opinion_that_comes_too_late(tmp_path: Path) -> None:
     """Whatever its provider allows itself: it is stopped, and what was asked of it is paid for."""
     async with opened(tmp_path, Artefact(Stages(0.5, 0.9)), rules={"other": [{"first": 30}]}) as on:
-        found, record = await asyncio.wait_for(on.asked(), 2)
+        found, record = await asyncio.wait_for(on.asked(), 10)
         assert found == "verifier"
         late = record.entries[1]
         assert (late.role, late.outcome, late.rule, late.cost_state) == (
@@ -289,7 +289,7 @@ async def test_a_bug_in_an_opinion(tmp_path: Path) -> None:
         status, body, _ = await on.chat()
         assert status == 500
         assert "sk-secret" not in body
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while (money := await on.engine.store.spent("key_1"))[1]:
                 await asyncio.sleep(0.01)
         assert money[0] > 0

@@ -1,10 +1,11 @@
-"""One source file of the package, parsed, and what the rules ask of it."""
+"""One source file of the package, and what the rules ask of it."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +18,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 class Source:
     path: PurePosixPath  # below src/tierwise, e.g. core/cascade.py
     text: str
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """Parsed when it is asked for: every process collects the tests, and one runs them."""
+        return ast.parse(self.text)
 
     @property
     def module(self) -> str:
@@ -31,7 +36,7 @@ class Source:
 
 
 def source(path: str, text: str) -> Source:
-    return Source(PurePosixPath(path), text, ast.parse(text))
+    return Source(PurePosixPath(path), text)
 
 
 def package() -> list[Source]:

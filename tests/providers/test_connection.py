@@ -97,7 +97,7 @@ async def test_bytes_that_nobody_asked_for_end_an_idle_connection() -> None:
         await body(connection)
         assert connection.rest()
         next(iter(upstream.connections)).send(WHOLE)
-        await asyncio.wait_for(connection.lost, 1.0)
+        await asyncio.wait_for(connection.lost, 10.0)
         assert not connection.usable
         with pytest.raises(Fault) as caught:
             await ask(connection)
@@ -204,7 +204,7 @@ async def test_an_unused_connection_is_let_go_of() -> None:
         await body(connection)
         connection.keep = 0.02
         assert connection.rest()
-        await asyncio.wait_for(connection.lost, 1.0)
+        await asyncio.wait_for(connection.lost, 10.0)
         assert not connection.usable
 
 
@@ -228,7 +228,7 @@ async def test_a_reader_that_is_too_slow_meets_the_total_limit() -> None:
     """While the reader is the slow one, the gap limit does not count, the total one does."""
     async with connected(Script(huge=8_000_000)) as (connection, _):
         await ask(connection, idle=0.1, total=0.4)
-        await asyncio.wait_for(connection.lost, 1.0)
+        await asyncio.wait_for(connection.lost, 10.0)
         assert await connection.more()
         with pytest.raises(Fault) as caught:
             await connection.more()
@@ -244,7 +244,7 @@ async def test_lingering_saves_a_connection_whose_end_comes_late() -> None:
         assert await connection.more() == b"done"
         connection.linger(done.set_result)
         next(iter(upstream.connections)).send(b"\r\n0\r\n\r\n")
-        assert await asyncio.wait_for(done, 1.0) is connection
+        assert await asyncio.wait_for(done, 10.0) is connection
         assert connection.rest()
 
 
@@ -257,7 +257,7 @@ async def test_lingering_ends_when_more_than_the_end_comes() -> None:
         assert await connection.more() == b"done"
         connection.linger(called.append)
         next(iter(upstream.connections)).send(b"\r\n5\r\nextra\r\n")
-        await asyncio.wait_for(connection.lost, 1.0)
+        await asyncio.wait_for(connection.lost, 10.0)
         assert not called
 
 

@@ -62,7 +62,7 @@ async def test_connections_have_a_limit() -> None:
     async with pair(Script(delay=0.2), connections=1) as (upstream, server):
         upstream.breaker = Breaker(limit=1)
         first = asyncio.create_task(ask(upstream))
-        await asyncio.wait_for(server.asked.wait(), 1.0)
+        await asyncio.wait_for(server.asked.wait(), 10.0)
         error = await failing(upstream)
         assert isinstance(error, Overloaded)
         assert "limits.connections" in str(error)
@@ -93,7 +93,7 @@ async def test_closing_a_reply_stops_the_provider() -> None:
         await anext(reply.pieces())
         reply.close()
         reply.close()
-        await asyncio.wait_for(server.aborted.wait(), 1.0)
+        await asyncio.wait_for(server.aborted.wait(), 10.0)
         assert server.aborts[0].tokens < 100
         with pytest.raises(Torn):
             await reply.read()
@@ -103,11 +103,11 @@ async def test_cancelling_a_call_stops_the_provider() -> None:
     """A call that is cancelled while it waits for its head leaves no connection behind."""
     async with pair(Script(delay=30.0)) as (upstream, server):
         call = asyncio.create_task(upstream.open(PATH, WHOLE))
-        await asyncio.wait_for(server.asked.wait(), 1.0)
+        await asyncio.wait_for(server.asked.wait(), 10.0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await asyncio.wait_for(server.aborted.wait(), 1.0)
+        await asyncio.wait_for(server.aborted.wait(), 10.0)
         assert server.aborts[0].tokens == 0
 
 
@@ -140,7 +140,7 @@ async def test_an_answer_over_the_limit_is_torn(body: bytes) -> None:
         error = await failing(upstream, body)
         assert isinstance(error, Torn)
         assert "limits.max_answer" in str(error)
-        await asyncio.wait_for(server.aborted.wait(), 1.0)
+        await asyncio.wait_for(server.aborted.wait(), 10.0)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ def test_anything_else_has_no_result(code: str) -> None:
     assert run_arithmetic(code) is None
 
 
+@pytest.mark.unmeasured
 def test_loops_end_soon() -> None:
     """Steps are counted, so a program that never ends costs milliseconds."""
     start = time.thread_time()

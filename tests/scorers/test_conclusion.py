@@ -212,6 +212,7 @@ def test_numbers_survive_their_form(value: int, form: str) -> None:
     assert conclusion(form.format(value), COUNT) == Conclusion("number", str(value))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit",
     [

@@ -140,6 +140,7 @@ def test_the_end_of_a_long_answer_is_read() -> None:
     assert count("x" * 13_000 + " The answer is 7. " + "y" * 9_000 + " The answer is 8.") == 0
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit",
     [

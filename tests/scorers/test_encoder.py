@@ -144,6 +144,7 @@ def test_an_encoder_is_what_its_table_is() -> None:
         Encoder(["[UNK]"], np.zeros((2, DIMENSIONS), np.int8), np.ones(2, np.float32))
 
 
+@pytest.mark.unmeasured
 def test_a_prompt_takes_little_time() -> None:
     """300 tokens take well under a millisecond of CPU; the bound is ten times what is promised, for busy machines."""
     encoder = load_encoder()
@@ -154,6 +155,7 @@ def test_a_prompt_takes_little_time() -> None:
     assert (time.process_time() - start) / 50 < 0.0015
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("text", ["x" * 1_000_000, "!" * 1_000_000, "\udc00 " * 500_000], ids=["word", "marks", "odd"])
 def test_hostile_text_takes_little_time(text: str) -> None:
     """A megabyte costs no more than the part of it that is read."""
@@ -162,6 +164,7 @@ def test_hostile_text_takes_little_time(text: str) -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.unmeasured
 def test_loading_is_quick() -> None:
     """The table is read in a fraction of a second; the bound is generous, for busy machines."""
     start = time.process_time()

@@ -279,6 +279,7 @@ def test_a_prompt_is_told_the_same_again() -> None:
 NASTY = ["not n't ", "- ", "\n", "A) 1\n", "1,1.", ". ", "é²", "“", "x" * 97 + " ", "1" * 31 + ",", "\\$`|", "中"]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("size", [16_000, 1_000_000])
 @pytest.mark.parametrize("unit", NASTY)
 def test_any_length_takes_bounded_time(unit: str, size: int) -> None:

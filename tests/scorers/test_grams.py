@@ -111,6 +111,7 @@ def test_weighted_vectors_have_length_one(numbers: list[int], seed: int) -> None
     assert not weighted(sparse, np.zeros(BUCKETS, np.float32))[1].any()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("unit", ["a ", "card ", ".", "xq", "中"])
 def test_any_length_takes_bounded_time(unit: str) -> None:
     """Of a text of a million characters the first are read."""

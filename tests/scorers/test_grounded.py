@@ -209,6 +209,7 @@ def test_nothing_to_look_at() -> None:
     assert arguments_grounded(long, call('{"a": [1, 2]}'), CHECKS).value is None
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit",
     [

@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.scorers.stacks import NAMES, TASKS, data, fitted, one
+from tests.scorers.test_stack import DATA, LABELS, STACK
 from tierwise.offline.fit import MANY, Data, predict
 from tierwise.scorers.artefact import TierModel
 from tierwise.scorers.grams import grams
 from tierwise.scorers.heads import Tier
 
-DATA, LABELS = data(400, 1, words=0.8, column=1.0)
-STACK = fitted(DATA, {"good": LABELS, "bad": 1 - LABELS})
 VALUES = st.floats(-1e9, 1e9) | st.sampled_from([float("nan"), float("inf"), float("-inf")])
 PIECES = st.lists(st.integers(60, 320), max_size=60)
 

@@ -71,6 +71,7 @@ def test_nothing_to_look_at() -> None:
     assert hedging(request(), Answer("cheap", ()), CHECKS).value is None
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("unit", ["might ", "i think ", "wait ", '"', "A", "7", "x", " ", "可能", "слово и "])
 def test_time_is_bounded(unit: str) -> None:
     """Whatever the text consists of, 16,000 characters or more of it take little."""

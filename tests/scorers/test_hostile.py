@@ -21,6 +21,7 @@ def trained() -> Trained:
     return made_up()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_verdict_takes_bounded_time(name: str, trained: Trained) -> None:
     """On a hostile text as an answer, as a call's argument, and as the request itself."""

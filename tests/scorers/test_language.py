@@ -159,6 +159,7 @@ def test_nothing_to_look_at() -> None:
     assert language(asked, Answer("cheap", ()), CHECKS).value is None
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit", ["the ", "wait ", "A", "7", '"', "x", " ", "字", "か", "слово и ", "é ", "\ud800", "```"]
 )

@@ -239,6 +239,7 @@ def test_a_long_answer_that_is_all_code_is_left_alone() -> None:
     assert found("x = 1" + " " * 2_000).passed is None
 
 
+@pytest.mark.unmeasured
 def test_sql_that_could_take_for_ever_takes_no_time() -> None:
     """Brackets and words that sqlglot reads in several ways don't add up to minutes."""
     load()
@@ -283,6 +284,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("language", ["python", "json", "sql", "javascript", "java", "c", "bash", ""])
 def test_hostile_code_takes_bounded_time(language: str, name: str) -> None:
@@ -297,6 +299,7 @@ def test_hostile_code_takes_bounded_time(language: str, name: str) -> None:
         assert best < 0.05
 
 
+@pytest.mark.unmeasured
 def test_many_fences_take_bounded_time() -> None:
     """A text that is nothing but fences is read once."""
     start = time.thread_time()

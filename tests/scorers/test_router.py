@@ -31,6 +31,7 @@ def test_contract(request: Request) -> None:
     assert keeps_the_contract(ROUTER, request, None).score < 1.0
 
 
+@pytest.mark.unmeasured
 def test_bounded_time() -> None:
     """A prompt of many megabytes costs no more than its length."""
     takes_bounded_time(ROUTER, asking("x" * (8 << 20)), None)

@@ -95,6 +95,7 @@ def bomb(levels: int) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "$defs": {**parts, f"d{levels}": {"type": "object"}}}
 
 
+@pytest.mark.unmeasured
 def test_a_bomb_of_references_is_not_run() -> None:
     """What would take hours is refused within milliseconds; a small one is just run."""
     began = thread_time()
@@ -104,6 +105,7 @@ def test_a_bomb_of_references_is_not_run() -> None:
     assert broken_rule(bomb(5), {}, CHARS) is None
 
 
+@pytest.mark.unmeasured
 def test_a_bomb_of_levels_is_not_run() -> None:
     """A schema that doubles with every level of the document is refused where the document is deep, not before."""
     again = {"$ref": "#"}
@@ -132,6 +134,7 @@ def test_a_document_that_the_library_does_not_take_raises() -> None:
         broken_rule({"type": "string"}, "\ud800", CHARS)
 
 
+@pytest.mark.unmeasured
 def test_patterns_take_linear_time() -> None:
     """A pattern made to backtrack does not."""
     began = thread_time()
@@ -139,6 +142,7 @@ def test_patterns_take_linear_time() -> None:
     assert thread_time() - began < 0.1
 
 
+@pytest.mark.unmeasured
 def test_many_large_patterns_are_soon_compiled_or_refused() -> None:
     """Neither compiling nor matching as many patterns as may be takes long."""
     schema: dict[str, Any] = {"allOf": [{"pattern": f"(\\w{{40}}|a{i}){{10}}|^"} for i in range(100)]}

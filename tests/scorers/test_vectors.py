@@ -131,6 +131,7 @@ def test_when_is_validated_too() -> None:
     assert (validate_vector(Vector("a", when="(a+)+")) or "").startswith("when has")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("text", ["1" * 16_000, "a" * 16_000, "foo" * 5_333, "(" * 16_000, " " * 16_000])
 def test_a_search_takes_bounded_time(text: str) -> None:
     """A simple vector over 16,000 hostile characters stays far below a second."""

@@ -134,6 +134,7 @@ def test_what_is_no_vocabulary_is_refused(vocabulary: tuple[str, ...]) -> None:
 NOISE = "".join(random.Random(1).choices(string.ascii_lowercase, k=1_000_000))  # noqa: S311 - noise, no secret
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "text",
     [

@@ -212,6 +212,7 @@ def test_one_pair_of_digits_fits_an_iban(pair: int) -> None:
     assert mod97(f"GB{pair + 2:02}WEST12345698765432") == (pair + 2 == 82)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "unit",
     [

@@ -43,6 +43,7 @@ def sample(harm: float, judge: Judge, rng: np.random.Generator) -> tuple[Vector,
     return judged[:ROWS], human[ROWS:], judged[ROWS:]
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("judge", [fair, kind, strict, shading])
 @pytest.mark.parametrize("harm", [0.02, 0.15])
 def test_the_bound_covers_human_harm(judge: Judge, harm: float) -> None:
@@ -53,6 +54,7 @@ def test_the_bound_covers_human_harm(judge: Judge, harm: float) -> None:
     assert bounds.mean() < harm + 0.12
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("judge", [fair, kind, strict])
 def test_p_values_are_rarely_small_where_the_claim_is_false(judge: Judge) -> None:
     """At a harm just above alpha "harm <= alpha" is claimed in at most delta of the samples."""

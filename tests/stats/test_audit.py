@@ -77,6 +77,7 @@ def test_wealth_is_not_expected_to_grow_in_any_state(
     assert expected <= audit.wealth.total * (1 + 1e-9)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("stream", "least"), [(plain, 1.0), (doubtful, LEAST)])
 def test_false_alarms_over_four_thousand_looks(stream: Callable[..., Rows], least: float) -> None:
     """At a harm of exactly alpha, with a look at each drawn row, at most delta of the streams raise an alarm."""
@@ -85,6 +86,7 @@ def test_false_alarms_over_four_thousand_looks(stream: Callable[..., Rows], leas
     assert within(float(np.mean(alarms)), 40)
 
 
+@pytest.mark.unmeasured
 def test_false_alarms_over_many_streams() -> None:
     """The same over more streams, with fewer looks."""
     rng = np.random.default_rng(2)
@@ -115,6 +117,7 @@ def shielded(harm: float, drawn: int, rng: np.random.Generator) -> Callable[[boo
     return run
 
 
+@pytest.mark.unmeasured
 def test_the_claim_is_about_all_traffic() -> None:
     """Told of escalated rows the audit keeps its promise and finds harm; the mutant isn't told, and claims too much."""
     rng = np.random.default_rng(13)
@@ -173,6 +176,7 @@ def median(harm: float, runs: int = 100, before: Rows | None = None, **of: float
     return float(np.median([found(Audit.start(ALPHA, DELTA, **of), row) for row in rows])) - len(lead)
 
 
+@pytest.mark.unmeasured
 def test_doubled_and_tripled_harm_is_found() -> None:
     """Within a median of 400 and of 150 drawn rows; when nearly every second answer is bad within a dozen or two."""
     assert median(2 * ALPHA) <= 300
@@ -181,6 +185,7 @@ def test_doubled_and_tripled_harm_is_found() -> None:
     assert median(0.4) <= 15
 
 
+@pytest.mark.unmeasured
 def test_harm_that_begins_late_is_found() -> None:
     """After 2,000 rows with a third of alpha; who had bet everything from the first row on would need thousands."""
     before = plain(ALPHA / 3, 2000, np.random.default_rng(8))
@@ -275,6 +280,7 @@ def told(harm: float, mistakes: float, rng: np.random.Generator) -> Verdict:
     return verdict(system, judge)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("harm", "mistakes", "right"), [(0.01, MISTAKES, "none"), (0.15, MISTAKES, "system"), (0.01, 0.2, "judge")]
 )

@@ -104,6 +104,7 @@ def naive(values: Vector, level: float) -> bool:
     return bool((np.abs(mean) > level * np.sqrt((square - mean**2) / rows)).any())
 
 
+@pytest.mark.unmeasured
 def test_intervals_hold_at_all_looks_together() -> None:
     """Differences of quality in [-1, 1]: the last of the intervals, which holds all, leaves out the mean seldom."""
     runs = np.random.default_rng(4).choice([-1.0, 0.0, 1.0], (200, 400), p=[0.1, 0.8, 0.1])

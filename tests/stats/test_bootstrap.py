@@ -94,6 +94,7 @@ def test_weights_and_indices_agree() -> None:
     assert (fast.low, fast.high) == pytest.approx((plain.low, plain.high), abs=0.15 * width)
 
 
+@pytest.mark.unmeasured
 def test_intervals_cover() -> None:
     """Of 95 % intervals of APGR from samples of one population, about 95 % hold the population's."""
     truth = apgr(curve(*sample(200_000, 99)))
@@ -112,6 +113,7 @@ def test_counts_are_a_sample() -> None:
     assert (drawn == 0).mean() == pytest.approx(1 / np.e, abs=0.05)
 
 
+@pytest.mark.unmeasured
 def test_many_queries_get_fewer_rounds() -> None:
     """Beyond the limit of draws the rounds shrink to the least, which the granularity of `defined` shows."""
     n = 250_001

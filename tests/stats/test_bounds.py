@@ -92,6 +92,7 @@ def test_graded_is_never_bolder_than_exact(mean: float, n: int, alpha: float) ->
     assert upper(k, n, 0.05) <= upper_mean(k / n, n, 0.05) + 1e-9
 
 
+@pytest.mark.unmeasured
 def test_graded_bound_holds() -> None:
     """The bound of a graded mean is below the truth in at most delta of the samples."""
     rng = np.random.default_rng(0)

@@ -114,6 +114,7 @@ def violations(resplits: int, graded: bool) -> tuple[float, float]:
     return float(np.mean(broken)), float(np.mean(kept))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("graded", [False, True])
 def test_certificates_hold(graded: bool) -> None:
     """Over 400 fresh samples the claim is wrong in at most delta of them, and still keeps much."""

@@ -35,6 +35,7 @@ def clusters_seen(shares: tuple[float, ...], rows: int, rng: np.random.Generator
     return 0
 
 
+@pytest.mark.unmeasured
 def test_no_drift_is_rarely_seen() -> None:
     """Small and larger references, of which the sampling error is far larger than that of the rows that follow."""
     rng = np.random.default_rng(1)
@@ -44,6 +45,7 @@ def test_no_drift_is_rarely_seen() -> None:
         assert np.mean([clusters_seen(SHARES, 1000, rng, reference) > 0 for _ in range(40)]) <= limit
 
 
+@pytest.mark.unmeasured
 def test_a_reference_taken_for_the_truth_is_found_out() -> None:
     """The mutant: shares and means as they happen to be in 50 rows, without their own error, soon seem to be left."""
     rng, alarms = np.random.default_rng(2), []

@@ -52,6 +52,7 @@ def test_it_is_welchs_where_requests_are_independent() -> None:
     assert found.high - found.low == pytest.approx(high - low, rel=0.15)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("spread", [0.5, 1.0, 1.3])
 def test_it_covers_costs_with_heavy_tails(spread: float) -> None:
     """Of the intervals that are given, at least 92 % hold the truth, few held out or many."""
@@ -124,6 +125,7 @@ def test_what_costs_nothing_is_worth_nothing() -> None:
 # ------------------------------------------------------------------ ratings
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(("one", "other"), [(0.95, 0.95), (0.99, 0.97), (0.8, 0.9), (1.0, 1.0)])
 @pytest.mark.parametrize("n", [30, 150])
 def test_it_covers_ratings(one: float, other: float, n: int) -> None:

@@ -41,6 +41,7 @@ def told(days: Floats, ahead: int) -> Forecast:
     return found
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("days", [steady, drifting, growing, office], ids=lambda days: days.__name__)
 @pytest.mark.parametrize(("seen", "ahead"), [(14, 20), (30, 5), (50, 12)])
 def test_it_covers(days: Days, seen: int, ahead: int) -> None:

@@ -44,6 +44,7 @@ def test_it_stops_where_harm_is_within_alpha() -> None:
     assert ladder.at == 1
 
 
+@pytest.mark.unmeasured
 def test_it_seldom_climbs_without_cause() -> None:
     """At a harm of alpha on every rung any climb is a false alarm."""
     rng = np.random.default_rng(2)

@@ -36,6 +36,7 @@ def test_draws_are_as_often_as_their_rates() -> None:
     assert chi_square < 22.5
 
 
+@pytest.mark.unmeasured
 def test_purposes_and_secrets_are_independent() -> None:
     """Of what one purpose, or one secret, draws, another draws its own rate; the same purpose would draw all."""
     audited = [name for name in IDS if drawn(SECRET, name, 0.3)]
@@ -67,6 +68,7 @@ def test_ids_that_are_no_text_are_drawn_too() -> None:
     assert isinstance(drawn(SECRET, "\ud800", 0.5), bool)
 
 
+@pytest.mark.unmeasured
 def test_a_draw_is_fast() -> None:
     """Below 20 microseconds each, the best of three."""
     spent = []

@@ -35,6 +35,7 @@ def test_it_is_unbiased() -> None:
     assert np.mean(found) == pytest.approx(0.05, abs=0.006)
 
 
+@pytest.mark.unmeasured
 def test_it_covers_at_every_look() -> None:
     """A look after each hundred rows, harm changing on the way: seldom outside even once."""
     rng, missed = np.random.default_rng(2), 0

@@ -156,6 +156,7 @@ def passes(form: Form, rate: float, runs: int, rows: int = 300, graded: bool = F
     return count / runs
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("form", "graded"), [(sequential, False), (sequential_graded, False), (sequential_graded, True)]
 )
@@ -176,6 +177,7 @@ def peeking(scores: Vector, label_of: LabelOf, thresholds: Vector, alpha: float,
     return Bought(passed, len(scores), 1.0, (), (), "loosest")
 
 
+@pytest.mark.unmeasured
 def test_the_peeking_test_can_fail() -> None:
     """The exact test, looked at after each row as if it were the only look, claims what is false too often."""
     assert not within(passes(peeking, ALPHA * 1.0001, 300), 300)
@@ -217,6 +219,7 @@ def walks(runs: int, order_of: Callable[[np.random.Generator, Vector], Rows]) ->
     return broken, labels, kept, fixed
 
 
+@pytest.mark.unmeasured
 def test_claims_hold_and_labels_are_saved() -> None:
     """Over fresh samples at most delta of the claims are false; as much is kept as with every row's label."""
     broken, labels, kept, fixed = walks(300, lambda rng, harm: rng.permutation(harm.size))
@@ -251,6 +254,7 @@ def achieved(form: Form, scores: Vector, labels: Vector, threshold: float | None
     return float(labels[accepted].mean()) if accepted.any() else 1.0
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("form", FINITE)
 def test_finite_claims_hold(form: Form) -> None:
     """The target is missed in at most delta of the runs, not all is labelled, and much is kept."""

@@ -228,6 +228,7 @@ def test_a_fold_leaves_what_it_began_with() -> None:
     assert start(CLAIM) == start(CLAIM)._replace(people={}, judged={})
 
 
+@pytest.mark.unmeasured
 def test_false_alarms_are_rare() -> None:
     """At a harm of alpha over all traffic, three of four requests escalated: at most delta of the routes climb."""
     rng, climbed = np.random.default_rng(3), 0

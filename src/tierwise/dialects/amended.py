@@ -37,11 +37,11 @@ def formless(request: Request) -> Request:
     body = dict(request.body)
     for name in _FORMED.get(request.dialect, ()):
         body.pop(name, None)
-    name = _BESIDE.get(request.dialect, "")
-    if name in body and bytes(body[name]) != b"null":
-        said = _object.decode(body[name])
+    beside = _BESIDE.get(request.dialect)
+    if beside is not None and bytes(body.get(beside, _NULL)) != b"null":
+        said = _object.decode(body[beside])
         said.pop("format", None)
-        body[name] = _raw(said)
+        body[beside] = _raw(said)
     return msgspec.structs.replace(request, json_answer=False, schema=None, body=body)
 
 

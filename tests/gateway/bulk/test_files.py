@@ -253,10 +253,10 @@ async def test_undeclared_and_cut_uploads(tmp_path: Path) -> None:
         with socket.create_connection((host, int(port))) as sock:
             head = f"POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gate.key}\r\ncontent-type: {TYPE}\r\n"
             sock.sendall(head.encode() + b"content-length: 100000\r\n\r\n" + form(GOOD)[:100])
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while not list(folder.iterdir()):
                     await asyncio.sleep(0.01)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while list(folder.iterdir()):
                 await asyncio.sleep(0.01)
         assert (await gate.chat())[0] == 200

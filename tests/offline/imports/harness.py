@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from tierwise.cli import app
+from tests.support.terminal import call
 from tierwise.offline.outcomes import read
 
 
@@ -25,7 +25,7 @@ def put(path: Path, value: Any) -> Path:
 
 
 def command(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, ["import", *map(str, words)], env={"COLUMNS": "200"})
+    return call(["import", *map(str, words)], env={"COLUMNS": "200"})
 
 
 def imported(out: Path, *words: str | Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
