@@ -2,8 +2,9 @@
 
     python -m benchmarks.screened [--seconds S] [--json F]
 
-The same route with and without screens, in turn, in one gateway and one run: what counts is the difference. No two
-requests say the same, as a text that was read before costs nothing. `benchmarks/gateway.py` has what it stands on.
+The same route with and without screens, in turn, in one gateway and one run: what counts is the difference. Requests
+differ, and answers come again only when their sentences have been forgotten, as what was read before costs next to
+nothing. `benchmarks/gateway.py` has what it stands on.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 import msgspec
 import uvloop
@@ -30,18 +33,19 @@ from benchmarks.gateway import (
     percentile,
     process,
     request,
-    scripts,
     served,
     words,
 )
 from benchmarks.load import Load
 from tierwise.gateway.screening.guards import Guard, shared_reader
 from tierwise.gateway.tables.screen_table import ScreensTable
+from tierwise.screens.window import Window
 from tierwise.types import Chunk, Message, Request
 
 ROUNDS = 5
-TEXTS = 4000
+ANSWERS = 1000  # with so many there are more sentences between two that are equal than a reader remembers
 PIECES = 4000
+TEXTS = 200
 SCREENED = """
 [routes.screened]
 tiers = ["cheap", "premium"]
@@ -65,6 +69,8 @@ class Figures(msgspec.Struct):
     ratio: float
     added_p50_ms: float
     look_us: float  # CPU of a request of 1 KB
+    again_us: float  # ... whose text but for one sentence stood in one before
+    answer_us: float  # ... and of an answer
     piece_p50_us: float  # of a streamed piece of a word
     piece_p99_us: float
     piece_most_us: float
@@ -79,17 +85,37 @@ def text(draw: random.Random, size: int) -> str:
     return said[:size]
 
 
+def scripts() -> bytes:
+    """Answers of about 1 KB, by the number that a request begins with."""
+    draw = random.Random(5)  # noqa: S311  no secret
+    answers = [text(draw, 1000) for _ in range(ANSWERS)]
+    rules = [
+        {"match": f"Case {number}: ", "text": one, "tokens": [one], "input_tokens": 250}
+        for number, one in enumerate(answers)
+    ]
+    return msgspec.json.encode(rules)
+
+
+def bodies_for(route: str) -> Iterator[bytes]:
+    """Requests of 1 KB, no two of which say the same."""
+    draw = random.Random(3)  # noqa: S311  no secret
+    for number in itertools.count():
+        yield request(route, f"Case {number % ANSWERS}: {text(draw, 1000)}")
+
+
 class Varied(Load):
     """Asks each of many bodies in turn."""
 
-    async def each(self, bodies: itertools.cycle[bytes], connections: int, seconds: float) -> list[float]:
+    async def each(self, bodies: Iterator[bytes], connections: int, seconds: float) -> list[float]:
         """Milliseconds of each answer, closed loop."""
         until, times = time.perf_counter() + seconds, list[float]()
 
         async def one() -> None:
             client = await self._client()
-            while (start := time.perf_counter()) < until:
-                await client.ask(self._message(next(bodies)))
+            while time.perf_counter() < until:
+                message = self._message(next(bodies))
+                start = time.perf_counter()
+                await client.ask(message)
                 times.append((time.perf_counter() - start) * 1000)
             client.close()
 
@@ -99,9 +125,7 @@ class Varied(Load):
 
 async def measure(load: Varied, pid: int, seconds: float) -> tuple[list[float], list[float], list[float]]:
     """(CPU us a request without, with, and added ms at one connection), round by round."""
-    draw = random.Random(3)  # noqa: S311  no secret
-    said = [text(draw, 1000) for _ in range(TEXTS)]
-    bodies = {route: itertools.cycle([request(route, one) for one in said]) for route in ("cascade", "screened")}
+    bodies = {route: bodies_for(route) for route in ("cascade", "screened")}
     await load.expect(next(bodies["screened"]), "checks")
     used: dict[str, list[float]] = {route: [] for route in bodies}
     added: list[float] = []
@@ -116,21 +140,38 @@ async def measure(load: Varied, pid: int, seconds: float) -> tuple[list[float], 
     return used["cascade"], used["screened"], added
 
 
-def inside() -> tuple[float, list[float]]:
-    """(CPU us of a look at a request of 1 KB, CPU us of each streamed piece)."""
+def inside() -> tuple[tuple[float, float, float], list[float]]:
+    """(CPU us of a look at a request of 1 KB, of one at a text that goes on, of an answer; us of streamed pieces)."""
     draw, guard = random.Random(4), Guard(ALL, shared_reader())  # noqa: S311  no secret
-    asked = [Request(id="q", asked="r", messages=(Message("user", text(draw, 1000)),)) for _ in range(200)]
-    start = time.process_time()
-    for one in asked:
-        guard.look(one)
-    look = (time.process_time() - start) / len(asked) * 1e6
-    window, pieces = guard.window(lambda found: None), list[float]()
-    assert window is not None
+    said = [text(draw, 1000) for _ in range(TEXTS)]
+    again = [f"{one} And so on with the next step." for one in said]
+    answers = [(opened(guard), Chunk(text(draw, 1000), finish="stop")) for _ in range(TEXTS)]
+    looks = [timed([partial(guard.look, asked(one)) for one in some]) for some in (said, again)]
+    answer = timed([partial(window.feed, (chunk,)) for window, chunk in answers])
+    window, pieces = opened(guard), list[float]()
     for word in words(PIECES):
         start = time.perf_counter()
         window.feed((Chunk(word),))
         pieces.append((time.perf_counter() - start) * 1e6)
-    return look, pieces
+    return (looks[0], looks[1], answer), pieces
+
+
+def opened(guard: Guard) -> Window:
+    window = guard.window(lambda found: None)
+    assert window is not None
+    return window
+
+
+def asked(said: str) -> Request:
+    return Request(id="q", asked="r", messages=(Message("user", said),))
+
+
+def timed(calls: Sequence[Callable[[], object]]) -> float:
+    """CPU us of each."""
+    start = time.process_time()
+    for call in calls:
+        call()
+    return (time.process_time() - start) / len(calls) * 1e6
 
 
 def main() -> None:
@@ -140,7 +181,7 @@ def main() -> None:
     parser.add_argument("--json", type=pathlib.Path, help="write the figures here too")
     options = parser.parse_args()
     os.sched_setaffinity(0, {1})
-    look, pieces = inside()
+    looks, pieces = inside()
     with ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "scripts.json").write_bytes(scripts())
@@ -155,7 +196,7 @@ def main() -> None:
     ratio = statistics.median(one / other for one, other in zip(with_all, without, strict=True))
     cpu = statistics.median(without), statistics.median(with_all)
     piece = percentile(pieces, 50), percentile(pieces, 99), max(pieces)
-    figures = Figures(*cpu, ratio, statistics.median(added), look, *piece)
+    figures = Figures(*cpu, ratio, statistics.median(added), *looks, *piece)
     for name, value in msgspec.structs.asdict(figures).items():
         print(f"{name:<18}{value:>10.2f}")
     if options.json:

@@ -292,7 +292,7 @@ class Bench:
 
     def strangers(self) -> None:
         """Names told in texts of other kinds that the shipped recogniser has not seen."""
-        private = panel(("privacy",), load_encoder().encode)["privacy"]
+        private = panel(("privacy",), load_encoder())["privacy"]
         for name in ("surge", "mmlu", "clinc", "gsm8k"):
             texts = [self.known.rows[at].text for at in self.known.of(name)[:600]]
             hits = np.array(["name" in private.screen(text).flagged for text in texts])
@@ -304,9 +304,9 @@ class Bench:
         self.figures.append(Figure(what, measure, value, low, high, bar))
 
     def speed(self) -> None:
-        encode = load_encoder().encode
+        encoder = load_encoder()
         texts = [row.text[:100] for row in self.known.rows if len(row.text) >= 100][:3000]
-        screens = panel(("moderation",), encode)["moderation"]
+        screens = panel(("moderation",), encoder)["moderation"]
         rates = sorted(len(texts) / clocked(lambda: [screens.screen(text) for text in texts]) for _ in range(5))
         self.figures.append(
             Figure(
@@ -321,7 +321,7 @@ class Bench:
         )
         whole = "\n".join(row["full_text"] for row in stored(self.data, "presidio_pii"))
         parts = [whole[at : at + 1024] for at in range(0, len(whole) - 1024, 1024)]
-        private = panel(("privacy",), encode)["privacy"]
+        private = panel(("privacy",), encoder)["privacy"]
         times = sorted(1e3 * clocked(lambda: [private.screen(part) for part in parts]) / len(parts) for _ in range(5))
         self.figures.append(
             Figure(
@@ -337,8 +337,7 @@ class Bench:
 
     def evasion(self) -> None:
         """Of texts that are caught as they are: the share that is still caught in each disguise."""
-        encode = load_encoder().encode
-        screens = panel(("moderation", "injection"), encode)
+        screens = panel(("moderation", "injection"), load_encoder())
         for screen, kind, texts in self._attacks():
 
             def flagged(text: str, screen: str = screen, kind: str = kind) -> bool:

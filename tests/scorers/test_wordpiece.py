@@ -7,6 +7,7 @@ import string
 import time
 import tracemalloc
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -114,6 +115,32 @@ def test_any_text_is_cut(text: str) -> None:
     numbers = PIECES.ids(text)
     assert all(0 <= number < len(VOCABULARY) for number in numbers)
     assert numbers == WordPiece(VOCABULARY).ids(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.text(st.sampled_from("Where is my card's \u00c9\x80\ud7ff\ud800\u4e2d.\n"), max_size=30),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_several_texts_are_cut_as_each_is(texts: list[str]) -> None:
+    """Empty ones, and what parts them inside, among them."""
+    assert each(texts) == [PIECES.ids(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    "texts", [["card"], ["", ""], ["is", " ".join(map(str, range(CUT))), "my"], ["caf\u00e9", "\x80", "5\u20ac"]]
+)
+def test_a_long_text_among_others(texts: list[str]) -> None:
+    """And one, and none that has any pieces."""
+    assert each(texts) == [PIECES.ids(text) for text in texts]
+
+
+def each(texts: list[str]) -> list[list[int]]:
+    numbers, ends = PIECES.arrays(texts)
+    return [numbers[start:end].tolist() for start, end in pairwise((0, *ends))]
 
 
 def test_only_the_first_characters_are_read() -> None:

@@ -20,7 +20,7 @@ from tierwise.screens.reader import PIECE, WHOLE, Reader, pieces
 from tierwise.screens.risk import Policy, Risk, policy, shipped
 from tierwise.screens.screen import WINDOW, Screen, windows
 
-SCREENS = panel(NAMES, load_encoder().encode)
+SCREENS = panel(NAMES, load_encoder())
 MODERATION, INJECTION, RISK = SCREENS["moderation"], SCREENS["injection"], SCREENS["risk"]
 HATEFUL = "I hate all Muslims, they are vermin and should disappear."
 PLAIN = "All these Muslims are vermin and they should be wiped out."
@@ -200,7 +200,7 @@ def test_a_wrong_policy_says_what_is_wrong(content: bytes, said: str) -> None:
 
 def test_a_policy_of_ones_own_goes_by_its_examples() -> None:
     """Near to one it scores high, far from all of them low; its threshold decides."""
-    reader = Reader(weights.load_weights(), load_encoder().encode)
+    reader = Reader(weights.load_weights(), load_encoder())
     own = Policy("refunds", "Money back.", ("I want my money back for this broken toaster",), "human", threshold=0.6)
     risk = Risk(reader, [own])
     assert risk.screen("I want my money back for this broken toaster").scores["refunds"] == 1
@@ -210,7 +210,7 @@ def test_a_policy_of_ones_own_goes_by_its_examples() -> None:
 
 def test_a_policy_needs_a_head_that_there_is() -> None:
     """Else it would never flag anything, silently."""
-    reader = Reader(weights.load_weights(), load_encoder().encode)
+    reader = Reader(weights.load_weights(), load_encoder())
     with pytest.raises(ConfigError, match="no trained head is called chess"):
         Risk(reader, [Policy("a", "b", (), "human", head="chess")])
 
@@ -218,9 +218,9 @@ def test_a_policy_needs_a_head_that_there_is() -> None:
 def test_a_screen_that_there_is_not() -> None:
     """Is named, with those that there are."""
     with pytest.raises(ConfigError, match="no screen is called mood; there are moderation, privacy"):
-        panel(("privacy", "mood"), load_encoder().encode)
+        panel(("privacy", "mood"), load_encoder())
     with pytest.raises(ConfigError, match="no screen is called nothing"):
-        panel((), load_encoder().encode)
+        panel((), load_encoder())
 
 
 def _packed(**changed: object) -> bytes:

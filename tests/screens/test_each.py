@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tierwise.gateway.screening.guards import shared_reader
+from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams, grams_each
+from tierwise.screens.reader import KEPT, Reader
+from tierwise.screens.weights import load_weights
 
 TEXTS = st.lists(st.text(max_size=60), max_size=8)
 MIXED = ["", "a", "ab ab", "I want to go home.", "\ud800", "", "don't stop", "0"]
@@ -17,17 +24,24 @@ def alone(texts: list[str]) -> list[int]:
     return [number << 16 | int(bucket) for number, text in enumerate(texts) for bucket in grams(text)]
 
 
+def each(texts: list[str]) -> list[int]:
+    buckets, ends = grams_each(texts)
+    parts = np.split(buckets, ends)
+    assert len(parts.pop()) == 0
+    return [number << 16 | int(bucket) for number, part in enumerate(parts) for bucket in part]
+
+
 def test_the_same_buckets() -> None:
     """Texts that have none, and what no text can be written with, among them."""
-    assert grams_each(MIXED).tolist() == alone(MIXED)
-    assert grams_each([]).tolist() == []
-    assert grams_each([""]).tolist() == alone([""])
+    assert each(MIXED) == alone(MIXED)
+    assert each([]) == []
+    assert each([""]) == alone([""])
 
 
 @given(TEXTS)
 def test_the_same_buckets_of_any(texts: list[str]) -> None:
     """Runs of two texts are of neither."""
-    assert grams_each(texts).tolist() == alone(texts)
+    assert each(texts) == alone(texts)
 
 
 @settings(max_examples=40, deadline=None)
@@ -39,3 +53,56 @@ def test_the_same_probabilities(texts: list[str]) -> None:
     for row, text in zip(each, texts, strict=True):
         known = reader.probabilities(text)
         assert np.allclose(row, [known[head] for head in reader.heads], atol=1e-4)
+
+
+class Heard:
+    """An encoder that knows what it was asked."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.encode = load_encoder().encode
+
+    def encode_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += texts
+        return load_encoder().encode_many(texts)
+
+
+def anew() -> Reader:
+    return Reader(load_weights(), load_encoder())
+
+
+def test_a_sentence_is_read_once() -> None:
+    """Whatever stands around it, and in whichever order; it says what it said before."""
+    heard = Heard()
+    reader = Reader(load_weights(), heard)
+    first = reader.each(["i hate you", "what a day", "i hate you"])
+    again = reader.each(["a new one", "what a day", "i hate you"])
+    assert heard.texts == ["i hate you", "what a day", "i hate you", "a new one"]
+    assert np.array_equal(again[1:], first[[1, 0]])
+    assert np.array_equal(reader.each(["what a day"]), first[1:2])
+    assert np.allclose(again, anew().each(["a new one", "what a day", "i hate you"]), atol=1e-6)
+
+
+def test_a_long_text_that_goes_on_is_read_where_it_is_new() -> None:
+    """Its sentences before are known; the whole of it is not, and so it scores what it scores anew."""
+    heard = Heard()
+    reader = Reader(load_weights(), heard)
+    text = "".join([f"We have waited for parcel {number} for a long time. " for number in range(10)])
+    threat = "I will find you and hurt you."
+    reader.probabilities(text + "Please tell us why.")
+    before = len(heard.texts)
+    found = reader.probabilities(text + threat)
+    assert heard.texts[before:] == [threat.lower()]
+    assert list(found.values()) == pytest.approx(list(anew().probabilities(text + threat).values()), abs=1e-6)
+
+
+def test_so_many_sentences_are_remembered() -> None:
+    """Beyond that, the oldest are forgotten."""
+    heard = Heard()
+    reader = Reader(load_weights(), heard)
+    texts = ["".join("kptsdfghml"[int(digit)] + "a" for digit in str(number)) for number in range(KEPT + 1)]
+    for start in range(0, len(texts), 1000):
+        reader.each(texts[start : start + 1000])
+    heard.texts.clear()
+    reader.each([texts[-1], texts[1], texts[0]])
+    assert heard.texts == [texts[0]]

@@ -82,14 +82,14 @@ def test_own_heads_stand_instead_or_beside() -> None:
 
 def test_they_join_the_panel() -> None:
     """With their own thresholds; only those screens that are asked for have limits."""
-    encode = load_encoder().encode
+    encoder = load_encoder()
     named = learnt(heads=(Head("spam", 0.9, NOTHING, NOTHING, certified=False),))
-    found = assembled(("moderation", "privacy"), encode, own=Own(named, encode))
+    found = assembled(("moderation", "privacy"), encoder, own=Own(named, encoder.encode))
     assert list(found.screens) == ["moderation", "privacy"]
     assert found.limits["moderation:spam"] == 0.9
     assert {one.partition(":")[0] for one in found.limits} == {"moderation"}
     assert set(found.screens["moderation"].screen("zebra").scores) == {*CATEGORIES, "spam"}
-    assert "injection:injection" in assembled(("injection",), encode).limits
+    assert "injection:injection" in assembled(("injection",), encoder).limits
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,41 @@ def test_time_is_linear(unit: str) -> None:
     assert time.process_time() - start < 0.5
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "PASSWORD: hunter2!!",
+        "pa\u017f\u017fword: hunter2!!",
+        "to\u212aen: hunter2!!",
+        "CREDENT\u0130ALS: hunter2!!",
+        "api_key is: hunter2!!",
+        "PWD=hunter2!!",
+    ],
+)
+def test_a_secret_is_one_in_whatever_case(text: str) -> None:
+    """Long s, Kelvin's sign and the dotted I too, and it stands where it stood."""
+    at = text.index("hunter2!!")
+    assert formed(text) == [Span("secret", at, at + 9)]
+    assert formed("x" + text) == ([] if text.startswith("PWD") else [Span("secret", at + 1, at + 10)])
+
+
+def test_addresses_far_from_each_other() -> None:
+    """Each is found, as long as its box has no more than 64 characters; an @ alone ends nothing."""
+    far = "word " * 40
+    boxes = f"joe@example.org {far}{'x' * 64}@example.com, {'y' * 65}@example.net"
+    for text in (boxes, f"a@b {far}{boxes}", f"{boxes} @"):
+        found = [text[span.start : span.end] for span in formed(text)]
+        assert found == ["joe@example.org", "x" * 64 + "@example.com"]
+
+
+@pytest.mark.parametrize("digits", ["0123456789", "".join(map(chr, range(0xFF10, 0xFF1A)))])
+def test_digits_of_every_script_count(digits: str) -> None:
+    """Whether or not all else is ASCII, and with what stands between them."""
+    number = "+44 (20) 7946-0958".translate(str.maketrans("0123456789", digits))
+    assert [span.type for span in formed(f"Call {number}.")] == ["phone"]
+    assert [span.type for span in formed(f"Call {number} \u2019.")] == ["phone"]
+
+
 @given(st.text(alphabet="0123456789 .-+()ABCxyz/:@_\u212a\u0661\u00b2\u00e9\n", max_size=60))
 def test_any_text_can_be_read(text: str) -> None:
     """Whatever counts as a digit or a letter somewhere; spans are in order, and apart."""

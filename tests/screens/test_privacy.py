@@ -90,4 +90,4 @@ def _between(text: str, spans: list[Span]) -> list[str]:
 
 def test_the_panel_gives_it(privacy: Privacy) -> None:
     """By its name."""
-    assert panel(("privacy",), load_encoder().encode)["privacy"].screen(TEXT) == privacy.screen(TEXT)
+    assert panel(("privacy",), load_encoder())["privacy"].screen(TEXT) == privacy.screen(TEXT)

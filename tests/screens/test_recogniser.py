@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tierwise.screens.recogniser import SHAPES, Tokens, joined, shape
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierwise.screens.recogniser import SHAPES, Recogniser, Tokens, joined, shape
+from tierwise.screens.weights import load_weights
 
 OTHER, NAME, ADDRESS, PLACE = 0, 1, 2, 3
 
@@ -62,3 +68,24 @@ def test_every_word_has_a_shape() -> None:
     found = [shape(word) for word in words]
     assert all(0 <= number < SHAPES for number in found)
     assert len(set(found)) == len(found)
+
+
+@given(st.text(st.sampled_from("ab1 \n\t.,'\u2019-_\u65e5\u0301"), max_size=60))
+def test_words_are_where_they_are(text: str) -> None:
+    """Equal words and signs too."""
+    tokens = Tokens(text)
+    assert [text[start:end] for start, end in tokens.at] == tokens.words
+    assert re.sub(r"\s", "", text) == "".join(word for word in tokens.words if word != "\n")
+    assert tokens.at == sorted(tokens.at)
+    assert len(set(tokens.at)) == len(tokens.at)
+
+
+def test_what_was_forgotten_is_found_again() -> None:
+    """After more words than are remembered a text says what it said before."""
+    text = "Please write to John Smith, 12 Main Street, London, and to Maria Gonzalez."
+    recogniser = Recogniser(load_weights().recogniser)
+    found = recogniser.spans(text)
+    assert [text[span.start : span.end] for span in found if span.type == "name"] == ["John Smith", "Maria Gonzalez"]
+    for start in range(0, 25_000, 5_000):
+        recogniser.spans(" ".join([f"w{number}" for number in range(start, start + 5_000)]))
+        assert recogniser.spans(text) == found

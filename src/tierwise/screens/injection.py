@@ -33,6 +33,11 @@ _PHRASES = re.compile(
     r"|<\|im_start\|>|<\|system\|>|\[/?inst\]|<<sys>>"
 )
 
+_HINTS = (  # one of them stands in whatever _PHRASES finds: to look for them takes a twentieth of the time
+    "instruction", "prompt", "rules", "guideline", "directi", "programming", "message", " mode", "you are", "<|",
+    "inst]", "<<sys>>",
+)  # fmt: skip
+
 
 def parts(text: str) -> Iterator[str]:
     """What stands in a text by itself: sentences, quotes, comments, cells. Nothing where the text is one of them."""
@@ -52,7 +57,7 @@ class Injection:
 
     def screen(self, text: str) -> Finding:
         score = max([self._reader.probabilities(text)[HEAD], *map(self._worst, (part for _, part in windows(text)))])
-        if score < _CERTAIN and any(_PHRASES.search(plain) for _, part in windows(text) for plain in readings(part)):
+        if score < _CERTAIN and any(_ordered(plain) for _, part in windows(text) for plain in readings(part)):
             score = _CERTAIN
         return Finding({HEAD: score}, (HEAD,) if score >= self._reader.thresholds[HEAD] else ())
 
@@ -60,3 +65,7 @@ class Injection:
         """The highest of the parts; 0 where there are none."""
         told = [*parts(unpacked(text))]
         return float(self._reader.each(told)[:, self._at].max()) if told else 0.0
+
+
+def _ordered(plain: str) -> bool:
+    return any(hint in plain for hint in _HINTS) and _PHRASES.search(plain) is not None

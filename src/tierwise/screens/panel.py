@@ -10,7 +10,7 @@ from tierwise.screens.injection import HEAD, Injection
 from tierwise.screens.moderation import TRAINED, Moderation
 from tierwise.screens.own import Beside, Own
 from tierwise.screens.privacy import Privacy
-from tierwise.screens.reader import Encode, Reader
+from tierwise.screens.reader import Encoder, Reader
 from tierwise.screens.recogniser import Recogniser
 from tierwise.screens.risk import Policy, Risk, shipped
 from tierwise.screens.screen import Screen
@@ -26,23 +26,23 @@ class Panel(NamedTuple):
     limits: dict[str, float]
 
 
-def panel(names: Sequence[str], encode: Encode) -> dict[str, Screen]:
-    """Those named, in the order of NAMES. `encode` is the encoder that the weights were fitted with.
+def panel(names: Sequence[str], encoder: Encoder) -> dict[str, Screen]:
+    """Those named, in the order of NAMES. `encoder` is the one that the weights were fitted with.
 
     Raises ConfigError for a name that there is not, and where the weights can't be read.
     """
-    return assembled(names, encode).screens
+    return assembled(names, encoder).screens
 
 
 def assembled(
-    names: Sequence[str], encode: Encode, policies: Sequence[Policy] | None = None, own: Own | None = None
+    names: Sequence[str], encoder: Encoder, policies: Sequence[Policy] | None = None, own: Own | None = None
 ) -> Panel:
     """The same with other risk policies than the shipped ones, and with heads that an operator has taught."""
     strange = [name for name in names if name not in NAMES]
     if strange or not names:
         raise ConfigError(f"no screen is called {', '.join(strange) or 'nothing'}; there are {', '.join(NAMES)}")
     weights = load_weights()
-    reader = Reader(weights, encode)
+    reader = Reader(weights, encoder)
     risks = shipped() if policies is None else tuple(policies)
     every: dict[str, Screen] = {
         "moderation": Moderation(reader),

@@ -2,6 +2,10 @@
 
 Each type is a pattern that is linear in the text, what has to be true of a match, and a rank: where two overlap the
 lower rank stays, then the longer one. Knows nothing of names and addresses, which have no form.
+
+Most texts hold nothing, which has to be found out soon. So a pattern begins with a set of characters, what stands
+before it comes behind that, and case is ignored by reading the text in small letters: `re` is several times as fast
+with such patterns. And a form is only looked for in a text that has the words, or digits enough, for it.
 """
 
 from __future__ import annotations
@@ -13,16 +17,21 @@ from typing import NamedTuple
 from tierwise.screens import national_ids as ids
 from tierwise.screens.screen import Span
 
-_DIGIT = re.compile(r"\d")
-_NUMBERED = frozenset({"iban", "ip", "card", "national_id", "birth_date", "phone"})
 _NEAR = 48  # characters before a match that may say what it is
+_MAILBOX = 64  # characters of a mail address before its @
+_ODD = str.maketrans("\u0130\u0131\u017f\u212a", "iisk")  # what is small i, s or k for `re` where it ignores case
+_ODD_ONE = re.compile("[\u0130\u0131\u017f\u212a]")
+_ONLY_DIGITS = bytes(code if chr(code).isdigit() else 32 for code in range(128)) + bytes(128)
+_NUMBER = re.compile(r"\d[\d .\-/()+]*")
 
 
 class _Form(NamedTuple):
     type: str
     pattern: re.Pattern[str]  # of all of it, or with a group "value"
-    holds: Callable[[str, str], bool]  # (the match, what stands before it)
-    needs: tuple[str, ...] = ("",)  # that a text must hold one of, in small letters, for the pattern to be tried
+    holds: Callable[[str, str], bool]  # (the match, what stands before it, in small letters)
+    needs: tuple[str, ...] = ()  # a text must hold one of them, if any, for the pattern to be tried, ...
+    digits: int = 0  # ... and so many digits with no more between them than stands in numbers
+    small: bool = False  # text and needs are read in small letters
 
 
 def _always(found: str, before: str) -> bool:
@@ -57,20 +66,20 @@ def _said(words: re.Pattern[str], before: str) -> bool:
 _NETWORKS = re.compile(  # Visa, Mastercard, American Express, Discover and UnionPay, Diners Club, JCB
     r"4\d{15}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|6(?:011|22|4[4-9]|5)\d{12,13}|3(?:0[0-5]|[689])\d{11}|35\d{14}"
 )
-_CARD = re.compile(r"(?i)card|\bcc\b|visa|amex|mastercard|maestro|payment")
+_CARD = re.compile(r"card|\bcc\b|visa|amex|mastercard|maestro|payment")
 _CALL = re.compile(
-    r"(?i)(?:phone|mobile|cell|tel|fax|call|desk|contact|number|reach|ring|dial|text|sms|whatsapp|answering|office|"
+    r"(?:phone|mobile|cell|tel|fax|call|desk|contact|number|reach|ring|dial|text|sms|whatsapp|answering|office|"
     r"registered|messages?)\b[^\d]{0,30}$"
 )
 _ACCOUNT = re.compile(
-    r"(?i)(?:account|order|invoice|ref(?:erence)?|id|isbn|ticket|case|sku|zip|card|pmid)\W*(?:no|number)?\W*$"
+    r"(?:account|order|invoice|ref(?:erence)?|id|isbn|ticket|case|sku|zip|card|pmid)\W*(?:no|number)?\W*$"
 )
-_BORN = re.compile(r"(?i)(?:birth|born|dob|b-day|birthday)\b[^\d]{0,30}$")
+_BORN = re.compile(r"(?:birth|born|dob|b-day|birthday)\b[^\d]{0,30}$")
 _LICENCE = re.compile(
-    r"(?i)(?:licen[cs]e|licen[cs]e number|\bdl|passport|national id|identity card|id card)\b[^\d\n]{0,24}$"
+    r"(?:licen[cs]e|licen[cs]e number|\bdl|passport|national id|identity card|id card)\b[^\d\n]{0,24}$"
 )
 _NO_PHONE = re.compile(r"\d{3}-\d\d-\d{4}$|(?:19|20)\d\d-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./](?:19|20)\d\d")
-_AFTER_PHONE = re.compile(r"(?i)[\s-]{0,3}(?:office|fax|mobile|cell|phone|desk|home|work|f\b|m\b|o\b)")
+_AFTER_PHONE = re.compile(r"[\s-]{0,3}(?:office|fax|mobile|cell|phone|desk|home|work|f\b|m\b|o\b)")
 
 
 _QUANTITY = re.compile(r"\d+\.\d+|(?:19|20)\d\d[-/](?:19|20)\d\d")  # a decimal, or years
@@ -101,9 +110,7 @@ def _iban(found: str, before: str) -> bool:
     return mod97(found)
 
 
-_NUMBERED_TEXT = re.compile(
-    r"(?i)(?:version|release|build|firmware|section|chapter|clause|\bec|\bv|\u00a7)\s*$|[a-z]/$"
-)
+_NUMBERED_TEXT = re.compile(r"(?:version|release|build|firmware|section|chapter|clause|\bec|\bv|\u00a7)\s*$|[a-z]/$")
 
 
 def _v4(found: str, before: str) -> bool:
@@ -119,7 +126,7 @@ def _v6(found: str, before: str) -> bool:
 
 
 _ID_WORDS = re.compile(
-    r"(?i)(?:ssn|social security|bsn|burgerservice(?:nummer)?|sofi(?:nummer)?|pesel|aadha{1,2}r|uidai?|cpf|"
+    r"(?:ssn|social security|bsn|burgerservice(?:nummer)?|sofi(?:nummer)?|pesel|aadha{1,2}r|uidai?|cpf|"
     r"steuer-?id|steuernummer|tax|tin|idnr|identifikationsnummer|national|identity|citizen|insurance|nir|"
     r"s\u00e9curit\u00e9 sociale)\b[^\d\n]{0,24}$"
 )
@@ -181,6 +188,7 @@ _FORMS = (
             r"eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000})(?![\w-])"
         ),
         _always,
+        ("_", "sk-", "AKIA", "ASIA", "AIza", "xox", "glpat-", "SG.", "pypi-", "xai-", ":AA", "eyJ"),
     ),
     _Form(
         "secret",
@@ -189,18 +197,19 @@ _FORMS = (
             r"(?:-----END [A-Z0-9 ]{0,40}-----)?"
         ),
         _always,
-        ("-----begin",),
+        ("-----BEGIN",),
     ),
     _Form(
         "secret",
         re.compile(
-            r"(?i)(?:passw(?:or)?d|passphrase|\bpwd|secret|(?:api|access|account|auth|private)[_ -]?key|token|"
+            r"(?:passw(?:or)?d|passphrase|pwd(?<!\wpwd)|secret|(?:api|access|account|auth|private)[_ -]?key|token|"
             r"credentials?)[\"']?(?:\s{0,2}[=:]|\s{1,2}is:?)\s{0,2}[\"']?(?P<value>[^\s\"',;]{8,200})"
         ),
         _secret,
         ("pass", "pwd", "secret", "key", "token", "credential"),
+        small=True,
     ),
-    _Form("secret", re.compile(r"(?i)\bbearer\s(?P<value>[\w.~+/=-]{8,2000})"), _secret, ("bearer",)),
+    _Form("secret", re.compile(r"bearer(?<!\w.{6})\s(?P<value>[\w.~+/=-]{8,2000})"), _secret, ("bearer",), small=True),
     _Form("secret", re.compile(r"(?<=://)[^\s/:@]{1,100}:(?P<value>[^\s/@]{1,200})(?=@)"), _always, ("://",)),
     _Form(
         "email",
@@ -210,19 +219,35 @@ _FORMS = (
     ),
     _Form(
         "url",
-        re.compile(r"(?i)(?<!\w)(?:https?://|www\.)[^\s<>\"'{}|\\^`]{3,2000}(?<![.,;:!?)\]])"),
+        re.compile(r"[hw](?<!\w.)(?:(?<=h)ttps?://|(?<=w)ww\.)[^\s<>\"'{}|\\^`]{3,2000}(?<![.,;:!?)\]])"),
         _always,
         ("://", "www."),
+        small=True,
     ),
-    _Form("iban", re.compile(r"(?<!\w)[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"), _iban),
-    _Form("ip", re.compile(r"\d(?<![\w.]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), _v4),
-    _Form("ip", re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"), _v6, (":",)),
+    _Form(
+        "iban",
+        re.compile(r"[A-Z](?<!\w.)[A-Z]\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)"),
+        _iban,
+        digits=2,
+    ),
+    _Form("ip", re.compile(r"\d(?<![\w.]\d)\d{0,2}(?:\.\d{1,3}){3}(?![\w]|\.\d)"), _v4, (".",), digits=4),
+    _Form(
+        "ip",
+        re.compile(
+            r"[0-9a-fA-F:](?<![\w:].)(?:(?<!:)[0-9a-fA-F]{0,3}:|(?<=:))"
+            r"(?:[0-9a-fA-F]{0,4}:){1,6}[0-9a-fA-F]{0,4}(?![\w:])"
+        ),
+        _v6,
+        (":",),
+        digits=1,
+    ),
     _Form(
         "card",
         re.compile(
             r"\d(?<![\w.-]\d)(?:\d{11,18}|\d{3}(?:([ -])\d{4}){2,3}(?:\1\d{1,3})?|\d{3}([ -])\d{6}\2\d{4,5})(?![\w-])"
         ),
         _card,
+        digits=12,
     ),
     _Form(
         "national_id",
@@ -232,33 +257,52 @@ _FORMS = (
             r"(?![\w-]|[.,]\d| \d)"
         ),
         _numbered,
+        digits=8,
     ),
     _Form(
         "national_id",
         re.compile(
-            r"(?ai)(?<!\w)(?:(?:\d{8}|[XYZ]-?\d{7})-?[A-HJ-NP-TV-Z]|[A-CEGHJ-PR-TW-Z]{2}(?: ?\d\d){3} ?[A-D]|"
-            r"[A-Z]{6}[\dL-NP-V]{2}[A-EHLMPR-T][\dL-NP-V]{2}[A-Z][\dL-NP-V]{3}[A-Z])(?!\w)"
+            r"(?a)\b(?:(?:\d{8}|[XYZxyz]-?\d{7})-?[A-HJ-NP-TV-Za-hj-np-tv-z]|"
+            r"[A-CEGHJ-PR-TW-Za-ceghj-pr-tw-z]{2}(?: ?\d\d){3} ?[A-Da-d])\b"
         ),
         _lettered,
+        digits=6,
     ),
-    _Form("national_id", re.compile(r"(?<![\w-])[A-Z]{0,2}\d[\dA-Z-]{5,18}(?![\w-])"), _licensed),
+    _Form(
+        "national_id",
+        re.compile(
+            r"(?a)[A-Za-z](?<!\w.)[A-Za-z]{5}[\dL-NP-Vl-np-v]{2}[A-EHLMPR-Ta-ehlmpr-t][\dL-NP-Vl-np-v]{2}[A-Za-z]"
+            r"[\dL-NP-Vl-np-v]{3}[A-Za-z](?!\w)"
+        ),
+        _lettered,
+        digits=1,
+    ),
+    _Form(
+        "national_id",
+        re.compile(r"[A-Z\d](?<![\w-].)(?:(?<=[A-Z])[A-Z]?\d|(?<=\d))[\dA-Z-]{5,18}(?![\w-])"),
+        _licensed,
+        digits=1,
+    ),
     _Form(
         "birth_date",
         re.compile(
-            rf"(?i)(?<![\w/-])(?:\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}|\d{{4}}-\d\d-\d\d|"
+            rf"(?<![\w/-])(?:\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{2,4}}|\d{{4}}-\d\d-\d\d|"
             rf"{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH},? \d{{4}}|"
             rf"(?:19|20)\d\d)(?![\w/-])"
         ),
         _born,
         ("birth", "born", "dob", "b-day"),
+        digits=4,
+        small=True,
     ),
     _Form(
         "phone",
         re.compile(
-            r"(?<![\w.@/:-])(?:\+|00)?(?:\(\d{1,4}\)|\d)(?:[ .\-/]{0,2}(?:\(\d{1,4}\)|\d)){5,15}"
-            r"(?:(?: ?x| ext\.? ?)\d{1,6})?(?![\w@/]|[.-]\d)"
+            r"[+(\d](?<![\w.@/:-].)(?:(?<=\+)(?:\(\d{1,4}\)|\d)|(?<=\()\d{1,4}\)|(?<=\d)(?:(?<=0)0(?:\(\d{1,4}\)|\d))?)"
+            r"(?:[ .\-/]{0,2}(?:\(\d{1,4}\)|\d)){5,15}(?:(?: ?x| ext\.? ?)\d{1,6})?(?![\w@/]|[.-]\d)"
         ),
         _phone,
+        digits=6,
     ),
 )  # fmt: skip
 TYPES = tuple(dict.fromkeys(form.type for form in _FORMS))
@@ -270,16 +314,40 @@ def formed(text: str) -> list[Span]:
 
 
 def _matches(text: str) -> Iterator[Span]:
-    digits, small = _DIGIT.search(text) is not None, text.lower()
+    small, digits = _small(text), _digits(text)
     for form in _FORMS:
-        if not any(word in small for word in form.needs) or (form.type in _NUMBERED and not digits):
-            continue  # most texts hold nothing: that is found out in a fraction of the time
+        read = small if form.small else text
+        if digits < form.digits or (form.needs and not any(word in read for word in form.needs)):
+            continue
         group = "value" if form.pattern.groupindex else 0
-        for found in form.pattern.finditer(text):
+        for found in _found(form, read):
             start, end = found.span(group)
-            said = form.holds(found[group], text[max(0, start - _NEAR) : start])
-            if said or (form.type == "phone" and _labelled(text, found)):
+            said = form.holds(text[start:end], small[max(0, start - _NEAR) : start])
+            if said or (form.type == "phone" and _labelled(small, found)):
                 yield Span(form.type, start, end)
+
+
+def _found(form: _Form, text: str) -> Iterator[re.Match[str]]:
+    """All matches. What stands too far before the next @ is no address, and is not looked at."""
+    if form.type != "email":
+        yield from form.pattern.finditer(text)
+        return
+    end = 0
+    while (at := text.find("@", end)) >= 0 and (found := form.pattern.search(text, max(end, at - _MAILBOX))):
+        yield found
+        end = found.end()
+
+
+def _small(text: str) -> str:
+    """In small letters, as many as before: as `re` ignores case, so the long s is an s, and an i has no other dots."""
+    return (text.translate(_ODD) if _ODD_ONE.search(text) else text).lower()
+
+
+def _digits(text: str) -> int:
+    """How many digits there are at most with nothing between them but what stands in numbers."""
+    if text.isascii():
+        return max(map(len, text.encode().translate(_ONLY_DIGITS, b" .-/()+").split()), default=0)
+    return max([sum(map(str.isdecimal, found[0])) for found in _NUMBER.finditer(text)], default=0)
 
 
 def _labelled(text: str, found: re.Match[str]) -> bool:

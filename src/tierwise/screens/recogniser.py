@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
+from threading import Lock
 from typing import Any
 from zlib import crc32
 
@@ -26,17 +28,27 @@ _KEPT = 20_000  # words whose worth is remembered
 _WORD = re.compile(r"\n|\w+(?:['\u2019]\w+)*|[^\w\s]")
 _GAP = re.compile(r"[\s,.\-#/>]{0,6}\Z")
 _NAME, _ADDRESS, _PLACE = 1, 2, 3
+_TOLD = frozenset([_NAME, _ADDRESS, _PLACE])
 
 Floats = NDArray[np.float32]
 
 
 class Tokens:
-    """A text's words: where they are, their features' buckets and their shapes."""
+    """A text's words, and where they are."""
 
     def __init__(self, text: str) -> None:
-        found = list(_WORD.finditer(text))
-        self.words = [match[0] for match in found]
-        self.at = [match.span() for match in found]
+        self.words: list[str] = _WORD.findall(text)
+        self._text = text
+
+    @cached_property
+    def at(self) -> list[tuple[int, int]]:
+        """(start, end) of each. Nobody asks as long as no word is of interest."""
+        places, end = [], 0
+        for word in self.words:
+            start = self._text.index(word, end)  # between words there is white space alone
+            end = start + len(word)
+            places.append((start, end))
+        return places
 
 
 def shape(word: str) -> int:
@@ -68,48 +80,59 @@ class Recogniser:
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """`first` (BUCKETS, offsets, labels), `pairs` (2, SHAPES, SHAPES, labels), `second`, `bias`: see `learn`."""
         self._first: Floats = arrays["first"].astype(np.float32) * arrays["first_scale"].astype(np.float32)
-        self._pairs: Floats = arrays["pairs"].astype(np.float32)
+        pairs = arrays["pairs"].astype(np.float32)
+        self._pairs: Floats = np.concatenate([*pairs], axis=-1).reshape(SHAPES * SHAPES, -1)  # to the next, the last
         self._second: Floats = arrays["second"].astype(np.float32)
         self._bias: Floats = arrays["bias"].astype(np.float32)  # (2, labels)
-        self._kept: dict[str, tuple[int, Floats]] = {}
+        self._labels = self._bias.shape[1]
+        self._known: dict[str, int] = {}  # words, and the places in what follows of what is known of them
+        self._shapes = np.zeros(_KEPT, np.intp)
+        self._worth: Floats = np.zeros((_KEPT, _OFFSETS, self._labels), np.float32)
+        self._lock = Lock()
 
     def spans(self, text: str) -> list[Span]:
         """Names and addresses in the order of the text."""
         tokens = Tokens(text)
         if not tokens.words:
             return []
-        return joined(text, tokens.at, self._labels(tokens.words))
-
-    def _labels(self, words: list[str]) -> list[int]:
-        labels: list[int] = (opinions(self.first(words)) @ self._second + self._bias[1]).argmax(1).tolist()
-        return labels
+        labels = (opinions(self.first(tokens.words)) @ self._second + self._bias[1]).argmax(1)
+        return joined(text, tokens.at, labels.tolist()) if labels.any() else []
 
     def first(self, words: list[str]) -> Floats:
-        """(words, labels): the first step's log-odds."""
-        known = [self._kept.get(word) or self._learnt(word) for word in words]
+        """(words, labels): the first step's log-odds. At most 20,000 words."""
+        shapes, worth = self._looked_up(words)
         size = len(words)
-        worth = np.concatenate([item[1] for item in known])  # (words, offsets, labels)
-        padded = np.zeros((size + 2 * REACH, worth.shape[2]), np.float32)
+        padded = np.zeros((size + 2 * REACH, self._labels), np.float32)
         for place in range(_OFFSETS):
             padded[_OFFSETS - 1 - place : _OFFSETS - 1 - place + size] += worth[:, place]
         scores: Floats = padded[REACH : REACH + size] + self._bias[0]
-        shapes = np.array([item[0] for item in known])
-        scores[1:] += self._pairs[0, shapes[:-1], shapes[1:]]
-        scores[:-1] += self._pairs[1, shapes[:-1], shapes[1:]]
+        pairs = self._pairs.take(shapes[:-1] * SHAPES + shapes[1:], axis=0)
+        scores[1:] += pairs[:, : self._labels]
+        scores[:-1] += pairs[:, self._labels :]
         return scores
 
-    def _learnt(self, word: str) -> tuple[int, Floats]:
-        item = shape(word), self._first[features(word)].sum(0, keepdims=True)
-        if len(self._kept) < _KEPT:
-            self._kept[word] = item
-        return item
+    def _looked_up(self, words: list[str]) -> tuple[NDArray[np.intp], Floats]:
+        """Shapes, (words,), and what is worth what, (words, offsets, labels)."""
+        with self._lock:
+            if len(self._known) + len(words) > _KEPT:
+                self._known.clear()
+            known = self._known
+            places = np.array([known[word] if word in known else self._learnt(word) for word in words], np.intp)
+            return self._shapes.take(places), self._worth.take(places, axis=0)
+
+    def _learnt(self, word: str) -> int:
+        place = self._known[word] = len(self._known)
+        self._shapes[place] = shape(word)
+        self._worth[place] = self._first[features(word)].sum(0)
+        return place
 
 
 def shares(scores: Floats) -> Floats:
     """Log-odds to probabilities, row by row."""
-    scores = np.exp(scores - scores.max(1, keepdims=True))
-    sums: Floats = scores.sum(1, keepdims=True)
-    return scores / sums
+    columns = np.ascontiguousarray(scores.T)  # to go along rows of five numbers takes several times as long
+    columns = np.exp(columns - columns.max(0))
+    rows: Floats = (columns / columns.sum(0)).T
+    return rows
 
 
 def opinions(scores: Floats) -> Floats:
@@ -124,8 +147,9 @@ def opinions(scores: Floats) -> Floats:
 def joined(text: str, at: list[tuple[int, int]], labels: list[int]) -> list[Span]:
     """Neighbours of one label are one span; a place that an address runs into belongs to it."""
     runs: list[list[int]] = []  # label, start, end
-    for (start, end), label in zip(at, labels, strict=True):
-        if label in (_NAME, _ADDRESS, _PLACE) and text[start] != "\n":
+    for place in [place for place, label in enumerate(labels) if label in _TOLD]:
+        (start, end), label = at[place], labels[place]
+        if text[start] != "\n":
             near = runs and _GAP.match(text, runs[-1][2], start) is not None
             same = near and (label == runs[-1][0] or (label == _PLACE and runs[-1][0] == _ADDRESS))
             if same and not (label == _NAME and "\n" in text[runs[-1][2] : start]):

@@ -25,17 +25,18 @@ class _Choice:
         self.kind: object = None  # of the last piece: its thoughts, its text, its refusal, or the place of a tool call
         self.text = Passages(longest)
         self.come = 0  # characters
-        self.queue: deque[tuple[Chunk, int]] = deque()  # chunks that wait, and what had come with each
+        self.queue: deque[tuple[Chunk, int, int]] = deque()  # chunks that wait, and where they begin and end
 
     def take(self, chunk: Chunk) -> list[str]:
         """What is to be read now."""
-        said = ""
+        said, size = "", 0
         for kind, text in _said(chunk):
             if text:
                 said += "\n" + text if self.kind not in (None, kind) else text  # different parts do not run together
                 self.kind = kind
+                size += len(text)
         self.come += len(said)
-        self.queue.append((chunk, self.come))
+        self.queue.append((chunk, self.come - size, self.come))
         return self.text.add(said) if said else []
 
 
@@ -75,23 +76,26 @@ class Window:
         out: list[Chunk] = []
         for choice in self._choices.values():
             queue, free = choice.queue, choice.text.free
-            while queue and queue[0][1] <= free:
+            while queue and queue[0][2] <= free:
                 out.append(queue.popleft()[0])
-            if queue and choice.come - queue[0][1] + len(_text(queue[0][0])) > self._size:
+            if queue and choice.come - queue[0][1] > self._size:
                 self._divide(choice, out)
         return tuple(out)
 
     @staticmethod
     def _divide(choice: _Choice, out: list[Chunk]) -> None:
         """Of a chunk that is longer than what may be held back the part that is free goes out."""
-        chunk, end = choice.queue[0]
-        parts = _divided(chunk, len(_text(chunk)) - (end - choice.text.free))
+        chunk, _, end = choice.queue[0]
+        free = choice.text.free
+        parts = _divided(chunk, len(_text(chunk)) - (end - free))
         if parts is not None:
             out.append(parts[0])
-            choice.queue[0] = parts[1], end
+            choice.queue[0] = parts[1], free, end
 
 
 def _said(chunk: Chunk) -> list[tuple[object, str]]:
+    if not (chunk.reasoning or chunk.refusal or chunk.tool_calls):
+        return [("text", chunk.text)]
     said: list[tuple[object, str]] = [("reasoning", chunk.reasoning), ("text", chunk.text), ("refusal", chunk.refusal)]
     return said + [(piece.index, piece.arguments) for piece in chunk.tool_calls]
 

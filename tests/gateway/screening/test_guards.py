@@ -33,7 +33,7 @@ class Counting(Reader):
 
     def __init__(self) -> None:
         self.read: list[str] = []
-        super().__init__(load_weights(), load_encoder().encode)
+        super().__init__(load_weights(), load_encoder())
 
     def probabilities(self, text: str) -> Any:
         self.read.append(text)

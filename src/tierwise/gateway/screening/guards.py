@@ -292,7 +292,7 @@ def guard(table: ScreensTable) -> Guard | None:
 @cache
 def shared_reader() -> Reader:
     """Of all routes of a process. Raises ConfigError where the weights can't be read."""
-    return Reader(load_weights(), load_encoder().encode)
+    return Reader(load_weights(), load_encoder())
 
 
 @cache

@@ -83,10 +83,10 @@ class Lines:
         if first is None:
             raise ConfigError(f"{wanted.file}: holds no rows")
         self.column = _column(first, wanted)
-        self._wanted, rules, encode = wanted, wanted.rules, load_encoder().encode
-        heads = None if wanted.trained is None else Own(read(wanted.trained), encode)
+        self._wanted, rules, encoder = wanted, wanted.rules, load_encoder()
+        heads = None if wanted.trained is None else Own(read(wanted.trained), encoder.encode)
         policies = shipped() if rules.policies is None else rules.policies
-        found = assembled(wanted.screens, encode, policies, heads)
+        found = assembled(wanted.screens, encoder, policies, heads)
         self._screens, self._policies = found.screens, policies
         limits = {**found.limits, **{one: at for one, at in rules.limits.items() if one in found.limits}}
         self.limits = {one: at for one, at in limits.items() if one not in rules.allowed}
