@@ -100,7 +100,8 @@ def test_so_many_sentences_are_remembered() -> None:
     """Beyond that, the oldest are forgotten."""
     heard = Heard()
     reader = Reader(load_weights(), heard)
-    texts = ["".join("kptsdfghml"[int(digit)] + "a" for digit in str(number)) for number in range(KEPT + 1)]
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    texts = [" ".join(words[int(digit)] for digit in str(number)) for number in range(KEPT + 1)]
     for start in range(0, len(texts), 1000):
         reader.each(texts[start : start + 1000])
     heard.texts.clear()

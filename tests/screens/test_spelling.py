@@ -6,7 +6,20 @@ import time
 
 import pytest
 
-from tierwise.screens.spelling import COMMON, LONGEST, MOST, cut, filled, known, nearest, place, respelt, strange
+from tierwise.screens.spelling import (
+    COMMON,
+    LONGEST,
+    MOST,
+    SURE,
+    cut,
+    filled,
+    known,
+    nearest,
+    place,
+    places,
+    respelt,
+    strange,
+)
 
 
 def test_common_words_come_first() -> None:
@@ -77,8 +90,17 @@ def test_how_strange_a_text_is() -> None:
 
 def test_only_so_many_words_are_looked_at() -> None:
     """So a long text of noise costs a fixed time more."""
-    text = " ".join(["bmob"] * (MOST + 5))
-    assert respelt(text).split() == ["bomb"] * MOST + ["bmob"] * 5
+    turned = {word[1] + word[0] + word[2:]: word for word in places() if len(word) > SURE}
+    wrong = [word for word, meant in turned.items() if not known(word) and nearest(word) == meant][: MOST + 5]
+    assert len(wrong) == MOST + 5
+    assert (respelt(" ".join(wrong)) or "").split() == [*map(nearest, wrong[:MOST]), *wrong[MOST:]]
+
+
+def test_what_is_no_english_stays() -> None:
+    """Once more than half of its words stay unknown, the others are not looked at."""
+    assert respelt("bmob zzxqv wwjvx") is None
+    assert respelt("bmob zzxqv") == "bomb zzxqv"
+    assert respelt("bmob bmob zzxqv zzxqv zzxqv") == "bomb bomb zzxqv zzxqv zzxqv"
 
 
 def test_noise_costs_little() -> None:

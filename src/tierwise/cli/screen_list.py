@@ -47,8 +47,10 @@ def _told(cards: Cards) -> None:
     for name, heads in _sources(cards).items():
         who = "all" if len(heads) == len(cards.heads) else ", ".join(heads)
         screen.print(f"{plain(name)}: {plain(who)}.", soft_wrap=True)
-    likened = [one.name for one in shipped() if one.head is None]
-    screen.print(f"By likeness to examples, and not measured: {', '.join(likened)}.", soft_wrap=True)
+    unmeasured = [_named(card) for card in cards.heads if not card.recall.n]
+    unmeasured += [f"risk: {one.name}" for one in shipped() if one.head is None]
+    if unmeasured:
+        screen.print(f"Not measured, as no public set is of it: {', '.join(unmeasured)}.", soft_wrap=True)
     screen.print(f"[yellow]Never flagged, as nothing was learnt of them:[/] {', '.join(UNTRAINED)}.", soft_wrap=True)
     screen.print(f"SHA-256 of the weights: {cards.weights}", soft_wrap=True)
 

@@ -27,7 +27,7 @@ _LATIN = str.maketrans(
 )
 _DIGITS = str.maketrans("01345789@$!|", "oieastbgasil")
 _DIGITS_L = str.maketrans("01345789@$!|", "oleastbgasll")
-_MIXED = re.compile(r"(?<![\w@$.])[a-z0-9@$!|]{2,32}+(?![\w@$]|[.]\w)")
+_MIXED = re.compile(r"(?<![\w@$.])(?=[a-z]*+[0-9@$!|])[a-z0-9@$!|]{2,32}+(?![\w@$]|[.]\w)")
 # A sign between letters, or before enough of them: mp3, 4th and addresses are none of it.
 _LEET = re.compile(r"(?:[a-z]++[0134578@$!|]++(?=[a-z])|[@$]++(?=[a-z]{3})|[013457](?=[a-z]{4}))[a-z0134578@$]*+")
 COMMONEST = 100  # words that digits may stand for where there is next to no letter
@@ -62,8 +62,7 @@ def _spelt(text: str) -> tuple[str, float]:
     odd = strange(plain)
     if odd >= MISSPELT:
         other = respelt(plain)
-        left = strange(other)
-        if left <= odd / 2:
+        if other is not None and (left := strange(other)) <= odd / 2:
             return other, left
     return plain, odd
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
-from itertools import product
+from itertools import islice, product
 from math import log
 
 _FILE = "data/screens/words.txt"
@@ -23,7 +23,8 @@ COMMON = 9_000  # words: a short one may only have been meant to be one of these
 SURE = 7
 _MADE_UP = 14.0  # what a letter of no word costs in `cut`; a word costs the logarithm of its place
 _DEAR = 2.4  # a letter on average: no English text is as dear, and most of another language are
-MOST = 400  # unknown words of a text that are looked at
+MOST = 400  # different unknown words of a text that are looked at
+KEPT = 1 << 15  # words that are remembered: slang and names come again
 
 
 @cache
@@ -86,22 +87,24 @@ def filled(word: str) -> str | None:
     return _commonest(fillings, len(places()))
 
 
-def respelt(text: str) -> str:
-    """A lower-case text with its unknown words as they were meant, as far as there is a common word one step away."""
-    left = MOST
+def respelt(text: str) -> str | None:
+    """A lower-case text with its unknown words as they were meant, as far as there is a common word one step away.
 
-    def meant(found: re.Match[str]) -> str:
-        nonlocal left
-        word = found[0]
-        if left <= 0 or word in places():
-            return word
-        left -= 1
-        return nearest(word)
+    None where there is none for more than half of the different ones: that is no misspelt English.
+    """
+    listed = places()
+    unknown = dict.fromkeys(word for word in _LONG.findall(text) if word not in listed)
+    meant: dict[str, str] = {}
+    lost = 0
+    for word in islice(unknown, MOST):
+        meant[word] = nearest(word)
+        lost += meant[word] == word
+        if lost > len(unknown) / 2:
+            return None
+    return _LONG.sub(lambda found: meant.get(found[0], found[0]), text)
 
-    return _LONG.sub(meant, text)
 
-
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KEPT)
 def nearest(word: str) -> str:
     """The commonest word that gives this one when two neighbours swap, or a letter is left out, doubled or another."""
     if len(word) > LONGEST:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "2fb411f7f05cb9d13cd34c1ae930dfa402c1b0fd42c2bc94083c76483bba63f2"
+SHA256 = "b4a4e4ed86f5d6a714d216fd3fadbd9957fde3b9c114703df2bc93a2812ddd45"
 _FILE = "data/screens/screens-2.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"

@@ -110,7 +110,8 @@ async def test_others_are_answered_meanwhile(tmp_path: Path) -> None:
     """While a long text is read."""
     async with running(tmp_path, route=screens('categories = { "hate" = "block" }')) as gate:
         await moderate(gate, KIND, model="support")
-        reading = asyncio.ensure_future(moderate(gate, f"{KIND} " * 8_000, model="support"))
+        long = "".join([f"{KIND} {number}. " for number in range(8_000)])  # no sentence of it was read before
+        reading = asyncio.ensure_future(moderate(gate, long, model="support"))
         await asyncio.sleep(0.05)
         answered = 0
         while not reading.done():
