@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tierwise.screens.grams import grams_each
-from tierwise.screens.normalised import normalised, readings
+from tierwise.screens.normalised import normalised_each, readings
 from tierwise.screens.screen import windows
 from tierwise.screens.weights import Floats, Weights
 
@@ -93,7 +93,7 @@ class Reader:
 
     def each(self, texts: Sequence[str]) -> Floats:
         """(texts, heads): of several short texts at once what `probabilities` is of each; in a part of the time."""
-        odds = self._odds_each([normalised(text) for text in texts])
+        odds = self._odds_each(normalised_each(texts))
         shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
         return shares
 
