@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tierwise.gateway.screening.guards import shared_reader
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams, grams_each
+from tierwise.screens.normalised import readings
 from tierwise.screens.reader import KEPT, Reader
 from tierwise.screens.weights import load_weights
 
@@ -47,12 +48,14 @@ def test_the_same_buckets_of_any(texts: list[str]) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.text(max_size=150), min_size=1, max_size=6))
 def test_the_same_probabilities(texts: list[str]) -> None:
-    """Of every head."""
+    """Of every head, where a text is not read backwards too."""
     reader = shared_reader()
     each = reader.each(texts)
     for row, text in zip(each, texts, strict=True):
         known = reader.probabilities(text)
-        assert np.allclose(row, [known[head] for head in reader.heads], atol=1e-4)
+        exact = len(readings(text)) == 1
+        for share, head in zip(row, reader.heads, strict=True):
+            assert share == pytest.approx(known[head], abs=1e-4) if exact else share <= known[head] + 1e-4
 
 
 class Heard:

@@ -92,7 +92,10 @@ class Reader:
         return last[1]
 
     def each(self, texts: Sequence[str]) -> Floats:
-        """(texts, heads): of several short texts at once what `probabilities` is of each; in a part of the time."""
+        """(texts, heads): of several short texts, as they stand, what `probabilities` is of each; in a part of the time.
+
+        None of them is read backwards or in rot13.
+        """
         odds = self._odds_each(normalised_each(texts))
         shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
         return shares
