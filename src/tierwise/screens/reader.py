@@ -92,7 +92,7 @@ class Reader:
         return last[1]
 
     def each(self, texts: Sequence[str]) -> Floats:
-        """(texts, heads): of several short texts, as they stand, what `probabilities` is of each; in a part of the time.
+        """(texts, heads): of short texts, as they stand, what `probabilities` is of each; in a part of the time.
 
         None of them is read backwards or in rot13.
         """
