@@ -10,9 +10,10 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from tierwise.errors import ConfigError
 
+T = TypeVar("T")
 LARGEST = 512 << 20  # bytes of a file
 
 Arrays = dict[str, NDArray[Any]]
@@ -67,6 +69,19 @@ def unpack(path: Path, kind: Kind) -> tuple[bytes, Arrays]:
     if digest(arrays) != seal.sha256:
         raise ConfigError(f"{path}: damaged: its SHA-256 is not the manifest's; train it anew, or restore it")
     return manifest, arrays
+
+
+def load(path: Path, kind: Kind, made: Callable[[bytes, Arrays], T], whole: Callable[[T], bool]) -> T:
+    """What `made` makes of the manifest and the arrays. Raises ConfigError as `unpack` does, or if not `whole`."""
+    manifest, arrays = unpack(path, kind)
+    try:
+        found = made(manifest, arrays)
+        complete = whole(found)
+    except (msgspec.MsgspecError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{path}: not an {kind.name}") from error
+    if not complete:
+        raise ConfigError(f"{path}: incomplete; train it anew")
+    return found
 
 
 def digest(arrays: Arrays) -> str:

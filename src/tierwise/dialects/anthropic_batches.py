@@ -6,18 +6,14 @@ batch: it is known again by the names of its requests, and those are only told w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
 
 from tierwise.dialects.anthropic_answers import decode_answer
-from tierwise.dialects.batched import Entry, Job, Result
+from tierwise.dialects.batched import Entry, Job, Result, decoded, named, paged
 from tierwise.dialects.openai_usage import word
 from tierwise.errors import WireError
-
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 class _Counts(msgspec.Struct):
@@ -70,28 +66,18 @@ def encode_batch(entries: Iterable[Entry]) -> bytes:
 
 def decode_batch(data: bytes) -> Job:
     """Raises WireError."""
-    try:
-        return _job(_batch.decode(data))
-    except _NOT_JSON:
-        raise WireError("the answer is no batch") from None
+    return _job(decoded(_batch, data, "the answer is no batch"))
 
 
 def decode_page(data: bytes) -> tuple[tuple[Job, ...], str]:
     """Batches, newest first, and the id after which the list goes on; "" at its end. Raises WireError."""
-    try:
-        page = _page.decode(data)
-    except _NOT_JSON:
-        raise WireError("the answer is no list of batches") from None
-    jobs = tuple([_job(batch) for batch in page.data])
-    return jobs, jobs[-1].id if jobs and page.has_more else ""
+    page = decoded(_page, data, "the answer is no list of batches")
+    return paged([_job(batch) for batch in page.data], more=page.has_more)
 
 
 def decode_result(line: bytes) -> Result:
     """A line of a batch's results. Raises WireError."""
-    try:
-        row = _row.decode(line)
-    except _NOT_JSON:
-        raise WireError("a line of the results is no result") from None
+    row = decoded(_row, line, "a line of the results is no result")
     outcome = row.result
     if outcome.type != "succeeded":
         refusal = outcome.error and outcome.error.error
@@ -103,10 +89,8 @@ def decode_result(line: bytes) -> Result:
 
 
 def _job(batch: _Batch) -> Job:
-    if not _ID.fullmatch(batch.id):
-        raise WireError("an id that can't be one")
     ended = batch.processing_status == "ended"
     counts = batch.request_counts
     size = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-    path = f"/messages/batches/{batch.id}"
+    path = f"/messages/batches/{named(batch.id)}"
     return Job(batch.id, ended, size, results=(f"{path}/results",) if ended else (), kept=(path,))

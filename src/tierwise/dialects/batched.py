@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 
+from tierwise.errors import WireError
 from tierwise.types import Chunk
+
+T = TypeVar("T")
+_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 Entry = tuple[str, bytes]
 """A request of a batch: its name within it, and the JSON body that a single request would have."""
@@ -33,6 +39,27 @@ class Result(msgspec.Struct, frozen=True):
     name: str
     chunks: tuple[Chunk, ...] = ()
     failure: str = ""
+
+
+def decoded(decoder: msgspec.json.Decoder[T], data: bytes, what: str) -> T:
+    """What a provider says. Raises WireError: "the answer is no batch", where `what` is that."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise WireError(what) from None
+
+
+def named(found: str) -> str:
+    """An id that can stand in a path. Raises WireError."""
+    if not _ID.fullmatch(found):
+        raise WireError("an id that can't be one")
+    return found
+
+
+def paged(jobs: Iterable[Job], *, more: bool) -> tuple[tuple[Job, ...], str]:
+    """Batches, newest first, and the id after which the list goes on; "" at its end."""
+    listed = tuple(jobs)
+    return listed, listed[-1].id if listed and more else ""
 
 
 def names(mark: str, count: int) -> Iterator[str]:

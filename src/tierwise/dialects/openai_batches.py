@@ -5,13 +5,12 @@ Source: the API reference (Batch, Files) and the types of OpenAI's SDK 2. Knows 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from tierwise.dialects.batched import Entry, Job, Result, lines
+from tierwise.dialects.batched import Entry, Job, Result, decoded, lines, named, paged
 from tierwise.dialects.openai_upstream import decode_answer
 from tierwise.dialects.openai_usage import word
 from tierwise.errors import WireError
@@ -21,8 +20,6 @@ MARK = "tierwise"  # the key of our own name for a batch, in its metadata
 _BOUNDARY = "tierwise-eeb8a4dd9a2c4e0f"  # nothing that is sent has a line of its own that is no JSON
 UPLOAD_TYPE = f"multipart/form-data; boundary={_BOUNDARY}"
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_ID = re.compile(r"[\w.-]{1,200}", re.ASCII)
 
 
 class _Counts(msgspec.Struct):
@@ -95,36 +92,23 @@ def encode_batch(file_id: str, mark: str) -> bytes:
 
 def decode_file(data: bytes) -> str:
     """The id of a file. Raises WireError."""
-    try:
-        return _named(_file.decode(data).id)
-    except _NOT_JSON:
-        raise WireError("the answer is no file") from None
+    return named(decoded(_file, data, "the answer is no file").id)
 
 
 def decode_batch(data: bytes) -> Job:
     """Raises WireError."""
-    try:
-        return _job(_batch.decode(data))
-    except _NOT_JSON:
-        raise WireError("the answer is no batch") from None
+    return _job(decoded(_batch, data, "the answer is no batch"))
 
 
 def decode_page(data: bytes) -> tuple[tuple[Job, ...], str]:
     """Batches, newest first, and the id after which the list goes on; "" at its end. Raises WireError."""
-    try:
-        page = _page.decode(data)
-    except _NOT_JSON:
-        raise WireError("the answer is no list of batches") from None
-    jobs = tuple([_job(batch) for batch in page.data])
-    return jobs, jobs[-1].id if jobs and page.has_more else ""
+    page = decoded(_page, data, "the answer is no list of batches")
+    return paged([_job(batch) for batch in page.data], more=page.has_more)
 
 
 def decode_result(line: bytes) -> Result:
     """A line of a batch's output file, or of its error file. Raises WireError."""
-    try:
-        row = _row.decode(line)
-    except _NOT_JSON:
-        raise WireError("a line of the results is no result") from None
+    row = decoded(_row, line, "a line of the results is no result")
     response = row.response
     if response is None or response.status_code != 200:
         return Result(row.custom_id, failure=_why(row))
@@ -144,10 +128,10 @@ def _job(batch: _Batch) -> Job:
     counts = batch.request_counts or _Counts()
     late = batch.status == "completed" and counts.completed and batch.output_file_id is None
     problems = (batch.errors and batch.errors.data) or ()
-    made = [f"/files/{_named(name)}" for name in (batch.output_file_id, batch.error_file_id) if name]
-    sent = [f"/files/{_named(batch.input_file_id)}"] if batch.input_file_id else []
+    made = [f"/files/{named(name)}" for name in (batch.output_file_id, batch.error_file_id) if name]
+    sent = [f"/files/{named(batch.input_file_id)}"] if batch.input_file_id else []
     return Job(
-        id=_named(batch.id),
+        id=named(batch.id),
         ended=batch.status in _ENDED and not late,  # its results may come a moment after its end
         size=counts.total,
         mark=str((batch.metadata or {}).get(MARK, "")),
@@ -155,10 +139,3 @@ def _job(batch: _Batch) -> Job:
         failure=(word(problems[0].code) or "failed") if problems else batch.status if batch.status == "failed" else "",
         kept=(*sent, *made),
     )
-
-
-def _named(found: str) -> str:
-    """An id that can stand in a path. Raises WireError."""
-    if not _ID.fullmatch(found):
-        raise WireError("an id that can't be one")
-    return found

@@ -252,10 +252,10 @@ def _extras(headers: Headers, door: Door) -> tuple[tuple[str, str], ...]:
 def tags(header: str | None) -> frozenset[str]:
     if not header:
         return frozenset()
-    tags = frozenset(tag.strip().lower() for tag in header.split(",") if tag.strip())
-    if len(tags) > TAGS_MAX or any(len(tag) > 64 for tag in tags):
+    found = frozenset(tag.strip().lower() for tag in header.split(",") if tag.strip())
+    if len(found) > TAGS_MAX or any(len(tag) > 64 for tag in found):
         raise BadRequest(f"x-tierwise-tags takes at most {TAGS_MAX} tags of 64 characters.", param="x-tierwise-tags")
-    return tags
+    return found
 
 
 def internal() -> TierwiseError:

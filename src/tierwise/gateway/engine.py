@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from tierwise.core import policy
-from tierwise.errors import BadRequest, NotFound
+from tierwise.errors import BadRequest, BudgetExceeded, NotFound
 from tierwise.gateway.access.budgets import Budgets
 from tierwise.gateway.access.escalations import Hours
 from tierwise.gateway.booking import Meter
@@ -22,7 +22,7 @@ from tierwise.gateway.screening.guards import Guard
 from tierwise.gateway.screening.private import Private
 from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
-from tierwise.money import Arm, Record
+from tierwise.money import Arm, Record, Reservation
 from tierwise.ports import Clock, Provider, Scorer, Store
 from tierwise.providers.batches import Batches
 from tierwise.scorers.clusters import Centroids
@@ -84,6 +84,17 @@ class Engine:
     def verifier(self, route: Route) -> Scorer:
         """Who judges drafts on a route as it is served now."""
         return (self.unverified if route.thresholds is None else self.verifiers)[route.name]
+
+    async def reserve(self, held: Reservation) -> None:
+        """Promise it to the ledger; people are told of budgets that refuse it. Raises BudgetExceeded, StoreError."""
+        if held.budgets:
+            self.budgets.keys.add(held.key_id)
+        try:
+            await self.store.reserve(held)
+        except BudgetExceeded:
+            if not held.soft:
+                self.budgets.refuse(held.budgets)
+            raise
 
     def post(self, record: Record) -> None:
         """Queue a record. Nobody waits for it: a reservation that is never settled counts in full until it is."""

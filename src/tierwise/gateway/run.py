@@ -5,6 +5,7 @@ Knows neither the client's wire (text flows into a `Sink`) nor why the plan want
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
@@ -29,7 +30,7 @@ from tierwise.core.cascade import (
     cascade,
 )
 from tierwise.core.join import tokens
-from tierwise.errors import BudgetExceeded, TierwiseError
+from tierwise.errors import TierwiseError
 from tierwise.gateway import formed, sessions
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound
@@ -170,7 +171,7 @@ class Live:
             return await panel.judge(self.request, step)
         return await panel.consult(self.request, self.route, step.models, self._current.model.name)
 
-    async def _reserve(self, step: Reserve, size: int) -> None:
+    def _reserve(self, step: Reserve, size: int) -> Awaitable[None]:
         """Before the first call: what is called, and what is served, is promised to the ledger."""
         engine, request, route, payer = self.engine, self.request, self.route, self.tenant
         budgets = bearing(engine.snapshot.bearers, payer, route.name, request.tags)
@@ -187,14 +188,7 @@ class Live:
             payer.team,
             step.soft,
         )
-        if budgets:
-            engine.budgets.keys.add(payer.key_id)
-        try:
-            await engine.store.reserve(held)
-        except BudgetExceeded:
-            if not step.soft:
-                engine.budgets.refuse(budgets)
-            raise
+        return engine.reserve(held)
 
     async def _call(self, step: Call) -> Answer:
         if self.request.json_answer and form.way(step.model, self.request) == "retry":

@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.errors import ConfigError
 from tierwise.scorers.encoder import DIMENSIONS, Encoder
 from tierwise.scorers.grams import BUCKETS
-from tierwise.sealed import Kind, digest, pack, unpack
+from tierwise.sealed import Arrays, Kind, digest, load, pack
 from tierwise.stats.buckets import weighted
 
 KIND = Kind("artefact of `tierwise train --sorter`", 1)
@@ -99,16 +98,12 @@ def dump(learnt: Learnt) -> bytes:
 
 def read(path: Path) -> Learnt:
     """Raises ConfigError where there is no such file, or it is damaged, too new, or something else."""
-    packed, arrays = unpack(path, KIND)
-    try:
-        manifest = msgspec.json.decode(packed, type=_Manifest)
-        learnt = Learnt(manifest.labels, **arrays, slope=manifest.slope, notes=manifest.notes)
-        whole = _whole(learnt)
-    except (msgspec.MsgspecError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path}: not an {KIND.name}") from error
-    if not whole:
-        raise ConfigError(f"{path}: incomplete; train it anew")
-    return learnt
+    return load(path, KIND, _made, _whole)
+
+
+def _made(manifest: bytes, arrays: Arrays) -> Learnt:
+    said = msgspec.json.decode(manifest, type=_Manifest)
+    return Learnt(said.labels, **arrays, slope=said.slope, notes=said.notes)
 
 
 def _whole(learnt: Learnt) -> bool:

@@ -10,10 +10,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 from tierwise.screens.own import Head, Learnt, Trainable
-from tierwise.sealed import Kind, digest, pack, unpack
+from tierwise.sealed import Arrays, Kind, digest, load, pack
 
 DIMENSIONS = 256  # of the encoder's vectors
 KIND = Kind("artefact of `tierwise train --screen`", 1)
@@ -34,16 +33,12 @@ def dump(learnt: Learnt) -> bytes:
 
 def read(path: Path) -> Learnt:
     """Raises ConfigError where there is no such file, or it is damaged, too new, or something else."""
-    packed, arrays = unpack(path, KIND)
-    try:
-        said = msgspec.json.decode(packed, type=_Manifest)
-        learnt = Learnt(said.screen, said.heads, **arrays)
-        whole = _whole(learnt)
-    except (msgspec.MsgspecError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path}: not an {KIND.name}") from error
-    if not whole:
-        raise ConfigError(f"{path}: incomplete; train it anew")
-    return learnt
+    return load(path, KIND, _made, _whole)
+
+
+def _made(manifest: bytes, arrays: Arrays) -> Learnt:
+    said = msgspec.json.decode(manifest, type=_Manifest)
+    return Learnt(said.screen, said.heads, **arrays)
 
 
 def _whole(learnt: Learnt) -> bool:

@@ -38,10 +38,6 @@ class Writer:
         return self.inbox.sound
 
     @property
-    def closed(self) -> bool:
-        return self.inbox.closed
-
-    @property
     def failures(self) -> int:
         """Writes that were lost, awaited or not."""
         return self.inbox.failures

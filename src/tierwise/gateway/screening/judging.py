@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from tierwise.core.bearers import bearing
-from tierwise.errors import BudgetExceeded, CheckFailed
+from tierwise.errors import CheckFailed
 from tierwise.gateway.aside import Calls
 from tierwise.gateway.consult import Question
 from tierwise.gateway.engine import Engine
@@ -117,10 +117,4 @@ class Judging:
         engine, payer, route = self._engine, self._tenant, self._route.name
         budgets, most = bearing(engine.snapshot.bearers, payer, route, self._request.tags), self._calls.bound()
         owner = (self._request.id, payer.key_id, route, most.nanos, self._started_ns, budgets)
-        if budgets:
-            engine.budgets.keys.add(payer.key_id)
-        try:
-            await engine.store.reserve(Reservation(*owner, tokens=most.tokens, team=payer.team))
-        except BudgetExceeded:
-            engine.budgets.refuse(budgets)
-            raise
+        await engine.reserve(Reservation(*owner, tokens=most.tokens, team=payer.team))

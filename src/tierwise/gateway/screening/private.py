@@ -24,7 +24,6 @@ from tierwise.screens.weights import load_weights
 from tierwise.types import Request, Route
 
 LONG = 20_000  # bytes of a body from which it is read aside: others go on meanwhile
-ANYWHERE = Residence()
 
 Decode = Callable[[bytes], Request]
 
