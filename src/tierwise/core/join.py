@@ -71,7 +71,9 @@ def join(model: str, chunks: Sequence[Chunk], *, complete: bool = True) -> Answe
 
 
 def _whole(chunk: Chunk) -> Choice:
-    calls = tuple(ToolCall(delta.id, delta.name, delta.arguments) for delta in chunk.tool_calls)
+    calls: tuple[ToolCall, ...] = ()
+    if chunk.tool_calls:
+        calls = tuple([ToolCall(delta.id, delta.name, delta.arguments) for delta in chunk.tool_calls])
     return Choice(chunk.text, chunk.reasoning, chunk.refusal, calls, chunk.finish, chunk.logprobs)
 
 

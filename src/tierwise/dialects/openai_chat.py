@@ -148,12 +148,14 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
         temperature=wire.temperature,
         top_p=wire.top_p,
         stop=(wire.stop,) if isinstance(wire.stop, str) else tuple(wire.stop or ()),
-        tools=tuple([_tool(tool.function) for tool in wire.tools or () if tool.function]),
-        tool_choice=_choice(wire.tool_choice),
+        tools=tuple([_tool(tool.function) for tool in wire.tools if tool.function]) if wire.tools else (),
+        tool_choice="auto" if wire.tool_choice is None else _choice(wire.tool_choice),
         parallel_tools=wire.parallel_tool_calls is not False,
         json_answer=form is not None and form.type in ("json_object", "json_schema"),
         schema=schema,
-        foreign=tuple([f"a tool of type {tool.type[:64]}" for tool in wire.tools or () if not tool.function]),
+        foreign=tuple([f"a tool of type {tool.type[:64]}" for tool in wire.tools if not tool.function])
+        if wire.tools
+        else (),
         tags=tags,
         dialect=NAME,
         body=body,
@@ -198,7 +200,9 @@ def _message(wire: _Message, index: int) -> Message:
     else:
         content = tuple([_part(part, f"messages[{index}].content[{at}]") for at, part in enumerate(wire.content)])
     role: Role = "tool" if wire.role == "function" else wire.role
-    calls = tuple([ToolCall(c.id, c.function.name, c.function.arguments) for c in wire.tool_calls or ()])
+    if wire.tool_calls is None:
+        return Message(role, content, (), wire.tool_call_id or "")
+    calls = tuple([ToolCall(c.id, c.function.name, c.function.arguments) for c in wire.tool_calls])
     return Message(role, content, calls, wire.tool_call_id or "")
 
 
@@ -221,9 +225,7 @@ def _tool(wire: _Function) -> Tool:
     return Tool(wire.name, wire.description or "", wire.parameters, bool(wire.strict))
 
 
-def _choice(wire: str | _NamedTool | None) -> str:
-    if wire is None:
-        return "auto"
+def _choice(wire: str | _NamedTool) -> str:
     return wire if isinstance(wire, str) else wire.function.name
 
 

@@ -88,7 +88,10 @@ class App:
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         exchange = Exchange(scope, proto)
         try:
-            reply = await self._answer(exchange)
+            headers = exchange.headers
+            exchange.tenant = await self.keyring.find(headers.get("authorization") or headers.get("x-api-key"))
+            handler, exchange.rest = find(scope.path, scope.method)
+            reply = await handler(self, exchange)
         except TierwiseError as error:
             reply = _refusal(exchange, error)
         except Exception as error:  # noqa: BLE001  the outer door: whatever it is, the client gets an answer
@@ -96,18 +99,8 @@ class App:
             reply = _refusal(exchange, internal())
         if reply is not None:
             identified = said.identified(exchange.id)
-            headers = [*identified, *reply.headers] if reply.typed else [JSON, *identified, *reply.headers]
-            proto.response_bytes(reply.status, headers, reply.body)
-
-    async def _answer(self, exchange: Exchange) -> Reply | None:
-        scope = exchange.scope
-        headers = exchange.headers
-        exchange.tenant = await self.keyring.find(headers.get("authorization") or headers.get("x-api-key"))
-        methods, exchange.rest = find(scope.path)
-        handler = methods.get(scope.method)
-        if handler is None:
-            raise MethodNotAllowed(f"{scope.path[:200]} takes {', '.join(methods)}, not {scope.method[:20]}.")
-        return await handler(self, exchange)
+            said_first = identified if reply.typed else [JSON, *identified]
+            proto.response_bytes(reply.status, [*said_first, *reply.headers], reply.body)
 
 
 # ------------------------------------------------------------------ routes
@@ -162,8 +155,16 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
 }
 
 
-def find(path: str) -> tuple[Mapping[str, Handler], str]:
-    """The methods of the route at `path`, and the rest of the path. Raises NotFound."""
+def find(path: str, method: str) -> tuple[Handler, str]:
+    """Who answers at `path`, and the rest of the path. Raises NotFound, MethodNotAllowed."""
+    methods, rest = _methods(path)
+    handler = methods.get(method)
+    if handler is None:
+        raise MethodNotAllowed(f"{path[:200]} takes {', '.join(methods)}, not {method[:20]}.")
+    return handler, rest
+
+
+def _methods(path: str) -> tuple[Mapping[str, Handler], str]:
     methods = ROUTES.get(path)
     if methods is not None and not path.endswith("/"):
         return methods, ""

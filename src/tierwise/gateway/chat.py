@@ -148,14 +148,15 @@ def _check_vectors(route: Route) -> None:
 
 async def _whole(app: App, running: Running, live: Live, watch: Watch, size: int, door: Door) -> Reply:
     try:
-        outcome = await watch.over(live.run(size))
+        outcome = await live.run(size)
         label = _label(live, door, outcome.answer.model)
         body = door.answer(outcome.answer, live.request, label)
         if live.gate.inline is not None:
             body = live.gate.inline.whole(body, outcome.answer)
-    except TierwiseError as error:
+    except (TierwiseError, asyncio.CancelledError) as ended:
+        error = watch.refusal(ended)
         live.book(error.status, said.rule(error))
-        raise
+        raise error from None
     _keep(app, live, body, door)
     record = running.answered(live)
     headers = said.decided(live.route, outcome.answer.model, outcome.decision)
@@ -169,14 +170,15 @@ async def _streamed(app: App, running: Running, live: Live, watch: Watch, events
     """All that was sent, where it is to be kept and came to its end."""
     end: TierwiseError | None = internal()  # until we know better
     try:
-        outcome = await watch.over(live.run(size, events))
+        outcome = await live.run(size, events)
         events.keep(app, outcome)
         running.answered(live)
         end = None
-    except TierwiseError as error:
+    except (TierwiseError, asyncio.CancelledError) as ended:
+        error = watch.refusal(ended)
         live.book(error.status, said.rule(error))
         if not events.stream.opened:
-            raise
+            raise error from None
         end = error
     finally:
         if not watch.left:

@@ -5,7 +5,7 @@ Knows no client wire. `Engine.route` says what a client's `model` means; `run.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -85,10 +85,13 @@ class Engine:
         """Who judges drafts on a route as it is served now."""
         return (self.unverified if route.thresholds is None else self.verifiers)[route.name]
 
-    async def reserve(self, held: Reservation) -> None:
+    def reserve(self, held: Reservation) -> Awaitable[None]:
         """Promise it to the ledger; people are told of budgets that refuse it. Raises BudgetExceeded, StoreError."""
-        if held.budgets:
-            self.budgets.keys.add(held.key_id)
+        return self._within(held) if held.budgets else self.store.reserve(held)
+
+    async def _within(self, held: Reservation) -> None:
+        """... budgets."""
+        self.budgets.keys.add(held.key_id)
         try:
             await self.store.reserve(held)
         except BudgetExceeded:

@@ -43,6 +43,7 @@ from tierwise.money import Record, Reservation, Tenant
 from tierwise.types import Answer, Decision, Duty, Evidence, Model, Request, Route
 
 CLIENT_LEFT = 499  # the status that proxies commonly log for a client that closed its connection
+_AT_ONCE = (Verify, Score, Escalate)  # steps that nothing is waited for in
 LOOKS = 4  # how often a window is looked at while it fills: a bad beginning need not be paid for to its end
 
 
@@ -59,7 +60,7 @@ class Live:
         request, asked = inline.taken(clean.request)
         self.gate = gated(guard, asked, clean)
         self._class_of = sessions.classed(request, route, tenant, session) if guard is not None else None
-        self._conversation = sessions.conversation(request, route, tenant, session)
+        self._conversation = sessions.conversation(request, route, tenant, session) if route.tiers[1:] else None
         if self._conversation is not None and (session or sessions.begun(request)):
             request = engine.sessions.resume(request, self._conversation)
         self.request = request  # as it is answered
@@ -94,7 +95,8 @@ class Live:
             outcome = await outlet.stop(held, self.request.n, attempt.answer(complete=False).usage)
         finally:
             for attempt in self.attempts:
-                await attempt.close(self.engine.clock.monotonic_ms())
+                if attempt.ended_ms is None:
+                    await attempt.close(self.engine.clock.monotonic_ms())
         self.outcome = outcome
         answered = outcome.decision.action == "serve" and outcome.answer.model != HUMAN.name
         if self._conversation is not None and answered:
@@ -108,7 +110,9 @@ class Live:
             step = next(plan)
             while True:
                 try:
-                    result = await self._perform(step, size)
+                    result = self._perform(step, size)
+                    if not isinstance(step, _AT_ONCE):
+                        result = await result
                 except TierwiseError as error:
                     if self._outlet.flowed:
                         raise
@@ -134,26 +138,27 @@ class Live:
         self.record = record
         return record
 
-    async def _perform(self, step: Wish, size: int) -> Any:
+    def _perform(self, step: Wish, size: int) -> Any:
+        """The result of a step that is done `_AT_ONCE`; of others what it comes of."""
         match step:
             case Call():
-                return await self._call(step)
+                return self._call(step)
+            case Reserve():
+                return self._reserve(step, size)
             case Verify(answer, opinions, judged):
                 self.gate.check(step)
                 return self.engine.verifier(self.route).score(self.request, answer, opinions, judged)
             case Serve() | Hand():
-                return await self._serve(step)
-            case Reserve():
-                return await self._reserve(step, size)
+                return self._serve(step)
             case Resume(decision):
-                return await self._resume(self._current, decision)
+                return self._resume(self._current, decision)
             case Drop(decision):
                 self._current.settle("rejected", decision.rule)
-                return await self._current.close(self.engine.clock.monotonic_ms())
+                return self._current.close(self.engine.clock.monotonic_ms())
             case Score():
                 return self.engine.routers[self.route.name].score(self.request, None)
             case Consult() | Judge() | Screen():
-                return await self._others(step)
+                return self._others(step)
             case Escalate(model):
                 most = bound(Reserve((model,)), self.request, self.route, size, self.engine.snapshot.ceiling)
                 now_ms = self.engine.clock.monotonic_ms()

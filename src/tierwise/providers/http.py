@@ -76,7 +76,8 @@ class Upstream:
 
         Raises ProviderError and nothing else. Asks again where that is safe and worth it.
         """
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         self.admit(now)
         self.budget.called()
         total_at = now + self.limits.total
@@ -84,7 +85,10 @@ class Upstream:
         retries = 0
         while True:
             try:
-                return await self._answer(line, body, extra, total_at)
+                connection = await self._exchange(loop, (line, body, extra), total_at)
+                if 200 <= connection.status < 300:
+                    return Reply(self, connection)
+                raise await self._refused(connection)
             except (Unreachable, Overloaded) as error:
                 pause = self._pause(error, retries, total_at)
                 if pause is None:
@@ -109,13 +113,10 @@ class Upstream:
             what = f"it failed too often in a row and is left alone for another {wait:.1f} s (breaker)"
             raise Overloaded(self.name, what, retry_after=wait)
 
-    async def _answer(self, line: bytes, body: bytes, extra: bytes, total_at: float) -> Reply:
-        connection = await self._exchange(line, body, extra, total_at)
-        reply = Reply(self, connection)
-        if 200 <= connection.status < 300:
-            return reply
+    async def _refused(self, connection: Connection) -> ProviderError:
+        """The error that an answer other than 2xx is."""
         headers, status = connection.headers, connection.status
-        refusal = await reply.refusal()
+        refusal = await Reply(self, connection).refusal()
         for secret in self._secrets:  # some providers quote the key that they refuse
             refusal = refusal.replace(secret, b"[redacted]")
         error = self.decode_error(self.name, status, headers, refusal)
@@ -127,12 +128,15 @@ class Upstream:
             self.breaker.failed(asyncio.get_running_loop().time())
         elif status != 429:  # a refusal proves that it lives; a limit reached proves nothing
             self.breaker.succeeded()
-        raise error
+        return error
 
-    async def _exchange(self, line: bytes, body: bytes, extra: bytes, total_at: float) -> Connection:
-        head = b"%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (line, self._fixed, len(body), extra)
-        request = (head, body)
-        limits, loop = self.limits, asyncio.get_running_loop()
+    async def _exchange(
+        self, loop: asyncio.AbstractEventLoop, asked: tuple[bytes, bytes, bytes], total_at: float
+    ) -> Connection:
+        """A connection that has its answer's head. `asked`: the first line's begin, the body, more lines."""
+        line, body, extra = asked
+        request = (b"%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (line, self._fixed, len(body), extra), body)
+        limits = self.limits
         kept = self._kept()
         while True:
             connection = kept or await self._dial(total_at)

@@ -5,9 +5,8 @@ Knows the order of things; bytes are a dialect's, connections `http.py`'s, and w
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
-from typing import Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 import msgspec
 
@@ -100,10 +99,11 @@ class WiredProvider:
         self._others = {other.name: other for other in others}
 
     def stream(self, model: Model, request: Request) -> Batches:
-        return self._flow(model, request) if request.stream else _Once(partial(self._whole, model, request))
+        return self._flow(model, request) if request.stream else _Once(self._whole(model, request))
 
     async def _whole(self, model: Model, request: Request) -> Batch:
-        wire, reply = await self._open(model, request)
+        wire, opening = self._open(model, request)
+        reply = await opening
         try:
             return wire.decode(await reply.read())
         except WireError as error:
@@ -112,7 +112,8 @@ class WiredProvider:
             reply.close()
 
     async def _flow(self, model: Model, request: Request) -> AsyncGenerator[Batch, None]:
-        wire, reply = await self._open(model, request)
+        wire, opening = self._open(model, request)
+        reply = await opening
         try:
             reader = wire.reader()
             async for piece in reply.pieces():
@@ -127,10 +128,10 @@ class WiredProvider:
         finally:
             reply.close()
 
-    async def _open(self, model: Model, request: Request) -> tuple[Wire, Reply]:
+    def _open(self, model: Model, request: Request) -> tuple[Wire, Awaitable[Reply]]:
         wire = self._others.get(request.dialect, self._wire)
         extra = _lines(request.extras) if request.extras and request.dialect == wire.name else b""
-        return wire, await self._upstream.open(wire.path, wire.encode(request, model), extra)
+        return wire, self._upstream.open(wire.path, wire.encode(request, model), extra)
 
     async def close(self) -> None:
         await self._upstream.close()
@@ -139,23 +140,25 @@ class WiredProvider:
 class _Once:
     """One batch, and the end. A generator costs two microseconds more: the loop keeps a list of them."""
 
-    __slots__ = ("_ask",)
+    __slots__ = ("_asking",)
 
-    def __init__(self, ask: Callable[[], Awaitable[Batch]]) -> None:
-        self._ask: Callable[[], Awaitable[Batch]] | None = ask
+    def __init__(self, asking: Coroutine[Any, Any, Batch]) -> None:
+        self._asking: Coroutine[Any, Any, Batch] | None = asking  # until somebody waits for it
 
     def __aiter__(self) -> _Once:
         return self
 
     def __anext__(self) -> Awaitable[Batch]:
-        ask, self._ask = self._ask, None
-        if ask is None:
+        asking, self._asking = self._asking, None
+        if asking is None:
             raise StopAsyncIteration
-        return ask()
+        return asking
 
     async def aclose(self) -> None:
         """What is being asked is ended by whoever waits for it."""
-        self._ask = None
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
 
 
 def _broken(model: Model, reply: Reply, error: WireError) -> ProviderError:

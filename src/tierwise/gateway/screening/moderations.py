@@ -119,18 +119,17 @@ async def _screened(
     try:
         if clean.stopped:
             raise blocked("request", clean.found)
-        judged = await watch.over(judging.judge(texts))
+        judged = await judging.judge(texts)
         headers = [*said.decided(clean.route, NAME, DECISION), *said.money(judging.book(200))]
         reply = Reply(200, _encoded(judged, request.id, running.engine), (*headers, *said.flagged(clean.found)))
         if claim is not None:
             claim.done(reply)
-    except TierwiseError as error:
+    except (TierwiseError, asyncio.CancelledError) as ended:
+        if watch.left and isinstance(ended, asyncio.CancelledError):
+            return None
+        error = watch.refusal(ended)
         judging.book(error.status, said.rule(error))
-        raise
-    except asyncio.CancelledError:
-        if not watch.left:
-            raise
-        return None
+        raise error from None
     finally:
         running.end()
         watch.end()

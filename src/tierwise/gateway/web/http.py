@@ -10,12 +10,12 @@ import itertools
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
-from tierwise.errors import BadRequest, ClientError, Stopping
+from tierwise.errors import BadRequest, ClientError, Stopping, TierwiseError
 from tierwise.gateway.web.packed import oversized, unpack
 from tierwise.gateway.web.pressure import Reader
 from tierwise.gateway.web.vigil import Vigil
@@ -30,7 +30,6 @@ DRAIN_SECONDS = 0.5  # that a body over the limit is read on for, and forgotten
 WATCH_AFTER = 0.2  # seconds a request may take before it is worth a task to see whether its client is still there
 STRIDE = 256 << 10  # bytes of a stream between two looks at whether its client still reads
 
-T = TypeVar("T")
 JSON = ("content-type", "application/json")
 EVENT_STREAM = [
     ("content-type", "text/event-stream; charset=utf-8"),
@@ -181,14 +180,13 @@ class Watch:
             self.left = True
             self._task.cancel()
 
-    async def over(self, running: Awaitable[T]) -> T:
-        """What comes of it; raises Stopping where `stop` was called meanwhile."""
-        try:
-            return await running
-        except asyncio.CancelledError:
-            if not self.stopped:
-                raise
-            raise Stopping("The gateway is being stopped; ask again.") from None
+    def refusal(self, error: TierwiseError | asyncio.CancelledError) -> TierwiseError:
+        """What its client is told of what ended a request. Raises CancelledError where that was not `stop`."""
+        if isinstance(error, TierwiseError):
+            return error
+        if not self.stopped:
+            raise error
+        return Stopping("The gateway is being stopped; ask again.")
 
     def stop(self) -> None:
         if self._task is not None:
