@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from tierwise.money import Reservation
-from tierwise.store.journal import MAGIC, Line, lines
+from tierwise.store.journal import MAGIC, START, Line, lines
 
 
 def promised(ledger: Path) -> list[Line]:
     """Lines in their order, process by process."""
-    start = len(MAGIC) + 8
-    mark = start.to_bytes(8, "little")
+    mark = START.to_bytes(8, "little")
     files = sorted(ledger.with_name(f"{ledger.name}.spool").glob("*.journal"))
-    return [line for file in files for line in lines(MAGIC + mark + file.read_bytes()[start:])]
+    return [line for file in files for line in lines(MAGIC + mark + file.read_bytes()[len(MAGIC + mark) :])]
 
 
 def reserved(ledger: Path) -> list[Reservation]:

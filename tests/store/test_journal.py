@@ -3,6 +3,7 @@
 import fcntl
 import resource
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conformance.store import NOW, entry, record, reservation
 from tierwise.errors import StoreError
 from tierwise.money import Amount, Budget, Correction, Reservation
-from tierwise.store.journal import MAGIC, Journal, Line, lines, recover
+from tierwise.store.journal import MAGIC, OLD_MAGIC, START, Journal, Line, _Segment, lines, recover
 
 BUDGETS = (Budget("key", "k1", "month", 5, 7, 800_000), Budget("team", "red", tokens=9))
 FULL = Reservation("r1", "k1", "support", 3, NOW, BUDGETS, 4, "red", soft=True)
@@ -41,7 +42,7 @@ class Found:
 
 def died(journal: Journal) -> None:
     """As when its process is gone: its files are closed, and nothing else."""
-    for segment in journal._segments:
+    for segment in (*journal._segments, *journal._spare):
         segment.close()
 
 
@@ -134,9 +135,8 @@ def test_a_torn_end_is_no_line(tmp_path_factory: pytest.TempPathFactory, cut: in
     died(journal)
     (file,) = folder.iterdir()
     content = file.read_bytes()
-    start = len(MAGIC) + 8
-    torn = content[: max(len(content) - cut, start)]
-    whole = sum(start + end <= len(torn) for end in ends)
+    torn = content[: max(len(content) - cut, START)]
+    whole = sum(START + end <= len(torn) for end in ends)
     assert list(lines(torn + junk))[:whole] == [FULL, END, LATE][:whole]
     if not content.startswith(torn + junk):
         assert len(list(lines(torn + junk))) == whole
@@ -151,7 +151,7 @@ def test_what_is_no_line_ends_the_file(tmp_path: Path, tail: bytes) -> None:
     assert list(lines(file.read_bytes() + tail)) == [FULL]
 
 
-@pytest.mark.parametrize("size", [0, 3, len(MAGIC), len(MAGIC) + 7])
+@pytest.mark.parametrize("size", [0, 3, len(MAGIC), len(MAGIC) + 7, START - 1])
 def test_a_file_that_was_only_begun_has_no_lines(tmp_path: Path, size: int) -> None:
     """Its head was cut."""
     journal = Journal(tmp_path, "i1")
@@ -185,6 +185,142 @@ def test_an_orderly_end_leaves_what_is_missing_and_nothing_else(tmp_path: Path) 
         found = Found()
         found.of(folder)
         assert found.lines == ({} if whole else {"i1": [FULL]})
+
+
+def filled(folder: Path, rounds: int, segment: int = 1_000) -> tuple[Journal, list[str]]:
+    """A journal whose files have had several lives, and of what it promised the ids that were not settled."""
+    journal = Journal(folder, "i1", segment)
+    kept: list[str] = []
+    for number in range(rounds):
+        end = journal.append(reservation(f"r{number}", number))
+        kept.append(f"r{number}")
+        if number % 5 == 4:
+            journal.settle(end)
+            kept.clear()
+    return journal, kept
+
+
+def names(folder: Path) -> list[str]:
+    """The ids that a recovery replays, in their order."""
+    found = Found()
+    found.of(folder)
+    return [line.request_id for line in found.lines.get("i1", [])]
+
+
+@given(rounds=st.integers(1, 60), segment=st.integers(300, 1_200))
+@settings(max_examples=60, deadline=None)
+def test_a_file_s_earlier_life_is_never_replayed(
+    tmp_path_factory: pytest.TempPathFactory, rounds: int, segment: int
+) -> None:
+    """Killed after any line, with old lines behind the last one: what was not settled comes back, and nothing else."""
+    folder = tmp_path_factory.mktemp("lives")
+    journal, kept = filled(folder, rounds, segment)
+    assert len(list(folder.iterdir())) == len(journal._segments) + len(journal._spare)
+    assert len(journal._spare) <= 1
+    died(journal)
+    assert names(folder) == kept
+    assert list(folder.iterdir()) == []
+
+
+def test_settled_files_are_used_again(tmp_path: Path) -> None:
+    """However long it runs there are no more than it needs at once and a spare one, which goes with its end."""
+    journal, _ = filled(tmp_path, 1_000)
+    assert journal._count > 50
+    inodes = {file.stat().st_ino for file in tmp_path.iterdir()}
+    assert len(inodes) <= 3
+    for number in range(20):
+        journal.settle(journal.append(reservation(f"s{number}")))
+    assert {file.stat().st_ino for file in tmp_path.iterdir()} <= inodes
+    journal.close()
+    assert not tmp_path.exists()
+
+
+def test_an_old_line_exactly_at_the_end_is_none(tmp_path: Path) -> None:
+    """A power loss may bring back pages of before: the line of an earlier life stands where the next one would."""
+    journal = Journal(tmp_path, "i1", 400)
+    first = journal.append(reservation("a"))
+    line = (tmp_path / "i1.000000.journal").read_bytes()[START : START + first]
+    while journal._count < 2:
+        journal.append(reservation("b"))
+    journal.settle(journal._end)
+    while journal._count < 3:
+        journal.append(reservation("c"))
+    (file,) = tmp_path.glob("*.000002.journal")
+    died(journal)
+    content = file.read_bytes()
+    end = START + first
+    assert [found.request_id for found in lines(content)] == ["c"]
+    assert [found.request_id for found in lines(content[:end] + line + content[end + len(line) :])] == ["c"]
+    young = MAGIC + START.to_bytes(8, "little") + bytes(8)  # the number of the life that it was written in
+    assert [found.request_id for found in lines(young + line)] == ["a"]
+
+
+@pytest.mark.parametrize("step", ["rest", "_begin", "rename", "append"])
+def test_a_kill_between_two_lives_replays_nothing_twice(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the file rests, before it is begun, before it has its name, before its first line."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    journal = Journal(tmp_path, "i1", 400)
+    while journal._count < 2:
+        end = journal.append(reservation("old"))
+    ends = [journal.append(reservation("new"))]
+    old = journal._segments[0]
+    if step == "rest":
+        monkeypatch.setattr(_Segment, "rest", kill)
+        with pytest.raises(Killed):
+            journal.settle(end)
+        old.close()
+        died(journal)
+        assert names(tmp_path)[-2:] == ["old", "new"]  # the others again, in vain
+        return
+    journal.settle(end)
+    monkeypatch.setattr(Path if step == "rename" else _Segment, step, kill)
+    if step == "append":
+        journal._new(10)
+
+    def work() -> None:
+        while True:
+            ends.append(journal.append(reservation("new")))
+
+    with pytest.raises(Killed):
+        work()
+    monkeypatch.undo()
+    died(journal)
+    if old not in journal._segments:
+        old.close()
+    assert names(tmp_path) == ["new"] * len(ends)
+
+
+def test_a_spare_file_that_somebody_deleted_is_made_anew(tmp_path: Path) -> None:
+    """It is only a file to save work."""
+    journal, _ = filled(tmp_path, 30)
+    spare = journal._spare[0]
+    spare.path.unlink()
+    kept = []
+    while spare in journal._spare:
+        kept.append(journal.append(reservation("x")))
+    died(journal)
+    assert names(tmp_path)[-len(kept) :] == ["x"] * len(kept)
+
+
+def test_files_of_the_version_before_are_replayed(tmp_path: Path) -> None:
+    """They have no number, and their checks begin with nothing."""
+    content = OLD_MAGIC + (16).to_bytes(8, "little")
+    for kind, line in enumerate((FULL, END, LATE)):
+        payload = bytes([kind]) + msgspec.msgpack.encode(line)
+        content += len(payload).to_bytes(4, "little") + crc32(payload).to_bytes(4, "little") + payload
+    (tmp_path / "i1.000000.journal").write_bytes(content + bytes(100))
+    found = Found()
+    found.of(tmp_path)
+    assert found.lines == {"i1": [FULL, END, LATE]}
+    assert list(lines(content[:15])) == []
 
 
 def test_a_full_disk_promises_nothing_and_breaks_nothing(tmp_path: Path) -> None:

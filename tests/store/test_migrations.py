@@ -1,9 +1,11 @@
 """From nothing to now, and no further than we know."""
 
 import hashlib
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,7 +16,7 @@ from tierwise.money import Budget, Key, Record, Reservation
 from tierwise.store.migrations import APPLICATION, MIGRATIONS
 from tierwise.store.sqlite import open_sqlite
 from tierwise.store.sqlite_database import SqliteDatabase
-from tierwise.types import Decision
+from tierwise.types import CostState, Decision, Duty
 
 
 async def test_a_new_file_gets_the_newest_schema(path: Path, clock: ManualClock) -> None:
@@ -74,6 +76,13 @@ async def test_entries_of_the_first_schema_are_kept(path: Path, clock: ManualClo
             query(path, statement)
 
 
+def rules(sql: str) -> tuple[str, list[tuple[str, list[str]]]]:
+    """A table without its lists of words, and these, however they are checked."""
+    words = re.compile(r"CHECK\((\w+) (?:IN|=)([^)]+)\)")
+    found = [(column, sorted(re.findall(r"'(\w+)'", text))) for column, text in words.findall(sql)]
+    return words.sub("", sql.replace("'))", "')")), found
+
+
 _REQUEST = "INSERT INTO requests VALUES ('r', 'k', 'support', 5, 1.5, 200, '{}', 9, 'computed', 'gateway')"
 _ALL = "SELECT * FROM {}"
 _TABLES = ("meta", "reservations", "requests", "entries", "keys", "accounts", "instances")
@@ -104,9 +113,8 @@ async def test_a_file_of_the_second_schema_keeps_its_rows(path: Path, clock: Man
     before["accounts"] = [("k", 28, 0, 12, 0, 0)]
     before["meta"].append(("trail", 0))
     assert {table: query(path, _ALL.format(table)) for table in _TABLES} == before
-    assert query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'") == [
-        (old.replace("'judge')", "'judge', 'audit', 'observe', 'screen')"),)
-    ]
+    ((new,),) = query(path, "SELECT sql FROM sqlite_master WHERE name = 'entries'")
+    assert rules(str(new)) == rules(old.replace("'judge')", "'judge', 'audit', 'observe', 'screen')"))
     for statement in ("DELETE FROM entries", "UPDATE entries SET nanos = 0", "DELETE FROM requests"):
         with pytest.raises(sqlite3.IntegrityError, match="is append-only"):
             query(path, statement)
@@ -206,6 +214,42 @@ async def test_the_books_of_the_fourth_schema_are_carried_on(path: Path, clock: 
     assert_sound(path)
 
 
+WORDS = {
+    ("requests", "baseline_state"): get_args(CostState),
+    ("requests", "settled_by"): ("gateway", "recovery"),
+    ("entries", "role"): get_args(Duty),
+    ("entries", "cost_state"): get_args(CostState),
+    ("entries", "outcome"): ("served", "rejected", "consulted", "failed", "cancelled", "recovered"),
+}
+
+
+@pytest.mark.parametrize(("table", "column"), WORDS)
+def test_the_words_of_the_sixth_schema_are_those_of_the_seventh(table: str, column: str) -> None:
+    """No other, however they are checked; rows that were there are kept, and tables append-only."""
+    rows = {
+        "requests": "('r', 'k', 's', 5, 1.5, 200, '{}', 9, 'computed', 'gateway', 'red', '')",
+        "entries": "('r', 0, 'm', 'm-1', 'judge', 1, 2, 0, 0, 0, NULL, 7, 'unknown', 'failed', 'why', NULL, 2.5)",
+    }
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        for step in MIGRATIONS[:6]:
+            step(conn)
+        conn.execute(f"INSERT INTO {table} VALUES {rows[table]}")  # noqa: S608
+        (before,) = conn.execute(_ALL.format(table)).fetchall()
+        MIGRATIONS[6](conn)
+        assert conn.execute(_ALL.format(table)).fetchall() == [before]
+        columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})")]
+        insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        for number, word in enumerate(WORDS[table, column]):
+            row = dict(zip(columns, before, strict=True)) | {"request_id": f"r{number}", column: word}
+            conn.execute(insert, tuple(row.values()))
+        for word in ("guess", "", "COMPUTED", f"{WORDS[table, column][0]} "):
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                conn.execute(insert, tuple((row | {"request_id": "bad", column: word}).values()))
+        for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET total_ms = 0"):  # noqa: S608
+            with pytest.raises(sqlite3.IntegrityError, match="is append-only"):
+                conn.execute(statement)
+
+
 @pytest.mark.parametrize(
     ("steps", "digest"),
     [
@@ -215,6 +259,7 @@ async def test_the_books_of_the_fourth_schema_are_carried_on(path: Path, clock: 
         (4, "f64ccfe416db43d5"),
         (5, "3e5b55f72a6dc4b0"),
         (6, "1eacd96e23f4fd06"),
+        (7, "a39c968f976a39df"),
     ],
 )
 def test_steps_that_have_shipped_are_as_they_were(steps: int, digest: str) -> None:

@@ -103,14 +103,17 @@ CHANGED = [
 
 
 def rules(sql: str) -> Counter[str]:
-    """The CHECKs of a table's text, without what is between words."""
+    """The CHECKs of a table's text, without what is between words; lists of words in the order of the alphabet."""
     found: Counter[str] = Counter()
     for part in sql.split("CHECK(")[1:]:
         depth, end = 1, 0
         while depth:
             depth += {"(": 1, ")": -1}.get(part[end], 0)
             end += 1
-        found[re.sub(r"\s+", "", part[: end - 1])] += 1
+        rule = re.sub(r"\s+", "", part[: end - 1])
+        if words := re.fullmatch(r"(\w+)(?:IN|=)(\(?'.*)", rule):
+            rule = words[1] + "IN" + ",".join(sorted(re.findall(r"'(\w+)'", words[2])))
+        found[rule] += 1
     return found
 
 

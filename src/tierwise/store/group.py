@@ -7,6 +7,7 @@ not who began it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -45,13 +46,20 @@ _BILLED = _SUMS.format("input_tokens + output_tokens", "entries")
 _CORRECTED = _SUMS.format("tokens", "corrections")
 
 
+class Repeated(Exception):
+    """Of some requests of the group the tables have an end: which, is to be asked."""
+
+
 class Group:
     """What one transaction writes: `look` before it, `write` inside it. Dropped with it where it fails.
 
+    `repeated`: some of its ends may be in the tables; else `write` raises Repeated where one is.
     `opened` is the reservations that are in the tables by then, `ended` the ids of all requests that have an end.
     """
 
-    def __init__(self, db: Database, items: Sequence[Item], instance: str, settled_by: SettledBy) -> None:
+    def __init__(
+        self, db: Database, items: Sequence[Item], instance: str, settled_by: SettledBy, *, repeated: bool = False
+    ) -> None:
         self.outcomes: list[Outcome] = [None] * len(items)
         self.opened: dict[str, Reservation] = {}
         self.ended: list[str] = []
@@ -60,44 +68,58 @@ class Group:
         self._items = items
         self._instance = instance
         self._settled_by = settled_by
+        self._repeated = repeated
         self._asked: list[tuple[int, Reservation, Open]] = []  # with their places among the items
         self._found: dict[str, Open] = {}
+        self._instances = {instance}  # of what was found
         self._records: list[Record] = []
         self._corrections: list[Correction] = []
+        self._kept: list[Kept] = []
         self._hours = Hours()
-        self._spent: dict[str, Amount] = {}  # by key: of requests that are held on no account
+        # Nanos and tokens by key: of requests that are held on no account.
+        self._spent: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
 
     def look(self, running: Mapping[str, Reservation]) -> set[str]:
         """The accounts that it may move. `running`: reservations that need no look into the tables."""
-        asked = [(at, item) for at, item in enumerate(self._items) if isinstance(item, Reservation)]
-        self._asked = [(at, item, rows.opened(item, self._instance)) for at, item in asked]
-        ours = {item.request_id: made for _, item, made in self._asked}
-        ends = {at: item for at, item in enumerate(self._items) if isinstance(item, Record | Correction)}
-        missing: list[str] = []
-        for name in dict.fromkeys(item.request_id for item in ends.values()):
-            if name in ours:
-                self._found[name] = ours[name]
-            elif name in running:
+        ends: list[tuple[int, Record | Correction]] = []
+        for at, item in enumerate(self._items):
+            if isinstance(item, Reservation):
+                made = self._found[item.request_id] = rows.opened(item, self._instance)
+                self._asked.append((at, item, made))
+            elif isinstance(item, (Record, Correction)):
+                ends.append((at, item))
+            else:
+                self._kept.append(item)
+        self._find({item.request_id: None for _, item in ends if item.request_id not in self._found}, running)
+        names: set[str] = set()
+        for at, end in ends:
+            found = self._found.get(end.request_id)
+            if found is not None and found.key_id != end.key_id:
+                self.outcomes[at] = RowRefused("the ledger refused a row: it names another key than its reservation")
+                continue
+            names.add(end.key_id)
+            if found is not None and found.accounts:
+                names.update(found.accounts)
+            if isinstance(end, Record):
+                self._records.append(end)
+            else:
+                self._corrections.append(end)
+        return names
+
+    def _find(self, names: Iterable[str], running: Mapping[str, Reservation]) -> None:
+        missing = []
+        for name in names:
+            if name in running:
                 self._found[name] = rows.opened(running[name], self._instance)
             else:
                 missing.append(name)
-        self._found |= _reserved(self._db, missing)
-        names: set[str] = set()
-        for at, item in ends.items():
-            found = self._found.get(item.request_id)
-            if found is not None and found.key_id != item.key_id:
-                self.outcomes[at] = RowRefused("the ledger refused a row: it names another key than its reservation")
-                continue
-            names.update(self._booked_on(item))
-            if isinstance(item, Record):
-                self._records.append(item)
-            else:
-                self._corrections.append(item)
-        return names
+        reserved = _reserved(self._db, missing)
+        self._found |= reserved
+        self._instances.update([found.instance for found in reserved.values()])
 
     def write(self, accounts: Accounts, names: Iterable[str]) -> None:
         """Raises RowRefused where the tables refuse a row of it."""
-        books = accounts.books(names, sorted({self._instance, *(found.instance for found in self._found.values())}))
+        books = accounts.books(names, sorted(self._instances))
         self._reserve()
         self._end(books)
         for item in self._corrections:
@@ -119,28 +141,30 @@ class Group:
 
     def _end(self, books: Books) -> None:
         requests = [rows.request_row(item, self._settled_by) for item in self._records]
-        new = _ids(insert(self._db, _REQUESTS, requests, _ONCE))
+        self.ended = [item.request_id for item in self._records]
+        new, again = self._records, list[Record]()
+        if self._repeated:
+            new, again = _parted(self._records, _ids(insert(self._db, _REQUESTS, requests, _ONCE)))
+        elif added(self._db, _REQUESTS, requests, _NEW) < len(requests):
+            raise Repeated
         entries: list[Row] = []
-        again: list[Record] = []
-        for item in self._records:
-            self.ended.append(item.request_id)
-            if item.request_id not in new:
-                again.append(item)
-                continue
-            new.remove(item.request_id)
+        for item in new:
             self._post(books, item)
             entries += rows.entry_rows(item)
-        for name, spent in self._spent.items():
-            books.put(name, self._instance, budget.post(books.share(name, self._instance), NOTHING, spent))
-        insert(self._db, _ENTRIES, entries)
+        for name, (nanos, tokens) in self._spent.items():
+            share = books.share(name, self._instance)
+            books.put(name, self._instance, budget.post(share, NOTHING, Amount(nanos, tokens)))
+        added(self._db, _ENTRIES, entries)
         if self._settled_by == "gateway" and again:
             self._late(books, again)
 
     def _post(self, books: Books, item: Record) -> None:
-        self._hours.end(item)
-        found, spent = self._found.get(item.request_id), item.amount
+        spent = self._hours.end(item)
+        found = self._found.get(item.request_id)
         if found is None or not found.accounts:  # most; the tables refuse entries below zero
-            self._spent[item.key_id] = self._spent.get(item.key_id, NOTHING) + spent
+            sums = self._spent[item.key_id]
+            sums[0] += spent.nanos
+            sums[1] += spent.tokens
             return
         for name in self._booked_on(item):
             reserved = found.amount if name in found.accounts else NOTHING
@@ -177,10 +201,9 @@ class Group:
 
     def _keep(self) -> None:
         kept: dict[str, list[Row]] = {}
-        for item in self._items:
-            if not isinstance(item, Reservation | Record | Correction):
-                into, values = samples.row(item)
-                kept.setdefault(into, []).append(values)
+        for item in self._kept:
+            into, values = samples.row(item)
+            kept.setdefault(into, []).append(values)
         for into, values_of in kept.items():
             insert(self._db, into, values_of)
 
@@ -196,6 +219,16 @@ def _reserved(db: Database, request_ids: Sequence[str]) -> dict[str, Open]:
 def _booked(db: Database, sql: str, request_id: str) -> Amount:
     ((nanos, tokens),) = db.execute(sql, (request_id,))
     return Amount(nanos, tokens)
+
+
+def _parted(records: Iterable[Record], new: set[str]) -> tuple[list[Record], list[Record]]:
+    """Those whose ids are new, each id once, and the others."""
+    first: list[Record] = []
+    again: list[Record] = []
+    for item in records:
+        (first if item.request_id in new else again).append(item)
+        new.discard(item.request_id)
+    return first, again
 
 
 def _ids(returned: Iterable[Row]) -> set[str]:

@@ -2,13 +2,16 @@
 
 A line stands in memory that is the file's own before anybody acts on it, so it survives kill -9; nothing is fsynced, so
 a power loss may take the last moments with it. Files are small segments, each locked by its process for as long as that
-lives: what is left of a dead one can be told by a lock that is free, and is replayed by whoever finds it. A segment is
-deleted once the database has all of it.
+lives: what is left of a dead one can be told by a lock that is free, and is replayed by whoever finds it. One of which
+the database has all is used again, because its pages have their place, on the disk and in memory; or it is deleted.
 
-    file     MAGIC, place of the first byte that the database lacks (8 bytes, little endian), then lines, then zeros
-    line     length of the payload, its CRC-32 (4 bytes each, little endian), payload: kind (1 byte), MessagePack
+    file     MAGIC, place of the first byte that the database lacks, number of the segment (8 bytes each), then lines
+    line     length of the payload, its CRC-32 (4 bytes each), payload: kind (1 byte), MessagePack
+    end      4 bytes of zeros in place of a length; behind them whatever was there before
 
-Whatever follows the last whole line is a write that was cut, and was promised to nobody.
+Numbers are little endian. A CRC-32 begins with the number of the segment: a line that a file had in an earlier life,
+which a power loss may show again, is none of this one. Whatever follows the last whole line is a write that was cut,
+and was promised to nobody. OLD_MAGIC is of files without numbers, whose CRC-32 begins with nothing.
 Knows files and bytes; neither the database nor what the lines mean.
 """
 
@@ -35,67 +38,93 @@ Line = Reservation | Record | Correction
 
 log = logging.getLogger("tierwise.store")
 
-MAGIC = b"TWLINES1"
+MAGIC, OLD_MAGIC = b"TWLINES2", b"TWLINES1"
 NOWHERE = 0  # where a line ends that no journal has
 SEGMENT = 4 << 20  # bytes of a file
 GROUP = 1_000  # lines that are replayed at once
-_START = len(MAGIC) + 8
 _PLACE = struct.Struct("<Q")
+_NUMBER = struct.Struct("<Q")
 _HEAD = struct.Struct("<II")
+_WHOLE = struct.Struct("<IIB")  # with the kind
+_WHOLE_SIZE, _pack = _WHOLE.size, _WHOLE.pack_into
+_PLACE_AT = len(MAGIC)
+_NUMBER_AT = _PLACE_AT + _PLACE.size
+OLD_START = _NUMBER_AT
+START = _NUMBER_AT + _NUMBER.size
+"""Where the first line begins."""
+
 _SUFFIX = ".journal"
+_END = bytes(4)
 _EMPTY = bytes(4096)  # a page
 
-_encoder = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
 _KINDS: tuple[type[Line], ...] = (Reservation, Record, Correction)
-_KIND_OF = {kind: bytes([number]) for number, kind in enumerate(_KINDS)}
 _DECODERS = [msgspec.msgpack.Decoder(kind) for kind in _KINDS]
 
 
 class _Segment:
     """One file, open and locked. `base` is where it begins in all that this journal ever wrote."""
 
-    def __init__(self, path: Path, base: int, room: int) -> None:
+    base: int
+    _at: int  # of the next line
+    _kinds: dict[type[Line], tuple[int, int]]  # by kind its number, and how a check begins
+
+    def __init__(self, path: Path, number: int, base: int, room: int) -> None:
         self.path = path
-        self.base = base
         self.room = room  # bytes of lines that it takes
-        self.size = 0  # bytes of lines that it has
         self._solid = 0  # bytes of the file that have their place on the disk
+        self._ready = 0  # up to where a line may end without another look
         hidden = path.with_name(f".{path.name}")  # until it is locked: nobody may take it for a dead one's
-        self.fd = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        self._fd = os.open(hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(self.fd, _START + room)
-            self._memory = mmap.mmap(self.fd, _START + room)
-            self._write(MAGIC + _PLACE.pack(_START), 0)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            length = START + room + len(_END)
+            os.ftruncate(self._fd, length)
+            self._memory = mmap.mmap(self._fd, length)
+            self._reserve(START)
+            self._memory[:_PLACE_AT] = MAGIC
+            self._begin(number, base)
             hidden.rename(path)
         except OSError:
-            os.close(self.fd)
+            os.close(self._fd)
             hidden.unlink(missing_ok=True)
             raise
 
     @property
     def end(self) -> int:
-        return self.base + self.size
+        return self.base + self._at - START
 
-    def append(self, whole: bytes) -> None:
-        """A line. Raises OSError where the disk has no room for it: then the file is as it was."""
-        self._write(whole, _START + self.size)
-        self.size += len(whole)
+    def append(self, kind: type[Line], body: bytes) -> int:
+        """How many bytes the line takes; 0: there is no room for it. Raises OSError where the disk has none.
+
+        By memory that is the file's own: nothing is called, so that no other thread gets the interpreter for it. The
+        head is the last that is written: whoever reads the file sees the whole line or none.
+        """
+        at, memory = self._at, self._memory
+        start = at + _WHOLE_SIZE
+        stop = start + len(body)
+        if stop > self._ready and not self._reserve(stop):
+            return 0
+        memory[start : stop + len(_END)] = body + _END
+        number, seed = self._kinds[kind]
+        _pack(memory, at, len(body) + 1, crc32(body, seed), number)
+        self._at = stop
+        return stop - at
 
     def settle(self, end: int) -> None:
         """The database has all that stands before this place in all lines."""
-        self._memory[len(MAGIC) : _START] = _PLACE.pack(_START + end - self.base)
+        self._memory[_PLACE_AT:_NUMBER_AT] = _PLACE.pack(START + end - self.base)
 
-    def _write(self, content: bytes, at: int) -> None:
-        """By memory that is the file's own: nothing is called, so that no other thread gets the interpreter for it.
+    def rest(self) -> None:
+        """The database has all of it: nothing of it is to be replayed."""
+        self._memory[_PLACE_AT:_NUMBER_AT] = _PLACE.pack(len(self._memory))
 
-        Pages are given their place on the disk before: a store to one that can't have any ends the process.
-        """
-        while self._solid < at + len(content):
-            if os.pwrite(self.fd, _EMPTY, self._solid) != len(_EMPTY):
-                raise OSError(0, "the disk is full")
-            self._solid += len(_EMPTY)
-        self._memory[at : at + len(content)] = content
+    def again(self, path: Path, number: int, base: int) -> None:
+        """After a rest, as another one. Raises OSError. Wherever this is cut, the file has no lines."""
+        self._memory[START : START + len(_END)] = _END
+        self._begin(number, base)
+        self.path.rename(path)
+        self.path = path
 
     def remove(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -103,7 +132,30 @@ class _Segment:
 
     def close(self) -> None:
         self._memory.close()
-        os.close(self.fd)
+        os.close(self._fd)
+
+    def _begin(self, number: int, base: int) -> None:
+        self.base = base
+        self._at = START
+        self._memory[_NUMBER_AT:START] = _NUMBER.pack(number)
+        seed = _seed(number)
+        self._kinds = {kind: (number, crc32(bytes([number]), seed)) for number, kind in enumerate(_KINDS)}
+        self.settle(base)
+
+    def _reserve(self, stop: int) -> bool:
+        """Pages are given their place on the disk before: a store to one that can't have any ends the process."""
+        if stop > START + self.room:
+            return False
+        while self._solid < stop + len(_END):
+            if os.pwrite(self._fd, _EMPTY, self._solid) != len(_EMPTY):
+                raise OSError(0, "the disk is full")
+            self._solid += len(_EMPTY)
+        self._ready = min(self._solid - len(_END), START + self.room)
+        return True
+
+
+def _nowhere(kind: type[Line], body: bytes) -> int:
+    return 0
 
 
 class Journal:
@@ -114,6 +166,8 @@ class Journal:
         self._instance = instance
         self._most = segment
         self._segments: deque[_Segment] = deque()
+        self._append: Callable[[type[Line], bytes], int] = _nowhere  # of the last of them
+        self._spare: deque[_Segment] = deque()  # one at the most, which rests
         self._count = 0
         self._end = 0  # of all lines, over all segments
         self._settled = 0
@@ -126,25 +180,27 @@ class Journal:
     def append(self, line: Line) -> int:
         """Where it ends, for `settle`. Raises StoreError where it can't be kept: then it was not promised."""
         try:
-            payload = _KIND_OF[type(line)] + _encoder.encode(line)
+            body = _encode(line)
         except (ValueError, OverflowError) as error:
             raise StoreError(f"the ledger can't hold a value ({type(error).__name__})") from error
-        whole = _HEAD.pack(len(payload), crc32(payload)) + payload
+        kind = type(line)
         try:
-            segment = self._segments[-1] if self._segments else None
-            if segment is None or segment.size + len(whole) > segment.room:
-                segment = self._new(len(whole))
-            segment.append(whole)
+            length = self._append(kind, body) or self._new(_WHOLE_SIZE + len(body)).append(kind, body)
         except OSError as error:
             raise StoreError(f"the ledger's journal can't be written: {error.strerror}") from error
-        self._end += len(whole)
+        self._end += length
         return self._end
 
     def settle(self, end: int) -> None:
         """The database has every line up to there. What can't be noted of it is only replayed in vain."""
         self._settled = end
         while len(self._segments) > 1 and self._segments[0].end <= end:
-            self._segments.popleft().remove()
+            segment = self._segments.popleft()
+            if self._spare or segment.room != self._most:
+                segment.remove()
+            else:
+                segment.rest()
+                self._spare.append(segment)
         segment = self._segments[0]
         segment.settle(end)
 
@@ -156,17 +212,33 @@ class Journal:
                 segment.remove()
             else:
                 segment.close()
+        while self._spare:
+            self._spare.pop().remove()
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # where it is empty
 
     def _new(self, least: int) -> _Segment:
         """The segment that lines go to from now on, with room for so many bytes at the least."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        segment = _Segment(
-            self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}", self._end, max(self._most, least)
-        )
+        path = self._folder / f"{self._instance}.{self._count:06d}{_SUFFIX}"
+        segment = self._rested(path) if least <= self._most else None
+        if segment is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            segment = _Segment(path, self._count, self._end, max(self._most, least))
         self._segments.append(segment)
+        self._append = segment.append
         self._count += 1
+        return segment
+
+    def _rested(self, path: Path) -> _Segment | None:
+        """The spare one, as the next; None where there is none, or where somebody has deleted its file."""
+        if not self._spare:
+            return None
+        segment = self._spare.pop()
+        try:
+            segment.again(path, self._count, self._end)
+        except OSError:
+            segment.close()
+            return None
         return segment
 
 
@@ -231,18 +303,25 @@ def _replay(path: Path, replay: Callable[[list[Line]], None]) -> None:
 
 def lines(content: bytes) -> Iterator[Line]:
     """Those of a file that the database may lack. Raises msgspec.DecodeError for a whole line that is none of ours."""
-    if content[: len(MAGIC)] != MAGIC or len(content) < _START:
-        if content[: len(MAGIC)] != MAGIC[: len(content)]:
-            raise msgspec.DecodeError("no journal")
+    magic = content[:_PLACE_AT]
+    if not MAGIC.startswith(magic) and not OLD_MAGIC.startswith(magic):
+        raise msgspec.DecodeError("no journal")
+    old = magic == OLD_MAGIC
+    if len(content) < (OLD_START if old else START):
         return
-    (at,) = _PLACE.unpack_from(content, len(MAGIC))
+    (at,) = _PLACE.unpack_from(content, _PLACE_AT)
+    seed = 0 if old else _seed(*_NUMBER.unpack_from(content, _NUMBER_AT))
     while at + _HEAD.size <= len(content):
         size, check = _HEAD.unpack_from(content, at)
         at += _HEAD.size
         payload = content[at : at + size]
-        if not size or len(payload) < size or crc32(payload) != check:
+        if not size or len(payload) < size or crc32(payload, seed) != check:
             return
         at += size
         if payload[0] >= len(_KINDS):
             raise msgspec.DecodeError("an unknown kind of line")
         yield _DECODERS[payload[0]].decode(payload[1:])
+
+
+def _seed(number: int) -> int:
+    return number & 0xFFFF_FFFF

@@ -17,7 +17,7 @@ from tierwise.errors import RowRefused, StoreError
 from tierwise.money import Amount, Record, Reservation, Spend, Traffic
 from tierwise.store import books, hours, rows
 from tierwise.store.database import Database
-from tierwise.store.group import Group, Item, Outcome, SettledBy
+from tierwise.store.group import Group, Item, Outcome, Repeated, SettledBy
 
 __all__ = ["Item", "Ledger", "Outcome", "SettledBy"]
 
@@ -146,15 +146,23 @@ class Ledger:
 
     def _transaction(self, items: Sequence[Item], settled_by: SettledBy) -> list[Outcome]:
         group = Group(self._db, items, self.instance, settled_by)
-        names = group.look(self.open)
-        self._accounts.ensure(names)
-        with self._db.transaction():
-            group.write(self._accounts, names)
+        try:
+            _commit(self._db, group, self._accounts, self.open)
+        except Repeated:
+            group = Group(self._db, items, self.instance, settled_by, repeated=True)
+            _commit(self._db, group, self._accounts, self.open)
         self.duplicates += group.duplicates
         self.open.update(group.opened)
         for request_id in group.ended:
             self.open.pop(request_id, None)
         return group.outcomes
+
+
+def _commit(db: Database, group: Group, accounts: books.Accounts, running: Mapping[str, Reservation]) -> None:
+    names = group.look(running)
+    accounts.ensure(names)
+    with db.transaction():
+        group.write(accounts, names)
 
 
 def _standing(db: Database, ledger: Ledger, names: Iterable[str]) -> dict[str, tuple[Amount, Amount]]:

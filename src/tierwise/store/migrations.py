@@ -13,7 +13,7 @@ from collections.abc import Callable
 from tierwise.core.window import account
 from tierwise.errors import StoreError
 from tierwise.money import Budget, Period
-from tierwise.store import cases
+from tierwise.store import cases, checks
 
 APPLICATION = 0x5457_4C47  # "TWLG": marks a file as ours, so that another program's database is never migrated
 
@@ -344,6 +344,13 @@ def m006_screens(conn: sqlite3.Connection) -> None:
         conn.execute(f"ALTER TABLE keys ADD COLUMN {column}")
 
 
+def m007_checks(conn: sqlite3.Connection) -> None:
+    """Requests and entries are written in half the time: see `checks.py`."""
+    for table, order in (("requests", "request_id"), ("entries", "request_id, seq")):
+        checks.one_by_one(conn, table, order, 7)
+        _append_only(conn, table)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_initial,
     m002_opinions,
@@ -351,6 +358,7 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m004_periods,
     m005_leases,
     m006_screens,
+    m007_checks,
 )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from tierwise.store.database import Database, Row
 from tierwise.types import Decision, Usage, Value
 
 ROWS = 64  # of the longest statement
+_SIZES = (ROWS, 32, 16, 8)  # of those before the last
 
 _json = msgspec.json.Encoder()
 _decision = msgspec.json.Decoder(Decision)
@@ -40,38 +42,44 @@ class Open(Value, frozen=True):
     key_id: str
     route: str
     team: str
-    amount: Amount
+    nanos: int
+    tokens: int
     started_ns: int
     accounts: tuple[str, ...]
     instance: str
 
+    @property
+    def amount(self) -> Amount:
+        return Amount(self.nanos, self.tokens)
+
 
 def opened(item: Reservation, instance: str) -> Open:
-    names = tuple(held_on(item))
-    return Open(item.request_id, item.key_id, item.route, item.team, item.amount, item.started_ns, names, instance)
+    names = tuple(held_on(item)) if item.budgets else ()
+    amount = (item.nanos, item.tokens)
+    return Open(item.request_id, item.key_id, item.route, item.team, *amount, item.started_ns, names, instance)
 
 
 def open_row(item: Open) -> Row:
     names = _json.encode(item.accounts).decode() if item.accounts else "[]"
-    amount = (item.amount.nanos, item.amount.tokens)
+    amount = (item.nanos, item.tokens)
     return (item.request_id, item.key_id, item.route, item.team, *amount, item.started_ns, names, item.instance)
 
 
 def open_from(row: Row) -> Open:
     request_id, key_id, route, team, nanos, tokens, started_ns, names, instance = row
-    amount = Amount(nanos, tokens)
-    return Open(request_id, key_id, route, team, amount, started_ns, _names.decode(names), instance)
+    return Open(request_id, key_id, route, team, nanos, tokens, started_ns, _names.decode(names), instance)
 
 
 def reservation_from(row: Row) -> Reservation:
     """Without its budgets: the tables only know the accounts that it is held on."""
     made = open_from(row)
     owner = (made.request_id, made.key_id, made.route)
-    return Reservation(*owner, made.amount.nanos, made.started_ns, tokens=made.amount.tokens, team=made.team)
+    return Reservation(*owner, made.nanos, made.started_ns, tokens=made.tokens, team=made.team)
 
 
 def request_row(item: Record, settled_by: str) -> Row:
-    _finite(item.total_ms)
+    if not isfinite(item.total_ms):
+        raise _no_number()
     return (
         item.request_id,
         item.key_id,
@@ -88,11 +96,13 @@ def request_row(item: Record, settled_by: str) -> Row:
     )
 
 
-def entry_rows(record: Record) -> Iterator[Row]:
+def entry_rows(record: Record) -> list[Row]:
+    found = []
     for seq, entry in enumerate(record.entries):
-        usage = entry.usage
-        _finite(entry.total_ms if entry.first_ms is None else entry.total_ms + entry.first_ms)
-        yield (
+        usage, first_ms, total_ms = entry.usage, entry.first_ms, entry.total_ms
+        if not isfinite(total_ms if first_ms is None else total_ms + first_ms):
+            raise _no_number()
+        row = (
             record.request_id,
             seq,
             usage.input_tokens,
@@ -108,9 +118,11 @@ def entry_rows(record: Record) -> Iterator[Row]:
             entry.cost_state,
             entry.outcome,
             entry.rule,
-            entry.first_ms,
-            entry.total_ms,
+            first_ms,
+            total_ms,
         )
+        found.append(row)
+    return found
 
 
 def record_from(row: Row, entries: Iterable[Row]) -> Record:
@@ -147,9 +159,10 @@ def _statements(into: str, rows: Sequence[tuple[Any, ...]], tail: str) -> Iterat
     start = 0
     while start < len(rows):
         left = len(rows) - start
-        group = rows[start : start + (ROWS if left >= ROWS else min(8, left))]
-        yield _insert(into, len(group[0]), len(group), tail), [value for row in group for value in row]
-        start += len(group)
+        size = next((size for size in _SIZES if size <= left), left)
+        group = rows[start : start + size]
+        yield _insert(into, len(group[0]), size, tail), list(chain.from_iterable(group))
+        start += size
 
 
 def among(db: Database, sql: str, names: Iterable[str], before: Sequence[object] = (), tail: str = "") -> list[Row]:
@@ -184,7 +197,6 @@ def _entry(row: Row) -> Entry:
     return Entry(model, provider_model, role, Usage(*row[2:8]), *rest)
 
 
-def _finite(number: float) -> None:
+def _no_number() -> RowRefused:
     """SQLite would keep what is not a number as NULL, and one of them spoils every sum that it goes into."""
-    if not math.isfinite(number):
-        raise RowRefused("the ledger refused a row: a number in it is none, or is infinite")
+    return RowRefused("the ledger refused a row: a number in it is none, or is infinite")

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
+import msgspec
+
 from tierwise.errors import StoreError, TierwiseError
 
 log = logging.getLogger("tierwise.store")
@@ -20,7 +22,10 @@ Job = Callable[[Any], Any]
 """Is given the backend, on its thread."""
 
 
-class Ticket:
+_PENDING = object()
+
+
+class Ticket(msgspec.Struct, eq=False):
     """What was queued. Awaiting it gives the outcome, or raises it; nobody has to, and then nobody is woken.
 
     `hurry` is called where somebody begins to wait. Settled on the writer's thread. Both sides write their own field
@@ -28,21 +33,18 @@ class Ticket:
     outcome that is there.
     """
 
-    __slots__ = ("_future", "_hurry", "_outcome", "job", "payload")
-
-    def __init__(self, payload: object = None, job: Job | None = None, hurry: Callable[[], None] | None = None) -> None:
-        self.payload = payload
-        self.job = job
-        self._hurry = hurry
-        self._future: asyncio.Future[None] | None = None
-        self._outcome: Any = _PENDING
+    payload: Any = None
+    job: Job | None = None
+    hurry: Callable[[], None] | None = None
+    _future: asyncio.Future[None] | None = None
+    _outcome: Any = _PENDING
 
     def __await__(self) -> Generator[Any, None, Any]:
         if self._outcome is _PENDING:
             if self._future is None or self._future.done():  # done: somebody waited before, and was cancelled
                 self._future = asyncio.get_running_loop().create_future()
-                if self._hurry is not None:
-                    self._hurry()
+                if self.hurry is not None:
+                    self.hurry()
             if self._outcome is _PENDING:
                 yield from self._future
         if isinstance(self._outcome, TierwiseError):
@@ -57,9 +59,6 @@ class Ticket:
     def wake(self) -> None:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
-
-
-_PENDING = object()
 
 
 class Inbox:
