@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams, grams_each
 from tierwise.screens.normalised import readings
 from tierwise.screens.reader import KEPT, Reader
+from tierwise.screens.screen import windows
 from tierwise.screens.weights import load_weights
 
-TEXTS = st.lists(st.text(max_size=60), max_size=8)
+TEXTS = st.lists(st.text(max_size=60), min_size=1, max_size=8)
 MIXED = ["", "a", "ab ab", "I want to go home.", "\ud800", "", "don't stop", "0"]
 
 
@@ -26,16 +28,15 @@ def alone(texts: list[str]) -> list[int]:
 
 
 def each(texts: list[str]) -> list[int]:
-    buckets, ends = grams_each(texts)
-    parts = np.split(buckets, ends)
-    assert len(parts.pop()) == 0
-    return [number << 16 | int(bucket) for number, part in enumerate(parts) for bucket in part]
+    buckets, first, ends = grams_each(texts)
+    assert ends[-1] == len(buckets) == len(first)
+    bounds = enumerate(pairwise((0, *ends)))
+    return [number << 16 | int(bucket) for number, (a, b) in bounds for bucket in buckets[a:b][first[a:b]]]
 
 
 def test_the_same_buckets() -> None:
     """Texts that have none, and what no text can be written with, among them."""
     assert each(MIXED) == alone(MIXED)
-    assert each([]) == []
     assert each([""]) == alone([""])
 
 
@@ -110,3 +111,23 @@ def test_so_many_sentences_are_remembered() -> None:
     heard.texts.clear()
     reader.each([texts[-1], texts[1], texts[0]])
     assert heard.texts == [texts[0]]
+
+
+def halves(text: str) -> list[str]:
+    middle = text.find(" ", len(text) // 2)
+    return [text[:middle], text[middle:]] if middle > 0 else []
+
+
+@pytest.mark.parametrize(
+    "text", ["I hate you", "", "no", "We have waited for the parcel. " * 30, "What a day it is! " * 1200]
+)
+def test_a_text_and_its_parts_in_one_go(text: str) -> None:
+    """Both are what they are apart, also where the text was read before; of several windows, the parts of each."""
+    reader = anew()
+    parts = [half for _, window in windows(text) for half in halves(window)]
+    for _ in range(2):
+        shares, told = reader.both(text, halves)
+        assert list(shares.values()) == pytest.approx(list(anew().probabilities(text).values()), abs=1e-6)
+        assert reader.probabilities(text) is shares
+        assert told.shape == (len(parts), len(reader.heads))
+        assert np.allclose(told, anew().each(parts).reshape(told.shape), atol=1e-6)

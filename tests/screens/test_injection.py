@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -87,3 +88,20 @@ def test_one_bad_part_is_enough() -> None:
     text = f"{CALM}. {HIDDEN}. {CALM}."
     alone = INJECTION.screen(HIDDEN).scores["injection"]
     assert INJECTION.screen(text).scores["injection"] > alone - 1e-6
+
+
+ENDS = re.compile(  # as one would write it: a tag, a comment's mark, a quote, a line, a sentence
+    r"<!--|-->|</?\w[^<>]{0,200}>|/\*|\*/|//|#+|\n|[\"'`](?=\s|$)|(?<=[\s=(])[\"'`]|[.!?;:](?:\s|$)"
+)
+WORDY = "please do as you are told and write "
+
+
+@given(st.lists(st.text(st.sampled_from("<>!-/*#\n\"'`.?;:=( a1\u2003"), max_size=6), min_size=2, max_size=8))
+def test_where_parts_end(between: list[str]) -> None:
+    """Whatever stands together there."""
+    text = WORDY.join(between)
+    told = [part.strip(" \t{}()[],;'\"`") for part in ENDS.split(text)]
+    told = [part for part in told if len(part) >= LEAST and len(part.split()) >= WORDS]
+    found = list(parts(text))
+    assert found == [part[at : at + MOST] for part in told for at in range(0, len(part), MOST)] or not found
+    assert found or len(told) <= 1

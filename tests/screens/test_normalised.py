@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.screens.normalised import LONGEST_RUN, RUNS, STARS, normalised, readings, unpacked
+from tierwise.screens.normalised import LONGEST_RUN, RUNS, STARS, normalised, normalised_each, readings, unpacked
 
 DISGUISED = [
     ("I HATE You", "i hate you"),
@@ -118,3 +118,16 @@ def test_any_text_can_be_read(text: str) -> None:
     assert plain == normalised(text)
     assert "  " not in plain
     assert plain == plain.strip()
+
+
+@given(st.lists(st.text(st.sampled_from("abe013@$!|*. -_\n'\u00e9\u0430\u212a"), max_size=30), max_size=5))
+def test_several_at_once_are_what_each_is(texts: list[str]) -> None:
+    """Disguised or not, beside others that are."""
+    assert normalised_each(texts) == [normalised(text) for text in texts]
+
+
+@given(st.lists(st.text(st.sampled_from("ab0134@$!|"), min_size=2, max_size=3), max_size=6))
+def test_digits_for_letters_are_seen_in_any_word(words: list[str]) -> None:
+    """As well as where there is a plain one beside them."""
+    text = " ".join(words)
+    assert f"{normalised(text)} hello".lstrip() == normalised(f"{text} h3llo")

@@ -19,6 +19,7 @@ from tierwise.screens.spelling import (
     places,
     respelt,
     strange,
+    unknown,
 )
 
 
@@ -113,3 +114,9 @@ def test_noise_costs_little() -> None:
 
     short, long = (min(seconds("qzxwvk" * times) for _ in range(5)) for times in (100, 800))
     assert long < 40 * short
+
+
+def test_words_that_are_not_in_the_list() -> None:
+    """Each once; short ones, capitals and what is no letter of English are none."""
+    assert sorted(unknown("the wrods wxyzq\u00e9wrods zq can't WORDZ 1wxyzq2")) == ["wrods", "wxyzq"]
+    assert unknown("") == unknown("plain english words") == []

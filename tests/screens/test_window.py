@@ -201,3 +201,14 @@ def test_the_smallest_window_moves_on() -> None:
     assert said(out) == "a " * 500
     assert REACH > 40 // 8
     assert len(read) < 100
+
+
+def test_what_comes_at_once_is_read_at_once() -> None:
+    """All passages of a batch, of all its choices, and what is left at their ends: to read them apart takes longer."""
+    read: list[list[str]] = []
+    window = Window(lambda said: read.append(list(said)), 2 * LONGEST)
+    window.feed((Chunk(PLAIN), Chunk(PLAIN + "No", 1), Chunk(PLAIN + "end", finish="stop")))
+    *other, rest = passages(PLAIN + "No")
+    assert [sorted(said) for said in read] == [sorted([*passages(PLAIN * 2 + "end"), *other])]
+    window.end()
+    assert read[1:] == [[rest]]

@@ -19,7 +19,11 @@ LEAST, MOST = 30, 300  # characters of a part; a shorter one says too little: "e
 WORDS = 5  # of a part, at least
 _CERTAIN = 0.99
 # Where a part ends: at a tag, a comment's mark, a quote, a line, a sentence.
-_ENDS = re.compile(r"<!--|-->|</?\w[^<>]{0,200}>|/\*|\*/|//|#+|\n|[\"'`](?=\s|$)|(?<=[\s=(])[\"'`]|[.!?;:](?:\s|$)")
+_ENDS = re.compile(  # the set that it begins with lets `re` pass over the rest, in a fifth of the time
+    r"[-<*/#\n\"'`.!?;:](?:"
+    r"(?<=<)(?:!--|/?\w[^<>]{0,200}>)|(?<=-)->|(?<=/)[*/]|(?<=\*)/|(?<=#)#*|(?<=\n)|"
+    r"(?<=[\"'`])(?:(?=\s|$)|(?<=[\s=(].))|(?<=[.!?;:])(?:\s|$))"
+)
 _AROUND = " \t{}()[],;'\"`"
 _ORDERS = r"(?:instructions?|prompts?|rules|guidelines|directions|directives|programming)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|system|your)"
@@ -56,15 +60,11 @@ class Injection:
         self._at = reader.heads.index(HEAD)
 
     def screen(self, text: str) -> Finding:
-        score = max([self._reader.probabilities(text)[HEAD], *map(self._worst, (part for _, part in windows(text)))])
+        shares, told = self._reader.both(text, lambda part: [*parts(unpacked(part))])
+        score = max(shares[HEAD], float(told[:, self._at].max(initial=0)))
         if score < _CERTAIN and any(_ordered(plain) for _, part in windows(text) for plain in readings(part)):
             score = _CERTAIN
         return Finding({HEAD: score}, (HEAD,) if score >= self._reader.thresholds[HEAD] else ())
-
-    def _worst(self, text: str) -> float:
-        """The highest of the parts; 0 where there are none."""
-        told = [*parts(unpacked(text))]
-        return float(self._reader.each(told)[:, self._at].max()) if told else 0.0
 
 
 def _ordered(plain: str) -> bool:

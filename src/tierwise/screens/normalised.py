@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tierwise.screens.spelling import LONG, cut, filled, known, place, respelt, strange
+from tierwise.screens.spelling import LONG, cut, filled, known, place, respelt, strange, unknown
 
 # Cyrillic, Greek and other letters that look like Latin ones; compatibility forms are NFKC's business.
 _LATIN = str.maketrans(
@@ -40,14 +40,20 @@ _GAPS = re.compile(r"[\W_]+")
 _DRAWN = re.compile(r"([abcdfgijkmnpquvwxyzhr])\1{2,}")  # hardly ever doubled in English, or where a double says little
 _DOUBLED = re.compile(r"(.)\1{2,}")
 _SIGN = re.compile(r"[0134578@$!|]")
+_GLUED = re.compile(  # letters, digits and signs side by side, as in whatever `_MIXED` finds that is not left as it is
+    r"[0-9@$!|](?:(?<=[a-z@$!|][0-9@$])|(?<=[0-9])[a-z@$]|(?<=[@$!|])[a-z0-9@$]|(?<=[@$])[!|])"
+)
 _KINDS = bytes(  # of characters: "a" may be one of letters that are pulled apart, " " may part them
     32 if chr(code) in " .-_*+~/" else 97 if chr(code).isalnum() or chr(code) == "?" else 120 for code in range(128)
 ) + bytes(128)
 _HIDDEN = ("Mn", "Cf", "Me")
 _REPLACED = 20  # different characters of a text, up to which each is replaced in all of it, which is faster
 LEAST = 16  # characters of a word that may be packed
+_SOLID = bytes(32 if chr(code).isspace() else 120 for code in range(128)) + bytes(128)
+_WORD = b"x" * LEAST
 _PACKED = re.compile(rf"(?<![\w+/=])[A-Za-z0-9+/]{{{LEAST},4000}}={{0,2}}(?![\w+/=])")
 _HEX = re.compile(r"(?<!\w)(?:[0-9a-f]{2} ?){8,2000}(?!\w)", re.IGNORECASE)
+FEW = 8  # unknown words of several texts, up to which those without any need not be looked at one by one
 MISSPELT, FOREIGN = 0.25, 0.5  # shares of unknown words from which on a text may be misspelt, or no English as it is
 
 
@@ -57,21 +63,20 @@ def normalised(text: str) -> str:
 
 
 def normalised_each(texts: Sequence[str]) -> list[str]:
-    """The same of several short texts at once: that nothing is disguised in any is found out in a part of the time."""
+    """The same of several short texts at once: in which none is disguised is found out in a part of the time."""
+    if not texts:
+        return []
     plain = [" ".join(text.lower().split()) for text in texts]
+    joined = "\n".join([text for text in plain if text.isascii()])
+    signs = [sign for sign in (_long, _starred, _thrice, _maybe_apart, _hexed, _mixed) if sign(joined)]
+    plain = [
+        text if text.isascii() and not (signs and any(sign(text) for sign in signs)) else _undisguised(given)
+        for text, given in zip(plain, texts, strict=True)
+    ]
     joined = "\n".join(plain)
-    if not joined.isascii() or _disguised(joined):
-        plain = [_undisguised(text) for text in texts]
-    return [_meant(text)[0] for text in plain]
-
-
-def _disguised(plain: str) -> bool:
-    """Whether there may be any of what `_undisguised` undoes in lower-case ASCII."""
-    if len(max(plain.split(), key=len, default="")) >= LEAST or "*" in plain or _thrice(plain) or _maybe_apart(plain):
-        return True
-    if "20" in plain and _HEX.search(plain):
-        return True
-    return any(_in_letters(found) != found[0] for found in _MIXED.finditer(plain))
+    odd = unknown(joined)
+    few = len(odd) <= FEW
+    return [_meant(text)[0] if not few or any(word in text for word in odd) else text for text in plain]
 
 
 @lru_cache(maxsize=8)  # several screens ask for the same one in turn
@@ -94,13 +99,12 @@ def _undisguised(text: str) -> str:
     text = unpacked(text)
     if not text.isascii():
         text = _ascii(text)
-    words = text.lower().split()
-    text = " ".join(words)
-    if len(max(words, key=len, default="")) >= LEAST:
+    text = " ".join(text.lower().split())
+    if _long(text):
         text = _RUN.sub(lambda found: _together(found[0]), text, count=RUNS)
     if _maybe_apart(text):
         text = _APART.sub(lambda found: _together(_GAPS.sub("", found[0])), text)
-    if _SIGN.search(text):
+    if _mixed(text):
         text = _MIXED.sub(_in_letters, text)
     if "*" in text:
         text = _STARRED.sub(lambda found: filled(found[0]) or found[0], text, count=STARS)
@@ -126,6 +130,26 @@ def _in_letters(found: re.Match[str]) -> str:
     return found[0].translate(_DIGITS) if _LEET.fullmatch(found[0]) else found[0]
 
 
+def _long(text: str) -> bool:
+    """Whether there is a word of LEAST characters."""
+    if text.isascii():  # a fifth of what it takes to look at each word
+        return _WORD in text.encode().translate(_SOLID)
+    return max(map(len, text.split()), default=0) >= LEAST
+
+
+def _starred(text: str) -> bool:
+    return "*" in text
+
+
+def _hexed(text: str) -> bool:
+    return "20" in text and _HEX.search(text) is not None
+
+
+def _mixed(text: str) -> bool:
+    """Whether digits or signs may stand for letters: a tenth of what it takes to look at each word."""
+    return _SIGN.search(text) is not None and _GLUED.search(text) is not None
+
+
 def _maybe_apart(text: str) -> bool:
     """Whether two single characters stand side by side, as in whatever `_APART` finds: a tenth of what that takes."""
     kinds = text.encode("ascii", "replace").translate(_KINDS)  # what is not ASCII is taken for a letter
@@ -134,8 +158,10 @@ def _maybe_apart(text: str) -> bool:
 
 def _thrice(text: str) -> bool:
     """Whether a character stands three times in a row: a tenth of what it takes to look for it by a pattern."""
-    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
-    return bool(((codes[2:] == codes[1:-1]) & (codes[1:-1] == codes[:-2])).any())
+    wide = text.encode("utf-32-le", "replace") if not text.isascii() else text.encode()
+    codes = np.frombuffer(wide, np.uint8 if text.isascii() else np.uint32)
+    equal = codes[1:] == codes[:-1]
+    return bool((equal[1:] & equal[:-1]).any())
 
 
 def readings(text: str) -> tuple[str, ...]:
@@ -150,7 +176,7 @@ def readings(text: str) -> tuple[str, ...]:
 
 def unpacked(text: str) -> str:
     """The text with what its base64 and hexadecimal words say in their place, where they say something in letters."""
-    if max(map(len, text.split()), default=0) >= LEAST:
+    if _long(text):
         text = _PACKED.sub(_from_base64, text)
     return _HEX.sub(_from_hex, text) if "20" in text else text  # a sentence has a blank
 

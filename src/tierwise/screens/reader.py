@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
-from typing import Protocol
+from itertools import chain, pairwise, repeat
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ WHOLE = 300  # characters of a text that is read as a whole only
 _TINY = np.float32(1e-20)  # no text is without length
 KEPT = 20_000  # sentences that are remembered
 _LINE = 16  # float32 of a line of the processor's cache
+_BLOCK = 1024  # rows that are added at once: they stay in the processor's cache, and sums of few are more exact
 _VECTORS = 8  # that are remembered: several screens ask for one in turn
 DOUBT = 2.0  # log-odds: what a piece says counts less, as there are many and each is short
 
@@ -80,75 +81,107 @@ class Reader:
         self._dense = np.concatenate([weights.hidden, weights.dense], axis=1)
         self._shift = np.concatenate([weights.shift_in, weights.bias])
         self._known: OrderedDict[bytes, Floats] = OrderedDict()
-        self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self.odds("")))
+        self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds("")[0]))
 
     def probabilities(self, text: str) -> Mapping[str, float]:
         """Of every head, in [0, 1]. Of a text with several windows, pieces or readings, the highest."""
         last = self._last
-        if last[0] != text:
-            odds = [self._worst(plain) for _, part in windows(text) for plain in readings(part)]
-            highest = np.max(odds, axis=0) if len(odds) > 1 else odds[0]
-            self._last = last = (text, self._shares(highest))
-        return last[1]
+        if last[0] == text:
+            return last[1]
+        return self._kept(text, [self._worst(plain)[0] for _, part in windows(text) for plain in readings(part)])
+
+    def both(self, text: str, apart: Callable[[str], Sequence[str]]) -> tuple[Mapping[str, float], Floats]:
+        """`probabilities`; and (parts, heads), `each` of what `apart` takes out of a window. All in one go, which is
+        faster, so whoever wants both asks before others ask for the first.
+        """
+        known, shares = self._last
+        found: list[Floats] = []
+        parts: list[Floats] = []
+        for _, window in windows(text):
+            beside = normalised_each(apart(window))
+            if known == text:
+                parts.append(self._odds_each(beside))
+                continue
+            first, *others = readings(window)
+            odds, said = self._worst(first, beside)
+            found += [odds, *(self._worst(plain)[0] for plain in others)]
+            parts.append(said)
+        shares = self._kept(text, found) if found else shares
+        return shares, self._stretched(np.concatenate(parts) if len(parts) > 1 else parts[0])
 
     def each(self, texts: Sequence[str]) -> Floats:
         """(texts, heads): of short texts, as they stand, what `probabilities` is of each; in a part of the time.
 
         None of them is read backwards or in rot13.
         """
-        odds = self._odds_each(normalised_each(texts))
-        shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
-        return shares
+        return self._stretched(self._odds_each(normalised_each(texts)))
 
-    def odds(self, plain: str) -> Floats:
-        """(heads,) of a `normalised` text."""
-        odds: Floats = self._odds((plain,), self.encode(plain)[None])[0]
-        return odds
-
-    def _worst(self, plain: str) -> Floats:
+    def _worst(self, plain: str, beside: Sequence[str] = ()) -> tuple[Floats, Floats]:
+        """(heads,) of a `normalised` text, and (texts, heads) of those `beside` it."""
         whole, *parts = pieces(plain)
-        odds = self.odds(whole)
-        if not parts:
-            return odds
-        highest: Floats = np.maximum(odds, self._odds_each(parts).max(0) - DOUBT)
-        return highest
+        read = self._odds_each([*parts, *beside], (whole,)) if parts or beside else self._odds(whole)
+        end = 1 + len(parts)
+        return (np.maximum(read[0], read[1:end].max(0) - DOUBT) if parts else read[0]), read[end:]
 
-    def _odds_each(self, plain: Sequence[str]) -> Floats:
-        """(texts, heads) of `normalised` sentences. Those that were read before need not be read again."""
+    def _odds(self, plain: str) -> Floats:
+        """(1, heads) of a `normalised` text."""
+        return self._meant(self.encode(plain)[None]) + self._said((plain,))
+
+    def _odds_each(self, plain: Sequence[str], wholes: Sequence[str] = ()) -> Floats:
+        """(wholes + texts, heads) of `normalised` texts. Sentences that were read before need not be read again;
+        `wholes` are, as they go on."""
         digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in plain]
         known = [self._known.get(digest) for digest in digests]
         fresh = [place for place, odds in enumerate(known) if odds is None]
-        if fresh:
-            texts = [plain[place] for place in fresh]
-            read = self._odds(texts, self._encode_many(texts))
-            for place, odds in zip(fresh, read, strict=True):
-                known[place] = self._known[digests[place]] = odds
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-            if len(fresh) == len(known):
-                return read
-        return np.array(known, np.float32)
+        texts = [plain[place] for place in fresh]
+        meant = [self._meant(self.encode(whole)[None]) for whole in wholes]  # one by one: each says the same again
+        if texts:
+            meant.append(self._meant(self._encode_many(texts)))
+        if not meant:
+            return np.array(known, np.float32).reshape(len(known), len(self.heads))
+        read = np.concatenate(meant)
+        read += self._said([*wholes, *texts])
+        for place, odds in zip(fresh, read[len(wholes) :], strict=True):
+            known[place] = self._known[digests[place]] = odds
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return read if len(texts) == len(plain) else np.array([*read[: len(wholes)], *known], np.float32)
 
-    def _odds(self, plain: Sequence[str], vectors: Floats) -> Floats:
-        """(texts, heads) of `normalised` texts and what they mean."""
-        weights = self._weights
-        units, heads = weights.out.shape
+    def _meant(self, vectors: Floats) -> Floats:
+        """(texts, heads): what comes of the meaning of texts."""
+        out = self._weights.out
+        units = len(out)
         meant = vectors @ self._dense
         meant += self._shift
-        odds: Floats = np.maximum(meant[:, :units], 0) @ weights.out
+        odds: Floats = np.maximum(meant[:, :units], 0) @ out
         odds += meant[:, units:]
-        buckets, ends = grams_each(plain)
-        rows, ones = self._table.take(buckets, axis=0), np.ones(len(buckets), np.float32)
-        sums = np.empty((len(ends), rows.shape[1]), np.float32)
-        for text, (start, end) in enumerate(pairwise((0, *ends))):
-            sums[text] = ones[start:end].dot(rows[start:end])  # faster than .sum(0)
-        odds += sums[:, :heads] / np.sqrt(sums[:, -1:])
         return odds
 
+    def _said(self, plain: Sequence[str]) -> Floats:
+        """(texts, heads): what comes of the buckets of `normalised` texts."""
+        buckets, first, ends = grams_each(plain)
+        places, counts = buckets.astype(np.intp), first.astype(np.float32)
+        begin = (0, *ends[:-1])
+        starts = [*chain.from_iterable(map(range, begin, ends, repeat(_BLOCK)))]
+        sums: NDArray[Any] = np.empty((len(starts), self._table.shape[1]), np.float32)
+        for block, (start, end) in enumerate(pairwise((*starts, ends[-1]))):
+            sums[block] = counts[start:end].dot(self._table.take(places[start:end], axis=0))  # faster than .sum(0)
+        if len(starts) > len(ends):
+            sums = np.add.reduceat(sums, np.searchsorted(starts, begin), dtype=np.float32)
+        odds: Floats = sums[:, : len(self.heads)] / np.sqrt(sums[:, -1:])
+        return odds
+
+    def _stretched(self, odds: Floats) -> Floats:
+        shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
+        return shares
+
+    def _kept(self, text: str, odds: Sequence[Floats]) -> Mapping[str, float]:
+        shares = self._shares(np.max(odds, axis=0) if len(odds) > 1 else odds[0])
+        self._last = text, shares
+        return shares
+
     def _shares(self, odds: Floats) -> Mapping[str, float]:
-        weights = self._weights
-        shares = 1 / (1 + np.exp(-(odds * weights.slope + weights.shift)))
-        return dict(zip(weights.heads, shares.tolist(), strict=True))
+        return dict(zip(self.heads, self._stretched(odds).tolist(), strict=True))
 
 
 def _worth(weights: Weights) -> Floats:

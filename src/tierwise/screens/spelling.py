@@ -19,6 +19,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LONGEST = 16  # letters of a word of the list
 LONG = 4  # letters from which on a word is looked at: shorter ones are too near each other
 _LONG = re.compile(rf"[a-z]{{{LONG},}}")
+_LETTERED = bytes(code if chr(code) in _LETTERS else 32 for code in range(256))
 COMMON = 9_000  # words: a short one may only have been meant to be one of these; SURE letters may be any
 SURE = 7
 _MADE_UP = 14.0  # what a letter of no word costs in `cut`; a word costs the logarithm of its place
@@ -50,8 +51,23 @@ def known(word: str) -> bool:
 
 def strange(text: str) -> float:
     """The share of a lower-case text's words of LONG letters or more that are not in the list; 0 where it has none."""
-    words = set(_LONG.findall(text))
-    return len(words - _listed()) / len(words) if words else 0.0
+    words = _worded(text)
+    odd = len(_odd(words))
+    return odd / sum([len(word) >= LONG for word in words]) if odd else 0.0
+
+
+def unknown(text: str) -> list[str]:
+    """Those words."""
+    return _odd(_worded(text))
+
+
+def _worded(text: str) -> set[str]:
+    """What there is in letters: in a third of the time that it takes to look for _LONG."""
+    return set(text.encode("ascii", "replace").translate(_LETTERED).decode().split())
+
+
+def _odd(words: set[str]) -> list[str]:
+    return [word for word in words - _listed() if len(word) >= LONG]
 
 
 def cut(run: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class Counting(Reader):
     def probabilities(self, text: str) -> Any:
         self.read.append(text)
         return super().probabilities(text)
+
+    def both(self, text: str, apart: Callable[[str], Sequence[str]]) -> Any:
+        self.read.append(text)
+        return super().both(text, apart)
 
     def each(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.read += texts

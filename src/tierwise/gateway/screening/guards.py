@@ -121,10 +121,9 @@ class Guard:
     def scored(self, text: str) -> tuple[dict[str, float], Reading]:
         """What a user's text scores in each class that was looked for, and what was found in it."""
         scores = {
-            f"{name}:{one}": score
-            for name, screen in self._screens.items()
-            for one, score in screen.screen(text).scores.items()
-            if f"{name}:{one}" in self._limits or (name == "moderation" and one in TRAINED)
+            one: score
+            for one, score in _scores(self._screens, text, "told").items()
+            if one in self._limits or one.removeprefix("moderation:") in TRAINED
         }
         return scores, self._read("told", text)
 
@@ -196,12 +195,7 @@ class Guard:
         return Reading(found, tuple([one for one in doubts if one not in found])) if found or doubts else CLEAN
 
     def _whole(self, text: str, kind: Kind) -> Reading:
-        scores = {
-            f"{name}:{one}": score
-            for name, screen in self._screens.items()
-            if kind == "told" or name == "moderation"
-            for one, score in screen.screen(text).scores.items()
-        }
+        scores = _scores(self._screens, text, kind)
         found = [one for one, limit in self._limits.items() if scores.get(one, 0.0) >= limit]
         return Reading(tuple(found), doubtful(scores, self._limits))
 
@@ -237,6 +231,13 @@ def _opened(table: ScreensTable, policies: Sequence[Policy], reader: Reader) -> 
     if lost:
         raise ConfigError(f"{table.trained}: knows {', '.join(lost)}, and risk names no policy that is called so")
     return own
+
+
+def _scores(screens: Mapping[str, Screen], text: str, kind: Kind) -> dict[str, float]:
+    """By class, in the order of the screens. Injection comes first: it has a text read together with its parts."""
+    names = [name for name in screens if kind == "told" or name == "moderation"]
+    found = {name: screens[name].screen(text).scores for name in sorted(names, key="injection".__ne__)}
+    return {f"{name}:{one}": score for name in names for one, score in found[name].items()}
 
 
 def _taught_in(own: Own, limits: Mapping[str, float], parts: Sequence[str]) -> list[str]:
