@@ -52,6 +52,17 @@ def test_encode_decodes(events: list[Event]) -> None:
     assert feed([sse.encode(data, name) for name, data in events]) == events
 
 
+@given(st.lists(st.binary(max_size=20).map(lambda data: data.replace(b"\r", b"")), min_size=1, max_size=8))
+def test_many_are_written_as_each_of_them(data: list[bytes]) -> None:
+    """Events that go out together are the bytes that they are one by one, with line breaks in some of them too."""
+    assert sse.encode_many(data) == b"".join([sse.encode(each) for each in data])
+
+
+def test_many_with_a_line_break() -> None:
+    assert sse.encode_many([b"a", b"{\n}"]) == b"data: a\n\ndata: {\ndata: }\n\n"
+    assert sse.encode_many([b"a", b"b"]) == b"data: a\n\ndata: b\n\n"
+
+
 def test_several_lines_stay_one_event() -> None:
     """Data that came in several lines goes out in several: a bare one would not be read as data."""
     assert sse.encode(b'{\n"a":1}', "x") == b'event: x\ndata: {\ndata: "a":1}\n\n'

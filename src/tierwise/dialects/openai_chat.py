@@ -314,7 +314,23 @@ class StreamEncoder:
 
     def encode(self, batch: Sequence[Chunk]) -> bytes:
         """The events for `batch`; may be none."""
-        return b"".join([self._event(chunk) for chunk in batch])
+        events = b""
+        plain: list[bytes] = []  # nearly all that a provider of the same wire sends: as they came, all at once
+        for chunk in batch:
+            wire = chunk.wire
+            if wire is not None and chunk.dialect == NAME and chunk.usage is None and not chunk.logprobs:
+                plain.append(wire)
+                self._begun.add(chunk.index)
+                continue
+            if plain:
+                self._wire = plain[-1]
+                events += sse.encode_many(plain)
+                plain = []
+            events += self._event(chunk)
+        if plain:
+            self._wire = plain[-1]
+            events += sse.encode_many(plain)
+        return events
 
     def _event(self, chunk: Chunk) -> bytes:
         if chunk.dialect != NAME:

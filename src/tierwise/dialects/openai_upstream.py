@@ -261,11 +261,13 @@ def decode_event(data: bytes) -> tuple[Chunk, ...]:
         raise WireError("the answer is not what a chat completion looks like") from None
     if body.error is not None:
         raise _in_band(body.error)
+    if body.choices and len(body.choices) == 1:
+        choice = body.choices[0]
+        counts = body.usage is not None or choice.usage is not None or body.x_groq is not None  # few events do
+        return (_chunk(choice, _usage(body) if counts else None, data),)
     usage = _usage(body)
     if not body.choices:
         return () if usage is None else (Chunk(usage=usage, wire=data, dialect=NAME),)
-    if len(body.choices) == 1:
-        return (_chunk(body.choices[0], usage, data),)
     first, *others, last = body.choices  # usage comes with the last: it counts what all of them say
     between = [_chunk(choice, None, None) for choice in others]
     return (_chunk(first, None, data), *between, _chunk(last, usage, None))

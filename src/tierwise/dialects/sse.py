@@ -6,6 +6,8 @@ WHATWG HTML, section 9.2 (server-sent events): lines end in LF, CRLF or CR, a bl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tierwise.errors import WireError
 
 EVENT_LIMIT = 8 << 20  # bytes; a provider that never ends its event must not fill the memory
@@ -70,6 +72,14 @@ def _event(block: bytes) -> Event | None:
         elif field == b"event":
             name = value.decode("utf-8", "replace")
     return (name, b"\n".join(data)) if data else None
+
+
+def encode_many(data: Sequence[bytes]) -> bytes:
+    """One event or more, without names, as `encode` writes each."""
+    joined = b"\n\ndata: ".join(data)
+    if joined.count(b"\n") > 2 * (len(data) - 1):
+        return b"".join([encode(each) for each in data])
+    return b"data: %b\n\n" % joined
 
 
 def encode(data: bytes, event: str = "") -> bytes:

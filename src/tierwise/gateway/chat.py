@@ -211,10 +211,10 @@ class _Events:
         self._headers += said.flagged(self._live.gate.flagged)
         self.stream.open([*said.identified(self._live.request.id), *self._headers])
 
-    async def send(self, batch: Batch) -> None:
+    def send(self, batch: Batch) -> Awaitable[None]:
         if self._live.gate.inline is not None:
             batch = self._live.gate.inline.hear(batch)
-        await self.stream.send(self._encoder.encode(batch))
+        return self.stream.send(self._encoder.encode(batch))
 
     async def end(self, error: TierwiseError | None) -> None:
         """Honest: a stream that could not go on says so, and never looks whole."""

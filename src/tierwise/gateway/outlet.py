@@ -5,6 +5,7 @@ Knows no wire: text flows into a `Sink`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from tierwise.core.cascade import Outcome, Step
@@ -22,7 +23,7 @@ class Sink(Protocol):
         """Called once, before the first `send`."""
         ...
 
-    async def send(self, batch: Batch) -> None: ...
+    def send(self, batch: Batch) -> Awaitable[None]: ...
 
 
 class Withheld(Exception):
@@ -54,7 +55,10 @@ class Outlet:
                 batch = self._gate.feed(model.name, batch)
             except Blocked as error:
                 raise Withheld(model.name, error.classes) from None
-        await self._send(batch)
+        if batch and self.flowed:
+            await self._sink.send(batch)
+        else:
+            await self._send(batch)
 
     async def finish(self, outcome: Outcome) -> Outcome:
         """With the answer as the client has it. Raises Withheld."""
