@@ -153,9 +153,7 @@ def decode_request(data: bytes, request_id: str, tags: frozenset[str] = frozense
         parallel_tools=wire.parallel_tool_calls is not False,
         json_answer=form is not None and form.type in ("json_object", "json_schema"),
         schema=schema,
-        foreign=tuple([f"a tool of type {tool.type[:64]}" for tool in wire.tools if not tool.function])
-        if wire.tools
-        else (),
+        foreign=tuple([f"a tool of type {tool.type[:64]}" for tool in wire.tools or () if not tool.function]),
         tags=tags,
         dialect=NAME,
         body=body,
@@ -200,9 +198,7 @@ def _message(wire: _Message, index: int) -> Message:
     else:
         content = tuple([_part(part, f"messages[{index}].content[{at}]") for at, part in enumerate(wire.content)])
     role: Role = "tool" if wire.role == "function" else wire.role
-    if wire.tool_calls is None:
-        return Message(role, content, (), wire.tool_call_id or "")
-    calls = tuple([ToolCall(c.id, c.function.name, c.function.arguments) for c in wire.tool_calls])
+    calls = tuple([ToolCall(c.id, c.function.name, c.function.arguments) for c in wire.tool_calls or ()])
     return Message(role, content, calls, wire.tool_call_id or "")
 
 
@@ -314,23 +310,17 @@ class StreamEncoder:
 
     def encode(self, batch: Sequence[Chunk]) -> bytes:
         """The events for `batch`; may be none."""
-        events = b""
+        events: list[bytes] = []
         plain: list[bytes] = []  # nearly all that a provider of the same wire sends: as they came, all at once
         for chunk in batch:
-            wire = chunk.wire
-            if wire is not None and chunk.dialect == NAME and chunk.usage is None and not chunk.logprobs:
-                plain.append(wire)
+            if chunk.wire is not None and chunk.dialect == NAME and chunk.usage is None and not chunk.logprobs:
+                self._wire = chunk.wire
                 self._begun.add(chunk.index)
-                continue
-            if plain:
-                self._wire = plain[-1]
-                events += sse.encode_many(plain)
-                plain = []
-            events += self._event(chunk)
-        if plain:
-            self._wire = plain[-1]
-            events += sse.encode_many(plain)
-        return events
+                plain.append(chunk.wire)
+            else:
+                events += sse.encode_many(plain), self._event(chunk)
+                plain.clear()
+        return b"".join([*events, sse.encode_many(plain)])
 
     def _event(self, chunk: Chunk) -> bytes:
         if chunk.dialect != NAME:

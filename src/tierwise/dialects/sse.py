@@ -75,7 +75,7 @@ def _event(block: bytes) -> Event | None:
 
 
 def encode_many(data: Sequence[bytes]) -> bytes:
-    """One event or more, without names, as `encode` writes each."""
+    """Events without names, as `encode` writes each; none of none."""
     joined = b"\n\ndata: ".join(data)
     if joined.count(b"\n") > 2 * (len(data) - 1):
         return b"".join([encode(each) for each in data])
