@@ -10,7 +10,8 @@ All heads are one net (`benchmarks/screen_net.py`) over hashed n-grams (tf-idf, 
 What a head learns from is in HEADS: for each set, which rows are positive and negative and how much each kind weighs as
 a whole. Every row belongs to one of five folds by a hash of its group (rows from one template share it); probabilities
 and thresholds are set by what nets say of folds they were not fitted to. `benchmarks/screens.py` measures with the same
-folds. Nets learn from whole texts, and are asked as the product asks: about the whole and each piece of a long one.
+folds. Nets learn from whole texts (and from parts of harmless ones), and are asked as the product asks: about the
+whole and each piece of a long one.
 """
 
 from __future__ import annotations
@@ -56,10 +57,11 @@ DECAY = 1e-4  # of the net's table
 # regularisation. Their log-odds are added, which costs nothing: both are linear in the n-grams.
 BOTH = {
     "harassment": 2.0, "hate": 8.0, "hate/threatening": 0.5, "self-harm": 0.5, "sexual": 0.5, "violence": 0.5,
-    "violence/graphic": 0.5, "legal": 0.5,
+    "violence/graphic": 0.5, "legal": 0.5, "injection": 16.0,
 }  # fmt: skip
 MASS = 1000.0  # of a weight of 1 in HEADS
 PIECES = 0.5  # weight of the pieces of harmless texts, for the heads of BOTH
+PARTS = 0.3  # weight of the parts of ARTS, for injections: each is read alone, and none is an order to attack
 
 CLEAN = ("clinc", "banking", "gsm8k")  # ordinary traffic; nothing in it is flagged
 SAFE = ("xstest_safe", "false_refusal")
@@ -219,7 +221,7 @@ HEADS: dict[str, list[Part]] = {
     ],
     "hate": [
         ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 1.2, 1.2), ("davidson", "hate", 0.1, 0.1),
-        ("seed_hate", "+", 0.8, 0.0),
+        ("seed_hate", "+", 0.8, 0.0), ("seed_not", "hate", 0.0, 0.4),
         *_clean(0.2), *_hard(0.4), *_others("self-harm", "sexual"),
     ],
     "hate/threatening": [
@@ -227,10 +229,10 @@ HEADS: dict[str, list[Part]] = {
         *_others("self-harm", "sexual"),
     ],
     "illicit": [
-        ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.3, 0.0),
+        ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.05, 0.0),
         ("seed_illicit", "+", 0.5, 0.0), ("seed_not", "-", 0.0, 0.3),
         ("xstest_safe", "-", 0.0, 0.4), ("false_refusal", "-", 0.0, 0.3), ("moderation", "any", 0.0, 0.3),
-        *[(name, "-", 0.0, 0.2) for name in ARTS], ("mmlu", "-", 0.0, 0.2), *_clean(0.6),
+        *[(name, "-", 0.0, 0.25) for name in ARTS], ("mmlu", "-", 0.0, 0.25), *_clean(0.6),
     ],
     "self-harm": [
         ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.5, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
@@ -250,14 +252,14 @@ HEADS: dict[str, list[Part]] = {
     "injection": [
         ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.8, 0.0),
         ("seed_calm", "-", 0.0, 0.6), ("seed_not", "-", 0.0, 0.3),
-        ("clinc", "-", 0.0, 1.0), ("banking", "-", 0.0, 0.6), ("gsm8k", "-", 0.0, 0.4),
+        ("clinc", "-", 0.0, 1.5), ("banking", "-", 0.0, 0.6), ("gsm8k", "-", 0.0, 0.4),
         ("xstest_safe", "-", 0.0, 0.3), ("false_refusal", "-", 0.0, 0.6),
         ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.8) for name in ARTS],
         ("surge", "-", 0.0, 0.1), ("davidson", "-", 0.0, 0.1),
     ],
     "legal": [
-        ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 0.7, 0.0), ("policy_legal", "+", 0.15, 0.0),
-        ("seed_legal", "+", 0.5, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
+        ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 1.0, 0.0), ("policy_legal", "+", 0.15, 0.0),
+        ("seed_legal", "+", 0.8, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
         ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1), ("moderation", "-", 0.0, 0.2),
         *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
     ],
@@ -279,7 +281,7 @@ HEADS: dict[str, list[Part]] = {
     ],
     "minors": [
         ("seed_minors", "+", 1.0, 0.0), ("policy_minors", "+", 0.2, 0.0),
-        ("seed_calm", "minors", 0.0, 0.6), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.2),
+        ("seed_calm", "minors", 0.0, 0.3), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.2),
         ("seed_self-harm", "-", 0.0, 0.1), ("seed_legal", "-", 0.0, 0.1), ("seed_medical", "-", 0.0, 0.1),
         ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.2) for name in (*ARTS, *SAFE)], *_clean(0.6),
     ],
@@ -287,7 +289,7 @@ HEADS: dict[str, list[Part]] = {
 # The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
 LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
     "illicit": (SAFE, 0.021),
-    "injection": (CLEAN, 0.01),
+    "injection": (ARTS, 0.03),
     "legal": (("mmlu", *CLEAN, *ARTS), 0.04),
     "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
     "financial": (("banking", "clinc", "gsm8k"), 0.02),
@@ -357,14 +359,22 @@ class Corpus:
         told = rows[own] & (self.sets[own] == "moderation") & (self.label(head)[own] == 0)
         return len(self.rows) + np.flatnonzero(told)
 
+    def orderless(self, rows: Any) -> Any:
+        """Parts of those of the rows that are long, odd and no attack."""
+        own = self.own[self.whole :]
+        return self.whole + np.flatnonzero(rows[own] & np.isin(self.sets[own], ARTS))
+
 
 def fitted(corpus: Corpus, rows: Any) -> Net:
     """A net that learnt from those of the rows that a head learns from; `rows` is a mask."""
-    kinds, weights = (np.zeros((len(corpus.rows), len(HEADS)), np.float32) for _ in range(2))
+    kinds, weights = (np.zeros((len(corpus.own), len(HEADS)), np.float32) for _ in range(2))
     for number, head in enumerate(HEADS):
         at, own, worth = corpus.taught(head)
-        kinds[at, number], weights[at, number] = own, worth
-    at = np.flatnonzero(rows)
+        kinds[at, number] = own
+        np.add.at(weights[:, number], at, worth)  # a row may be in two parts
+    alone = corpus.orderless(rows)
+    weights[alone, [*HEADS].index(INJECTION)] = MASS * PARTS / max(1, len(alone))
+    at = np.concatenate([np.flatnonzero(rows), alone])
     net = trained(corpus.grams[at], corpus.vectors[at], kinds[at], weights[at], DECAY)
     for number, head in enumerate(HEADS):
         if head in BOTH:

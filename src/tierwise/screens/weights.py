@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "b4a4e4ed86f5d6a714d216fd3fadbd9957fde3b9c114703df2bc93a2812ddd45"
+SHA256 = "c4b950dc52b4124a26d2da47fd56d5a797c11e8f035022dc03f80d792990a2cf"
 _FILE = "data/screens/screens-2.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
