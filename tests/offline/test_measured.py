@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 from dataclasses import fields
+from math import isnan, log1p
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,29 @@ def test_recorded_answers_are_what_is_compared() -> None:
     assert told.agreed
     assert str(told.draft) == str(untold.draft)  # the draft is what was said all the same
     assert not measure_row(row(*programs, answers=("42", "41"))).agreed
+
+
+def test_what_was_said_is_what_is_measured() -> None:
+    """Beside results that somebody read: live there is nothing but what was said."""
+    said = "It is 42, I think."
+    found = measure_row(row("It is 42.", said, answers=("42", "42")))
+    assert found.opinions is not None
+    told = dict(zip(opinion_names(["m"]), found.opinions, strict=True))
+    assert told["agrees_m"] == 1.0
+    assert told["chars_m"] == pytest.approx(log1p(len(said)))
+    assert told["chars_ratio_m"] == pytest.approx(log1p(len(said)) - log1p(len("It is 42.")))
+    unheard = measure_row(row("It is 42.", None, answers=("42", "42")))
+    assert unheard.opinions is not None
+    assert unheard.opinions[0] == 1.0
+    assert isnan(unheard.opinions[opinion_names(["m"]).index("chars_m")])
+
+
+def test_a_result_that_is_an_empty_text() -> None:
+    """Is one where code was asked about: '' and "" are the same, and so is nothing between the quotes of JSON."""
+    code, said = "assert f('a') == ??", ("It returns ''.", '{"answer": ""}')
+    assert measure_row(row(*said, answers=("''", ""), prompt=code)).agreed
+    assert not measure_row(row(*said, answers=("'a'", ""), prompt=code)).agreed
+    assert not measure_row(row(*said, answers=("", ""))).agreed
 
 
 def test_a_result_that_could_not_be_read() -> None:

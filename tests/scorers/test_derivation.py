@@ -39,6 +39,8 @@ def test_sums_that_lead_to_the_end() -> None:
     assert told["sums_per_given"] == -1
     assert told["end_size"] == log(351)
     assert told["end_growth"] == log(351 / 42)
+    assert told["end_whole"] == 1.0
+    assert named(PROMPT, "It is 350.5.")["end_whole"] == 0.0
     assert [
         told[name] for name in ("sums_underived", "sums_unused", "sums_repeated", "given_missing", "end_given")
     ] == [0.0] * 5

@@ -31,6 +31,7 @@ from tierwise.types import Answer, Choice, Image, Message, Request, Text, Tool, 
 MAX_SECONDS = 0.02  # of CPU for a text of any length; ten times what is promised
 WITHOUT_WORDS = {"word_length", "distinct_words"}
 WITHOUT_OPTIONS = {"option_length", "options_numeric"}
+WITHOUT_OTHERS = {"options_alike", "options_begin"}  # one option is like no other
 WITHOUT_ANSWER = {"answer_finish", "answer_overlap", "call_arguments", "call_argument_chars"}
 MIXED = st.text(st.sampled_from("abcXYZ notné²½٣中 \n\t.,!?:;'\"()[]{}+-*/=<>%$\\`|#_019“”√•"), max_size=300)
 
@@ -82,7 +83,7 @@ def test_any_text_has_a_number_for_each_name(text: str) -> None:
 def test_any_request_and_answer_has_a_number_for_each_name(request: Request, answer: Answer) -> None:
     """Missing are only those of words, options, calls and finish reasons that are not there."""
     of_request, of_answer = request_named(request), answer_named(request, answer)
-    assert missing(of_request) <= {f"prompt_{name}" for name in WITHOUT_WORDS} | WITHOUT_OPTIONS
+    assert missing(of_request) <= {f"prompt_{name}" for name in WITHOUT_WORDS} | WITHOUT_OPTIONS | WITHOUT_OTHERS
     assert missing(of_answer) <= {f"answer_{name}" for name in WITHOUT_WORDS} | WITHOUT_ANSWER
     assert all(map(isfinite, (value for value in of_answer.values() if not isnan(value))))
 
@@ -182,8 +183,25 @@ def test_options_are_lettered_lines(prompt: str, count: int, numeric: float | No
     named = request_named(asked(prompt))
     assert named["options"] == log1p(count)
     assert missing(named) & WITHOUT_OPTIONS == (WITHOUT_OPTIONS if numeric is None else set())
+    assert missing(named) & WITHOUT_OTHERS == (WITHOUT_OTHERS if count < 2 else set())
     if numeric is not None:
         assert named["options_numeric"] == numeric
+
+
+@pytest.mark.parametrize(
+    ("options", "alike", "begin"),
+    [
+        (("red", "blue", "green"), 0.0, 1.0),
+        (("Red", "red", "RED"), 1.0, 1 / 3),
+        (("the red fox", "the red hen", "a cow"), 4 / 8 / 2, 2 / 3),
+    ],
+    ids=["different", "the same", "partly"],
+)
+def test_options_that_are_alike(options: tuple[str, ...], alike: float, begin: float) -> None:
+    """By the words that they share, and by those that they begin with; case does not count."""
+    lines = [f"{letter}. {text}" for letter, text in zip("ABC", options, strict=True)]
+    named = request_named(asked("\n".join(["Which?", *lines])))
+    assert (named["options_alike"], named["options_begin"]) == (pytest.approx(alike), pytest.approx(begin))
 
 
 @pytest.mark.parametrize(

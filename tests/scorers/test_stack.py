@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,6 +49,23 @@ def test_a_column_says_no_more_beyond_a_bound() -> None:
     inputs = measured(STACK, far.tolist(), farther.tolist(), [float("inf")] * len(NAMES))
     assert inputs[0, 0] == pytest.approx(CLIP)
     assert inputs[0].tolist() == inputs[1].tolist() == inputs[2].tolist()
+
+
+def test_over_more_columns_it_says_the_same() -> None:
+    """Whatever stands in the others: they have no weight. Crossed and flagged columns stay what they were."""
+    crossing, labels = data(400, 2, column=1.0)
+    told = fitted(replace(crossing, crossed=(0, 2)), {"good": labels})
+    stack = replace(told, crossed=(0, 2), weights=np.concatenate([told.weights, np.full((1, 8), 0.1)], axis=1))
+    assert len(stack.tasks) + len(stack.bases) == 4
+    names = ("new", *NAMES[:2], "newer", *NAMES[2:])
+    wide = stack.over(names)
+    assert wide.names == names
+    assert [names[place] for place in (*wide.crossed, *wide.flagged)] == ["signal", "sometimes", "sometimes"]
+    rows = crossing.columns[:20]
+    others = np.array([np.nan, 1e9] * 10, np.float32)[:, None]
+    more = np.concatenate([others, rows[:, :2], others, rows[:, 2:]], axis=1)
+    before, after = known(stack, *rows.tolist(), task="law"), known(wide, *more.tolist(), task="law")
+    assert wide.predict(after) == pytest.approx(stack.predict(before), abs=1e-6)
 
 
 def test_a_task_that_is_not_known_is_none() -> None:

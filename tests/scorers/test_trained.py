@@ -22,6 +22,7 @@ from tierwise.offline.measured import Measured, measure
 from tierwise.offline.outcomes import Pairs, pair, typed
 from tierwise.offline.recorded import answer_of, request_of
 from tierwise.scorers.artefact import Artefact, TierModel, Typical, dump
+from tierwise.scorers.columns import LATER
 from tierwise.scorers.trained import JUDGE_ODDS, Trained, TrainedRouter, TrainedVerifier, open_trained
 from tierwise.types import Answer, Checks, Choice, Evidence, Message, Request, Thresholds
 
@@ -217,6 +218,36 @@ def test_an_artefact_is_opened(made: Made, tmp_path: Path) -> None:
         )
     with pytest.raises(ConfigError):
         open_trained(tmp_path / "no.npz")
+
+
+def test_an_artefact_of_an_earlier_version(made: Made, tmp_path: Path) -> None:
+    """It did not measure LATER columns, and says what it has always said."""
+    early = []
+    for data in (made.measured.router, made.measured.alone, made.measured.consulted):
+        assert data is not None
+        kept = [place for place, name in enumerate(data.names) if name not in LATER]
+        names = tuple(data.names[place] for place in kept)
+        crossed = tuple(names.index(data.names[place]) for place in data.crossed)
+        early.append(
+            replace(data, names=names, columns=data.columns[:, kept], emphasis=data.emphasis[kept], crossed=crossed)
+        )
+    measured = replace(made.measured, router=early[0], alone=early[1], consulted=early[2])
+    rows = np.arange(SEEN)
+    learned = learn(measured, made.pairs, rows, np.random.default_rng(0))
+    said = scores(learned, measured, np.arange(QUERIES))
+    model = deploy(learned, measured, made.pairs, (rows, scores(learned, measured, rows)), LIMITS)
+    path = tmp_path / "a.npz"
+    path.write_bytes(dump(msgspec.structs.replace(made.artefact, models=(model,))))
+    opened = open_trained(path)
+    router, verifier = opened.router, opened.verifier(Checks())
+    assert said.alone is not None
+    assert said.consulted is not None
+    for row in range(0, QUERIES, 10):
+        request, draft = made.request(row), made.draft(row)
+        assert router.score(request, None).score == pytest.approx(1 - said.router[row], abs=1e-4)
+        assert verifier.score(request, draft).score == pytest.approx(said.alone[row], abs=1e-4)
+        heard = verifier.score(request, draft, made.opinions(row)).score
+        assert heard == pytest.approx(said.consulted[row], abs=1e-4)
 
 
 def test_an_artefact_of_other_measurements(made: Made, tmp_path: Path) -> None:

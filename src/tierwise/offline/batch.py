@@ -28,6 +28,7 @@ from tierwise.offline.outcomes import Pairs, aside, naming, pair, read
 from tierwise.offline.train import Wanted as Training
 from tierwise.scorers import artefact
 from tierwise.scorers.artefact import Artefact, TierModel, row_key
+from tierwise.scorers.trained import usable
 from tierwise.stats.certify import grid
 from tierwise.stats.sequential import Bought, accuracy_cascade, capped, precision_target, recall_target
 
@@ -151,7 +152,7 @@ def plan(wanted: Wanted, tell: Tell = lambda what, done, total: None) -> Planned
     aim, path = wanted.aim, wanted.route.outcomes
     if not (0 < aim.at < 1 and 0 < aim.delta < 1 and aim.seed >= 0):
         raise ConfigError("--at and --delta lie between 0 and 1, a seed is a whole number from 0 on")
-    trained = artefact.read(wanted.trained)
+    trained = usable(artefact.read(wanted.trained), wanted.trained)
     if trained.tiers != wanted.route.tiers or sorted(trained.opinions) != sorted(wanted.route.opinions):
         raise ConfigError(f"{wanted.trained}: was trained for other tiers or opinions than the route's; train it anew")
     frame = read(path, need=("query_id", "model", "response"))

@@ -33,7 +33,7 @@ from tierwise.offline.train import Wanted as Training
 from tierwise.offline.verdicts import outcome, recorded
 from tierwise.scorers import artefact
 from tierwise.scorers.artefact import Artefact, Order, TierModel
-from tierwise.scorers.trained import check_columns
+from tierwise.scorers.trained import usable
 from tierwise.stats.bootstrap import DRAWS, LEAST_ROUNDS, interval
 from tierwise.stats.bounds import samples_needed
 from tierwise.stats.certify import Certified, certify
@@ -81,8 +81,7 @@ def find(wanted: Wanted, tell: Tell = lambda what, done, total: None, buy: claim
     route = wanted.route
     if not (0 < route.alpha < 1 and 0 < route.delta < 1 and 0 < wanted.rho <= 1):
         raise ConfigError("alpha and delta lie between 0 and 1, rho is above 0 and at most 1")
-    trained = artefact.read(wanted.trained)
-    check_columns(trained, wanted.trained)
+    trained = usable(artefact.read(wanted.trained), wanted.trained)
     _check(wanted, trained)
     frame = read(route.outcomes, need=NEEDED)
     _check_form(wanted)

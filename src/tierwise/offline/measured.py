@@ -25,6 +25,7 @@ from tierwise.offline.outcomes import Pairs
 from tierwise.offline.recorded import answer_of, request_of
 from tierwise.scorers import columns
 from tierwise.scorers.agreement import AGREE
+from tierwise.scorers.canonical import question
 from tierwise.scorers.checks import CHECKS
 from tierwise.scorers.encoder import load_encoder
 from tierwise.scorers.features import prompt_of, said_by
@@ -204,9 +205,10 @@ def measure_row(row: Row) -> Seen:
     after = (columns.draft_columns(request, draft, found), grams(encoder.pieces.beginning(clipped(said_by(draft)))))
     if len(row.responses) == 1:
         return Seen(*before, *after, None, passed=passed, blocked=stopped, agreed=False)
-    spoken = [_spoken(row, place) for place in range(len(row.responses))]
-    opinions = columns.opinion_columns(request, spoken[0] or draft, spoken[1:], columns.similarity(encoder))
-    scores = [score for score in opinions[: len(spoken) - 1] if not isnan(score)]
+    others = [None if text is None else answer_of("recorded", text) for text in row.responses[1:]]
+    results = [_result(row, place) for place in range(len(row.responses))]
+    opinions = columns.opinion_columns(request, draft, others, columns.similarity(encoder), results)
+    scores = [score for score in opinions[: len(others)] if not isnan(score)]
     agreed = passed and bool(scores) and min(scores) >= AGREE
     return Seen(*before, *after, opinions, passed=passed, blocked=stopped, agreed=agreed)
 
@@ -216,14 +218,16 @@ def _read(prompt: str) -> tuple[Sparse, Floats]:
     return load_encoder().read(prompt)
 
 
-def _spoken(row: Row, place: int) -> Answer | None:
+def _result(row: Row, place: int) -> Answer | None:
     """What is compared: the result that was read out of a response (it may be a program's output), else the response.
 
-    Where results were read and this row has none, its score says so: there was nothing to read.
+    Where results were read and this row has none, its score says so: there was nothing to read. An empty text is a
+    result only where code was asked about.
     """
     result, response = row.answers[place], row.responses[place]
     if row.read[place]:
-        return answer_of("recorded", msgspec.json.encode({"answer": result}).decode() if result else "")
+        nothing = result is None or not (result or question(row.prompt).code)
+        return answer_of("recorded", "" if nothing else msgspec.json.encode({"answer": result}).decode())
     return None if response is None else answer_of("recorded", response)
 
 

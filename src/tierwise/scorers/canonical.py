@@ -94,7 +94,7 @@ def question(prompt: str) -> Asked:
     low = tail.lower()
     if not low.strip():
         return Asked()
-    options = _options(f"\n{tail}")
+    options = _options(tail)
     if options and _ENUMERATED.search(f"\n{tail}") and _numeric(low):
         options = ()  # statements to count or to reckon with
     day_first = None
@@ -117,15 +117,20 @@ def _numeric(low: str) -> bool:
 
 
 def _options(prompt: str) -> tuple[tuple[str, str], ...]:
-    """The last run of lettered lines that begins with A and goes on with B."""
+    return tuple((letter, plain(text)) for letter, text in listed(prompt)[1])
+
+
+def listed(prompt: str) -> tuple[int, list[tuple[str, str]]]:
+    """The last run of lettered lines that begins with A and goes on with B: where it begins, (letter, text) of each."""
     found: list[tuple[str, str]] = []
-    for match in _OPTION.finditer(prompt):
+    start = 0
+    for match in _OPTION.finditer(f"\n{prompt}"):
         letter = (match[1] or match[2]).upper()
         if letter == "A":
-            found = []
+            found, start = [], match.start()
         if ord(letter) == ord("A") + len(found):
-            found.append((letter, plain(match[3])))
-    return tuple(found) if len(found) > 1 else ()
+            found.append((letter, match[3]))
+    return (start, found) if len(found) > 1 else (0, [])
 
 
 def canonical(result: str, asked: Asked) -> Conclusion | None:

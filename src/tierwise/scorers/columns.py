@@ -12,6 +12,8 @@ from math import isnan, log1p, nan
 
 from tierwise.scorers.agreement import Similarity, compare
 from tierwise.scorers.checks import CHECKS, MEASURES
+from tierwise.scorers.chosen import NAMES as CHOSEN_NAMES
+from tierwise.scorers.chosen import chosen
 from tierwise.scorers.derivation import NAMES as DERIVATION_NAMES
 from tierwise.scorers.derivation import derivation
 from tierwise.scorers.encoder import Encoder
@@ -26,7 +28,9 @@ EVIDENCE_NAMES = (
 _PASSED = {name: EVIDENCE_NAMES.index(f"passed_{name}") for name, _ in CHECKS}
 _VALUE = {name: EVIDENCE_NAMES.index(f"value_{name}") for name, _ in (*CHECKS, *MEASURES)}
 ROUTER_NAMES = REQUEST_NAMES
-DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES)
+DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES, *CHOSEN_NAMES)
+# What the first versions did not measure; their artefacts are read without it.
+LATER = frozenset({*CHOSEN_NAMES, "options_alike", "options_begin", "end_whole"})
 TEXTS = 16  # that are remembered: a draft and its opinions, of a few requests at once
 
 router_columns = request_features
@@ -34,11 +38,12 @@ router_columns = request_features
 
 def draft_columns(request: Request, draft: Answer, evidence: Iterable[Evidence]) -> list[float]:
     """One number for each of DRAFT_NAMES. `evidence` is what the checks and measures have found."""
-    text = draft.choices[0].text if draft.choices else ""
+    prompt, text = prompt_of(request), draft.choices[0].text if draft.choices else ""
     return [
         *answer_features(request, draft),
-        *derivation(prompt_of(request), text),
+        *derivation(prompt, text),
         *evidence_columns(evidence),
+        *chosen(prompt, text),
     ]
 
 
@@ -78,10 +83,17 @@ def crossed_names(opinions: Sequence[str]) -> tuple[str, ...]:
 
 
 def opinion_columns(
-    request: Request, draft: Answer, opinions: Sequence[Answer | None], similarity: Similarity | None = None
+    request: Request,
+    draft: Answer,
+    opinions: Sequence[Answer | None],
+    similarity: Similarity | None = None,
+    results: Sequence[Answer | None] | None = None,
 ) -> list[float]:
-    """One number for each of `opinion_names`; `opinions` in its order, None where a model has not answered."""
-    seen = compare(request, (draft, *opinions), similarity)
+    """One number for each of `opinion_names`; `opinions` in its order, None where a model has not answered.
+
+    `results`: what is compared in place of draft and opinions, where somebody has read the results out of them.
+    """
+    seen = compare(request, (draft, *opinions) if results is None else results, similarity)
     count = len(opinions)
     agrees = seen.scores[0][1:]
     between = [seen.scores[one][other] for one in range(1, count + 1) for other in range(one + 1, count + 1)]

@@ -10,6 +10,7 @@ The text is read from its end, LIMIT characters. Knows forms of answers, and no 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -74,8 +75,9 @@ def conclusion(text: str, hint: str = "") -> Conclusion | None:
     return conclude(text, question(hint))
 
 
+@lru_cache(maxsize=4)
 def conclude(text: str, asked: Asked) -> Conclusion | None:
-    """`conclusion`, for a prompt that was read before."""
+    """`conclusion`, for a prompt that was read before. Remembered for as long as several look at one answer."""
     tail = text[-LIMIT:].strip()
     if not tail:
         return None

@@ -36,6 +36,7 @@ NAMES = (
     "end_given",  # whether the last number stands in the prompt already
     "end_size",
     "end_growth",  # its size against the largest of the prompt
+    "end_whole",  # whether it is a whole number
 )
 
 # Begins with a digit, so that the search skips all that is none; no word and no point comes before it.
@@ -83,6 +84,7 @@ def derivation(prompt: str, answer: str) -> list[float]:
         float(end in known) if end is not None else nothing,
         log(end + 1) if end is not None else nothing,
         log((end + 1) / (max(given) + 1)) if end is not None and given else nothing,
+        float(end.is_integer()) if end is not None else nothing,
     ]
 
 

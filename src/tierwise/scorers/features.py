@@ -8,7 +8,10 @@ the tail are read (`reading.py`). Knows no benchmark, no label, and not what any
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from math import log1p, nan
 from typing import NamedTuple
 
@@ -23,6 +26,7 @@ TEXT_NAMES = (
 REQUEST_NAMES = (
     *(f"prompt_{name}" for name in TEXT_NAMES),
     "turns", "system_chars", "tools", "schema", "images", "options", "option_length", "options_numeric", "task_first",
+    "options_alike", "options_begin",
 )  # fmt: skip
 ANSWER_NAMES = (
     *(f"answer_{name}" for name in TEXT_NAMES),
@@ -89,15 +93,17 @@ def request_features(request: Request) -> list[float]:
         log1p(images),
         *prompt.options,
         prompt.asks,
+        *prompt.alike,
     ]
 
 
 class _Prompt(NamedTuple):
-    """What a prompt's text alone tells. `asks`: whether it begins with a question."""
+    """What a prompt's text alone tells. `asks`: whether it begins with a question; `alike`: of its options."""
 
     features: tuple[float, ...]
     options: tuple[float, float, float]
     asks: float
+    alike: tuple[float, float]
     words: frozenset[str] | None  # None: those of the canonical prompt may not be the prompt's
 
 
@@ -113,8 +119,28 @@ def _of_prompt(prompt: str) -> _Prompt:
         features,
         (log1p(count), log1p(sum(map(len, options)) / count) if count else nan, numeric / count if count else nan),
         float(_VERB.match(prompt) is not None),
+        _alike(options),
         words.lower if words.plain else None,
     )
+
+
+def _alike(options: Sequence[str]) -> tuple[float, float]:
+    """How many of the others have a word of an option too, the mean share; and the share of different first words.
+
+    Options that repeat one another ask for a distinction, others for a thing that one knows.
+    """
+    others = len(options) - 1
+    if others < 1:
+        return nan, nan
+    texts = [option.split() for option in options]
+    times = Counter(chain.from_iterable(map(frozenset, texts))).values()
+    shared = sum([count * (count - 1) for count in times]) / others
+    return shared / sum(times), len({words[0] for words in texts}) / len(options)
+
+
+def lists(prompt: str) -> bool:
+    """Whether it may list lettered options, remembered for as long as its features are."""
+    return _of_prompt(prompt).options[0] > 0
 
 
 def prompt_words(prompt: str) -> frozenset[str]:

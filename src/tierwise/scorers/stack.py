@@ -12,7 +12,7 @@ Missing columns are filled with the mean and flagged. Knows no request: columns 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -84,6 +84,27 @@ class Stack:
         flags = missing[:, self.flagged] - self.absent
         products = [measured[:, column, None] * context for column in self.crossed]
         return np.concatenate([measured, flags, context, np.float32(self.meaning) * known.meaning, *products], axis=1)
+
+    def over(self, names: tuple[str, ...]) -> Stack:
+        """The same model over more columns, its own among them. The others have no weight."""
+        places = np.array([names.index(name) for name in self.names], np.intp)
+
+        def spread(values: Floats, empty: float) -> Floats:
+            wide = np.full((*values.shape[:-1], len(names)), empty, np.float32)
+            wide[..., places] = values
+            return wide
+
+        own, others = np.split(self.weights, [len(self.names)], axis=1)
+        return replace(
+            self,
+            names=names,
+            crossed=tuple(places[list(self.crossed)].tolist()),
+            mean=spread(self.mean, 0.0),
+            scale=spread(self.scale, 1.0),
+            emphasis=spread(self.emphasis, 1.0),
+            flagged=places[self.flagged],
+            weights=np.concatenate([spread(own, 0.0), others], axis=1),
+        )
 
     @cached_property
     def _factor(self) -> Floats:

@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from tierwise.errors import CheckFailed, ConfigError
 from tierwise.scorers import columns
-from tierwise.scorers.artefact import Artefact, Typical, read
+from tierwise.scorers.artefact import Artefact, TierModel, Typical, read
 from tierwise.scorers.clusters import Centroids
 from tierwise.scorers.encoder import Encoder, load_encoder
 from tierwise.scorers.features import PROMPTS, prompt_of, said_by
@@ -65,21 +67,37 @@ class Trained:
 
 def open_trained(path: Path) -> Trained:
     """Raises ConfigError where the artefact, or the packaged encoder, can't be used."""
-    artefact = read(path)
-    check_columns(artefact, path)
-    return Trained(artefact)
+    return Trained(usable(read(path), path))
 
 
-def check_columns(artefact: Artefact, path: Path) -> None:
-    """Raises ConfigError where other things were measured for it than are measured now."""
-    alone = (*columns.ROUTER_NAMES, *columns.DRAFT_NAMES)
-    for model in artefact.models:
-        consulted = None if model.consulted is None else model.consulted.names
-        beside = consulted is None or (
-            consulted[: len(alone)] == alone and _of_opinions(consulted[len(alone) :], len(artefact.opinions))
-        )
-        if model.router.names != columns.ROUTER_NAMES or model.alone.names != alone or not beside:
-            raise ConfigError(f"{path}: trained by a version that measured other things; train it anew")
+def usable(artefact: Artefact, path: Path) -> Artefact:
+    """It, over the columns that are measured now. Raises ConfigError where it knows others.
+
+    What its version did not measure yet has no weight: it says what it has always said.
+    """
+    return msgspec.structs.replace(artefact, models=tuple(_current(model, artefact, path) for model in artefact.models))
+
+
+def _current(model: TierModel, artefact: Artefact, path: Path) -> TierModel:
+    asked, alone = columns.ROUTER_NAMES, (*columns.ROUTER_NAMES, *columns.DRAFT_NAMES)
+    if model.router.names == _early(asked):
+        asked_then, then = _early(asked), _early(alone)
+    else:
+        asked_then, then = asked, alone
+    heard = () if model.consulted is None else model.consulted.names[len(then) :]
+    whole = model.consulted is None or (
+        model.consulted.names == (*then, *heard) and _of_opinions(heard, len(artefact.opinions))
+    )
+    if model.router.names != asked_then or model.alone.names != then or not whole:
+        raise ConfigError(f"{path}: trained by a version that measured other things; train it anew")
+    if then == alone:
+        return model
+    consulted = model.consulted and model.consulted.over((*alone, *heard))
+    return TierModel(model.router.over(asked), model.alone.over(alone), consulted)
+
+
+def _early(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in columns.LATER)
 
 
 def _of_opinions(names: Sequence[str], opinions: int) -> bool:
