@@ -201,7 +201,7 @@ def test_options_that_are_alike(options: tuple[str, ...], alike: float, begin: f
     """By the words that they share, and by those that they begin with; case does not count."""
     lines = [f"{letter}. {text}" for letter, text in zip("ABC", options, strict=True)]
     named = request_named(asked("\n".join(["Which?", *lines])))
-    assert (named["options_alike"], named["options_begin"]) == (pytest.approx(alike), pytest.approx(begin))
+    assert [named["options_alike"], named["options_begin"]] == pytest.approx([alike, begin])
 
 
 @pytest.mark.parametrize(
