@@ -5,6 +5,7 @@
 A scripted OpenAI-compatible upstream and the load run in processes of their own on loopback; the gateway is pinned to
 one core, everything else to another. CPU is user and system time of the gateway's whole process tree, from /proc,
 divided by the requests that were answered. Every request is authenticated, decided, and booked in a SQLite ledger.
+A row's requests and answers all say the same, which screens remember: `benchmarks/screened.py` asks what is new to them.
 """
 
 from __future__ import annotations
@@ -59,6 +60,16 @@ tiers = ["cheap", "premium"]
 evidence_usd_per_day = 0
 mode = "enforce"
 uncertified = "checks"
+[routes.screened]
+tiers = ["cheap", "premium"]
+evidence_usd_per_day = 0
+mode = "enforce"
+uncertified = "checks"
+[routes.screened.screens]
+moderation = "flag"
+injection = "flag"
+risk = ["all"]
+thresholds = {{ legal = 1.0, medical = 1.0, financial = 1.0, complex = 1.0, minors = 1.0 }}
 [routes.audited]
 tiers = ["cheap", "premium"]
 audit = 0.02
@@ -233,6 +244,7 @@ async def measure(load: Load, straight: Load, pid: int, seconds: float) -> list[
     for case, model, rule in (
         ("straight to a model", "cheap", "direct"),
         ("cascade, draft accepted", "cascade", "checks"),
+        ("the same, all screens on", "screened", "checks"),
         ("the same, 2 % audited", "audited", "checks"),
         ("learned router and verifier", "learned", "verifier"),
     ):

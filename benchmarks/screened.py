@@ -46,18 +46,6 @@ ROUNDS = 5
 ANSWERS = 1000  # with so many there are more sentences between two that are equal than a reader remembers
 PIECES = 4000
 TEXTS = 200
-SCREENED = """
-[routes.screened]
-tiers = ["cheap", "premium"]
-evidence_usd_per_day = 0
-mode = "enforce"
-uncertified = "checks"
-[routes.screened.screens]
-moderation = "flag"
-injection = "flag"
-risk = ["all"]
-thresholds = { legal = 1.0, medical = 1.0, financial = 1.0, complex = 1.0, minors = 1.0 }
-"""
 ALL = ScreensTable(moderation="flag", injection="flag", risk=("all",))
 
 
@@ -188,7 +176,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
         _, upstream = stack.enter_context(process(command, 1, "http://"))
         config = folder / "tierwise.toml"
-        plain = CONFIG.partition("[routes.audited]")[0] + SCREENED.replace("{", "{{").replace("}", "}}")
+        plain = CONFIG.partition("[routes.audited]")[0]
         config.write_text(plain.format(port=options.port, store="ledger.db", upstream=upstream))
         gateway, base, key = stack.enter_context(served(config))
         load = Varied(base, key)
