@@ -5,7 +5,7 @@
 A scripted OpenAI-compatible upstream and the load run in processes of their own on loopback; the gateway is pinned to
 one core, everything else to another. CPU is user and system time of the gateway's whole process tree, from /proc,
 divided by the requests that were answered. Every request is authenticated, decided, and booked in a SQLite ledger.
-A row's requests and answers all say the same, which screens remember: `benchmarks/screened.py` asks what is new to them.
+All of a row's requests say the same, which screens remember: `benchmarks/screened.py` asks what is new to them.
 """
 
 from __future__ import annotations
