@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import msgspec
@@ -150,10 +150,13 @@ class Figures(msgspec.Struct):
 
 
 @contextmanager
-def process(command: list[str], core: int, ready: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(
+    command: list[str], core: int, ready: str, environment: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A child pinned to `core`; yields it and the address that it printed."""
+    pinned = ["taskset", "-c", str(core), *command]
     child = subprocess.Popen(
-        ["taskset", "-c", str(core), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        pinned, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment
     )
     assert child.stdout is not None
     try:

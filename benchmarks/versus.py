@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 import msgspec
 import uvloop
 
-from benchmarks.gateway import ROOT, percentile, request, scripts
+from benchmarks.gateway import ROOT, percentile, process, request, scripts
 from benchmarks.load import Load
 
 CONFIG = """
@@ -83,30 +83,9 @@ def version(tree: pathlib.Path, upstream: str, port: int) -> Iterator[Side]:
         config.write_text(CONFIG.format(port=port, folder=folder, upstream=upstream))
         tierwise = [sys.executable, "-m", "tierwise"]
         create = [*tierwise, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
-        made = subprocess.run(create, capture_output=True, text=True, check=True, env=environment, cwd=folder)
-        serve = ["taskset", "-c", "0", *tierwise, "serve", "--config", str(config)]
-        with child(serve, environment, folder) as (pid, base):
-            yield Side(Load(base.removesuffix("/v1"), json.loads(made.stdout)["key"]), pid)
-
-
-@contextmanager
-def child(command: list[str], environment: dict[str, str], folder: str | pathlib.Path) -> Iterator[tuple[int, str]]:
-    """A process that prints its address once it can be reached."""
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
-    )
-    assert running.stdout is not None
-    try:
-        for line in running.stdout:
-            if "http://" in line:
-                yield running.pid, line[line.index("http://") :].split()[0]
-                break
-        else:
-            raise SystemExit(f"{command[-3:]} did not start")
-    finally:
-        running.terminate()
-        running.wait(10)
-        running.stdout.close()
+        made = subprocess.run(create, capture_output=True, text=True, check=True, env=environment)
+        with process([*tierwise, "serve", "--config", str(config)], 0, "http://", environment) as (gateway, base):
+            yield Side(Load(base, json.loads(made.stdout)["key"]), gateway.pid)
 
 
 def cpu_ns(pid: int) -> int:
@@ -156,9 +135,8 @@ def main() -> None:
     with ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "scripts.json").write_bytes(scripts())
-        upstreams = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
-        _, upstream = stack.enter_context(child(upstreams, dict(os.environ), ROOT))
-        upstream = upstream.removesuffix("/v1")
+        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
+        _, upstream = stack.enter_context(process(command, 1, "http://"))
         before = stack.enter_context(version(options.tree.resolve(), upstream, options.port))
         after = stack.enter_context(version(ROOT, upstream, options.port + 1))
         rows = uvloop.run(compare(before, after, options.slices, options.seconds))
