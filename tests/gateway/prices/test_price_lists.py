@@ -26,6 +26,7 @@ PATHS = sorted(FOLDER.glob("*.json"))
 OWN = {"openai": "openai.com", "anthropic": "claude.com", "deepseek": "deepseek.com"}
 # Ours, and not in genai-prices 0.2.3; the days of its check of service tiers are older than these moments.
 NOT_THERE = {"gpt-6.2-sol"}
+OLDER_THERE = {"deepseek-chat", "deepseek-reasoner"}  # with what they cost in July 2025
 MOMENTS = ("2026-11-27T00:30", "2026-11-27T02:00", "2026-11-27T05:00", "2026-11-27T06:00", "2026-11-27T23:59")
 FIELDS = ("input", "output", "cache_read", "cache_write")
 SHORT, LONG = Usage(1, 1), Usage(1_000_000, 1)
@@ -92,11 +93,10 @@ def theirs(model: source.ModelInfo, when: str, context: dict[str, str], size: in
 
 
 # No price of these for long inputs is published: genai-prices takes the short one, we the dearer of what is known.
-# DeepSeek's old reasoner fell unevenly off-peak; our one multiplier is too low for no kind of token.
 DEARER = {
     "openai": {("gpt-5.5-pro", "batch"), ("gpt-5.5-pro", "flex")},
     "anthropic": set(),
-    "deepseek": {("deepseek-reasoner", "")},
+    "deepseek": set(),
 }
 
 
@@ -108,7 +108,7 @@ def test_another_list_says_the_same(provider: str, when: str) -> None:
     dearer, seen = set(), 0
     for one in (one for prices in shipped() for one in prices.models if one.provider == provider):
         model = others.find_model(one.name)
-        if one.name in NOT_THERE:
+        if one.name in NOT_THERE | OLDER_THERE:
             continue
         assert model is not None
         contexts: dict[str, dict[str, str]] = {"": {}} | {
@@ -120,13 +120,33 @@ def test_another_list_says_the_same(provider: str, when: str) -> None:
                 assert ours is not None
                 for field, usd in theirs(model, when, context, usage.input_tokens).items():
                     listed, other = getattr(ours, field), usd * 1_000_000
-                    if listed > other and (usage is LONG or one.name == "deepseek-reasoner"):
+                    if listed > other and usage is LONG:
                         dearer.add((one.name, service))
                     else:
                         assert listed == other, (one.name, service, field)
                     seen += 1
     assert dearer <= DEARER[provider]
-    assert seen > {"openai": 500, "anthropic": 100, "deepseek": 25}[provider]
+    assert seen > {"openai": 500, "anthropic": 100, "deepseek": 15}[provider]
+
+
+@pytest.mark.parametrize(
+    ("when", "chat", "reasoner"),
+    [
+        ("2025-07-12T12:00", ("0.27", "1.1", "0.07"), ("0.55", "2.19", "0.14")),
+        ("2025-07-12T17:00", ("0.135", "0.55", "0.035"), ("0.138128", "0.550001", "0.03516")),
+        ("2025-09-05T15:59", ("0.27", "1.1", "0.07"), ("0.55", "2.19", "0.14")),
+        ("2025-09-05T17:00", ("0.56", "1.68", "0.07"), ("0.56", "1.68", "0.07")),
+        ("2026-01-01T17:00", ("0.28", "0.42", "0.028"), ("0.28", "0.42", "0.028")),
+        ("2026-07-24T15:00", ("0.14", "0.28", "0.0028"), ("0.14", "0.28", "0.0028")),
+    ],
+)
+def test_what_old_names_cost(when: str, chat: tuple[str, ...], reasoner: tuple[str, ...]) -> None:
+    """DeepSeek's, at hours before and after each change of its page; off-peak the reasoner's is never too low."""
+    for name, rates in (("deepseek-chat", chat), ("deepseek-reasoner", reasoner)):
+        found = asked("deepseek", name, when)
+        assert found is not None
+        for field, usd in zip(("input", "output", "cache_read"), rates, strict=True):
+            assert 0 <= getattr(found, field) - Decimal(usd) * 1_000_000 < 10, (name, field)
 
 
 @pytest.mark.parametrize("provider", sorted(OWN))
@@ -138,7 +158,7 @@ def test_names_are_found_as_in_another_list(provider: str) -> None:
             model = others.find_model(name)
             found = find(shipped(), provider, name.upper())
             assert found is one
-            if model is not None and name not in NOT_THERE:
+            if model is not None and name not in NOT_THERE | OLDER_THERE:
                 assert find(shipped(), provider, model.id) is not None
 
 
