@@ -60,7 +60,7 @@ class Live:
         request, asked = inline.taken(clean.request)
         self.gate = gated(guard, asked, clean)
         self._class_of = sessions.classed(request, route, tenant, session) if guard is not None else None
-        self._conversation = sessions.conversation(request, route, tenant, session) if route.tiers[1:] else None
+        self._conversation = sessions.conversation(request, route, tenant, session)
         if self._conversation is not None and (session or sessions.begun(request)):
             request = engine.sessions.resume(request, self._conversation)
         self.request = request  # as it is answered

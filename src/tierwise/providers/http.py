@@ -81,11 +81,12 @@ class Upstream:
         self.admit(now)
         self.budget.called()
         total_at = now + self.limits.total
-        line = b"%b %b%b" % (method, self._base, path.encode())
+        parts = (method, self._base, path.encode(), self._fixed, len(body), extra)
+        request = (b"%b %b%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % parts, body)
         retries = 0
         while True:
             try:
-                connection = await self._exchange(loop, (line, body, extra), total_at)
+                connection = await self._exchange(loop, request, total_at)
                 if 200 <= connection.status < 300:
                     return Reply(self, connection)
                 raise await self._refused(connection)
@@ -131,11 +132,9 @@ class Upstream:
         return error
 
     async def _exchange(
-        self, loop: asyncio.AbstractEventLoop, asked: tuple[bytes, bytes, bytes], total_at: float
+        self, loop: asyncio.AbstractEventLoop, request: tuple[bytes, bytes], total_at: float
     ) -> Connection:
-        """A connection that has its answer's head. `asked`: the first line's begin, the body, more lines."""
-        line, body, extra = asked
-        request = (b"%b HTTP/1.1\r\n%b%d\r\n%b\r\n" % (line, self._fixed, len(body), extra), body)
+        """A connection that has the answer's head to a request's head and body."""
         limits = self.limits
         kept = self._kept()
         while True:
