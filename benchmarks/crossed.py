@@ -14,8 +14,6 @@ import argparse
 import os
 import pathlib
 import statistics
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -23,7 +21,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from benchmarks.gateway import ROOT, TEXT, TOKENS, process, saturate, scripts, served
+from benchmarks.gateway import ROOT, TEXT, TOKENS, saturate, scripted, scripts, served
 from benchmarks.load import Load
 
 BAR = 1.5
@@ -130,10 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {1})
     with ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "scripts.json").write_bytes(scripts())
-        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
-        _, upstream = stack.enter_context(process(command, 1, "http://"))
+        folder, upstream = stack.enter_context(scripted(scripts()))
         config = folder / "tierwise.toml"
         models = [MODEL.format(name=name, wire=wire, upstream=upstream) for name, wire in WIRES.items()]
         config.write_text(CONFIG.format(port=options.port) + "".join(models))

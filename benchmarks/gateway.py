@@ -173,6 +173,17 @@ def process(
 
 
 @contextmanager
+def scripted(answers: bytes) -> Iterator[tuple[pathlib.Path, str]]:
+    """An upstream on core 1 that gives these answers: an empty folder for whoever asks it, and its address."""
+    with tempfile.TemporaryDirectory() as name, tempfile.NamedTemporaryFile(suffix=".json") as file:
+        file.write(answers)
+        file.flush()
+        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", file.name]
+        with process(command, 1, "http://") as (_, address):
+            yield pathlib.Path(name), address
+
+
+@contextmanager
 def served(config: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     """A gateway by this config on core 0; yields it, its address, and a new key's text."""
     create = [TIERWISE, "keys", "create", "--config", str(config), "--name", "bench", "--json"]
@@ -302,10 +313,7 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {1})
     with ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "scripts.json").write_bytes(scripts())
-        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
-        _, upstream = stack.enter_context(process(command, 1, "http://"))
+        folder, upstream = stack.enter_context(scripted(scripts()))
         straight = Load(upstream, "none")
         with process([sys.executable, "-m", "benchmarks.floor", upstream, str(options.port)], 0, "http://") as (
             child,

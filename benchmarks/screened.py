@@ -16,8 +16,6 @@ import os
 import pathlib
 import random
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -26,16 +24,7 @@ from functools import partial
 import msgspec
 import uvloop
 
-from benchmarks.gateway import (
-    CONFIG,
-    WORDS,
-    cpu_seconds,
-    percentile,
-    process,
-    request,
-    served,
-    words,
-)
+from benchmarks.gateway import CONFIG, WORDS, cpu_seconds, percentile, request, scripted, served, words
 from benchmarks.load import Load
 from tierwise.gateway.screening.guards import Guard, shared_reader
 from tierwise.gateway.tables.screen_table import ScreensTable
@@ -171,10 +160,7 @@ def main() -> None:
     os.sched_setaffinity(0, {1})
     looks, pieces = inside()
     with ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "scripts.json").write_bytes(scripts())
-        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
-        _, upstream = stack.enter_context(process(command, 1, "http://"))
+        folder, upstream = stack.enter_context(scripted(scripts()))
         config = folder / "tierwise.toml"
         plain = CONFIG.partition("[routes.audited]")[0]
         config.write_text(plain.format(port=options.port, store="ledger.db", upstream=upstream))

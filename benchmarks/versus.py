@@ -25,9 +25,10 @@ from contextlib import ExitStack, contextmanager
 import msgspec
 import uvloop
 
-from benchmarks.gateway import ROOT, percentile, process, request, scripts
+from benchmarks.gateway import ROOT, percentile, process, request, scripted, scripts
 from benchmarks.load import Load
 
+# What versions of long ago read too: `benchmarks.gateway.CONFIG` has keys that they refuse.
 CONFIG = """
 [server]
 port = {port}
@@ -133,10 +134,7 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {1})
     with ExitStack() as stack:
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "scripts.json").write_bytes(scripts())
-        command = [sys.executable, "-m", "tests.support.upstream", "--scripts", str(folder / "scripts.json")]
-        _, upstream = stack.enter_context(process(command, 1, "http://"))
+        _, upstream = stack.enter_context(scripted(scripts()))
         before = stack.enter_context(version(options.tree.resolve(), upstream, options.port))
         after = stack.enter_context(version(ROOT, upstream, options.port + 1))
         rows = uvloop.run(compare(before, after, options.slices, options.seconds))
