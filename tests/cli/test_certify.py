@@ -15,6 +15,7 @@ from tests.core.test_certificate import certificate
 from tests.offline.synthetic import outcomes, saved
 from tests.store.test_signing import PUBLIC, SEED
 from tests.support.terminal import call
+from tierwise.core.certificate import Segment
 from tierwise.store.signing import packed, read, sign
 
 CONFIG = """
@@ -201,6 +202,24 @@ def test_where_alarms_lead(tmp_path: Path, ladder: tuple[float, ...], said: str)
     path = tmp_path / "c.json"
     path.write_bytes(packed(sign(certificate(ladder=ladder), SEED)))
     assert f"  on an alarm   {said}\n" in run("certificate", "show", path).stdout
+
+
+def test_parts_are_no_promise(tmp_path: Path) -> None:
+    """A part's bound may lie above the limit: a reader is told why that breaks nothing. One is a failure."""
+    path = tmp_path / "c.json"
+    parts = (Segment("prompt: short", 610, 0.78, 7.0, 0.0215), Segment("prompt: long", 322, 0.55, 9.0, 0.0483))
+    path.write_bytes(packed(sign(certificate(failures=1.0, harm_bound=0.0252, segments=parts), SEED)))
+    text = run("certificate", "show", path).stdout
+    assert "each taken alone; what is promised is about all requests together:\npart " in text
+    assert re.search(r"prompt: long +322 +55\.0% +9 +4\.8%", text)
+    assert "  harm          1 failure; at most 2.52%\n" in text
+
+
+def test_a_key_that_is_none(files: Files) -> None:
+    """Such as the fingerprint that a certificate is said to be signed by: what a key is, and where it stands."""
+    found = run("certificate", "verify", files.certificate, "--key", "80cad1b628c34bda")
+    assert found.exit_code == 2
+    assert "64 hexadecimal digits" in " ".join(found.stderr.split())
 
 
 def test_verified(files: Files) -> None:

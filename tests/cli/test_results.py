@@ -108,6 +108,14 @@ def test_a_replay(files: Files, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"o.json", "o.png"}
 
 
+def test_a_replay_for_scripts(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--json -` prints the figures, nothing beside them, and writes no file of that name."""
+    monkeypatch.chdir(tmp_path)
+    found = replayed(files, "--json", "-")
+    assert (found.exit_code, json.loads(found.stdout)["n"]) == (0, 80)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_replay_without_labels(files: Files) -> None:
     """Says how to get a certificate."""
     found = replayed(files)

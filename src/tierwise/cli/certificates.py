@@ -6,12 +6,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tierwise.cli.results import route_of
-from tierwise.cli.show import console, plain, print_json
+from tierwise.cli.show import console, failures, plain, print_json
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ def _told(tier: Finding) -> None:
     )
     screen.print(
         f"[green]Certified[/]: keeps {tier.kept_cheap:.1%} cheap at {tier.retention:.1%} of premium's quality, "
-        f"{saving}. Harm {tier.harm_on_test:.2%}, bound {tier.harm_bound:.2%} ({tier.failures:g} failures).",
+        f"{saving}. Harm {tier.harm_on_test:.2%}, bound {tier.harm_bound:.2%} ({failures(tier.failures)}).",
         soft_wrap=True,
     )
     if tier.segments:
-        screen.print(_segments(tier.segments))
+        _segments(tier.segments)
 
 
 def _missing(tier: Finding) -> str:
@@ -118,7 +118,7 @@ def _missing(tier: Finding) -> str:
     return "the verifier accepts no draft by the thresholds that training fixed; train it anew with more outcomes."
 
 
-def _segments(segments: tuple[Segment, ...]) -> Any:
+def _segments(segments: tuple[Segment, ...]) -> None:
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -126,7 +126,11 @@ def _segments(segments: tuple[Segment, ...]) -> Any:
         table.add_column(title, justify="left" if title == "part" else "right")
     for part in segments:
         table.add_row(plain(part.name), f"{part.n:,}", f"{part.kept:.1%}", f"{part.failures:g}", f"{part.bound:.1%}")
-    return table
+    screen = console()
+    screen.print(
+        "Parts of the traffic, each taken alone; what is promised is about all requests together:", soft_wrap=True
+    )
+    screen.print(table)
 
 
 def shown(signed: Signed) -> None:
@@ -137,7 +141,7 @@ def shown(signed: Signed) -> None:
     for name, text in _lines(document):
         screen.print(f"  {name:<14}{plain(text)}", soft_wrap=True)
     if document.segments:
-        screen.print(_segments(document.segments))
+        _segments(document.segments)
     screen.print(f"Signed by {_fingerprint(signed)}; it binds, by their SHA-256: {', '.join(sorted(document.binds))}.")
 
 
@@ -146,7 +150,7 @@ def _lines(document: Certificate) -> list[tuple[str, str]]:
     return [
         ("method", document.method),
         ("evidence", f"{document.n:,} requests, {document.labels_used:,} labels from {document.labels}"),
-        ("harm", f"{document.failures:g} failures; at most {document.harm_bound:.2%}"),
+        ("harm", f"{failures(document.failures)}; at most {document.harm_bound:.2%}"),
         ("kept cheap", f"{document.kept_cheap:.1%} at {document.retention:.1%} of premium's quality"),
         ("saving", f"{saving}, everything paid for counted"),
         ("on an alarm", _climb(document.ladder)),

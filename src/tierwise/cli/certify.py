@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -32,10 +33,27 @@ commands = typer.Typer()
 certificate = typer.Typer(no_args_is_help=True, help="Show certificates, and check them offline.")
 DAYS = 90
 
+
+def _public_key(text: str) -> str:
+    key = text.strip().lower()
+    if not re.fullmatch("[0-9a-f]{64}", key):
+        raise typer.BadParameter(
+            "expected a public key, 64 hexadecimal digits; `tierwise certificate verify FILE` without --key prints the "
+            "one that signed a file"
+        )
+    return key
+
+
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A certificate.", show_default=False)]
 KeyOption = Annotated[
     str | None,
-    typer.Option("--key", metavar="HEX", help="The public key that must have signed it.", show_default="the file's"),
+    typer.Option(
+        "--key",
+        metavar="HEX",
+        parser=_public_key,
+        help="The public key that must have signed it.",
+        show_default="the file's",
+    ),
 ]
 DaysOption = Annotated[int, typer.Option(metavar="N", help="Days that the certificate holds.", min=1, max=3650)]
 BuyOption = Annotated[

@@ -61,12 +61,14 @@ def _told(report: Report) -> None:
     if lost:
         table.add_row("nobody", f"{lost:,}", f"{lost / report.requests:.1%}", "-")
     screen.print(table)
+    screen.print()
     why = Table(box=None, padding=(0, 3, 0, 0))
     why.add_column("decision")
     why.add_column("requests", justify="right")
     for rule, count in report.rules.items():
         why.add_row(plain(rule), f"{count:,}")
     screen.print(why)
+    screen.print()
     money = f"Spent ${dollars(report.nanos)}, premium alone ${dollars(report.baseline_nanos)}"
     screen.print(money + ("." if report.saved is None else f": saved {report.saved:.1%}."), soft_wrap=True)
     if report.judged:

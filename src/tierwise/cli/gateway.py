@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import typer
@@ -16,6 +16,7 @@ from tierwise.cli.drive import commands as driving
 from tierwise.cli.examples import write as write_example
 from tierwise.cli.options import ConfigOption, HostOption, JsonOption, PortOption, load_config, place
 from tierwise.cli.show import bars, console, print_json, report, say, welcome
+from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
     from tierwise.gateway.settings import Config
@@ -60,7 +61,7 @@ def ask(
     config: ConfigOption = None,
     stream: Annotated[bool, typer.Option("--stream", help="As a stream.")] = False,
     mode: Annotated[
-        str | None, typer.Option(metavar="premium", help="Straight to the premium.", show_default=False)
+        Literal["premium"] | None, typer.Option(help="Straight to the premium.", show_default=False)
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -69,6 +70,8 @@ def ask(
     from tierwise.gateway.ask import show
 
     settings, environment = load_config(config)
+    if route is not None:
+        _known(settings, route)
     story = run(settings, environment, text, route, mode=mode, write=say if stream and not json else None)
     if json:
         return print_json(story)
@@ -123,6 +126,13 @@ def version() -> None:
 def _listening(config: Config, host: str | None, port: int | None) -> Config:
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **changes))
+
+
+def _known(config: Config, name: str) -> None:
+    """Raises ConfigError for what is neither a route nor a model."""
+    names = [*config.routes, *config.models]
+    if names and name not in names:
+        raise ConfigError(f"{config.path}: no route or model {name!r}; it has {', '.join(names)}")
 
 
 def _route(config: Config) -> str:

@@ -73,7 +73,8 @@ def replay(
     delta: Annotated[float, typer.Option(metavar="SHARE", help="1 - the confidence.")] = 0.05,
     seed: Annotated[int, typer.Option(metavar="N", help="Of splits and intervals.")] = 0,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.", show_default=False)
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write the figures there; - prints them.", show_default=False),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw them, a PNG.", show_default=False)
@@ -90,11 +91,15 @@ def replay(
         outcomes, cheap, premium, tuple(opinion or ()), fit, labels, bench, unseen_categories,
         tuple(skip_category or ()), alpha, delta, seed,
     )  # fmt: skip
+    printed = json == Path("-")
     placed(json, plot)
     with stages() as tell:
         report = run(wanted, tell)
-    replayed(report)
-    if json is not None:
+    if printed:
+        print_json(jsonable(report))
+    else:
+        replayed(report)
+    if json is not None and not printed:
         write_json(jsonable(report), json)
     if plot is not None:
         draw(report, plot)

@@ -69,7 +69,10 @@ def show(
 
     found = listed(model, _settings(config))
     if not found:
-        raise ConfigError(f"{model}: in no price list; `tierwise prices check` says what that means for your models")
+        raise ConfigError(
+            f"{model}: in no price list under this name; a list has the names that providers use (gpt-4o, "
+            "openai/gpt-4o), or name a model of the config"
+        )
     moment = int(time.time()) if at is None else at
     if json:
         print_json([{"entry": entry, "holds": entry.at(moment)} for entry in found])

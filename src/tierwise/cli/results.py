@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tierwise.cli.show import console, plain
+from tierwise.cli.show import console, failures, plain
 from tierwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _policy(report: Report) -> None:
     else:
         screen.print(
             f"certificate: [green]harm <= {certificate.alpha:.1%}[/] with {1 - certificate.delta:.0%} confidence, "
-            f"{certificate.failures:g} failures in {certificate.n} calibration queries (bound "
+            f"{failures(certificate.failures)} in {certificate.n} calibration queries (bound "
             f"{certificate.harm_bound:.2%}); on the tested queries harm was {certificate.harm_on_test:.2%}",
             soft_wrap=True,
         )

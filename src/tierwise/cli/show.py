@@ -71,6 +71,11 @@ def key_row(key: Key, posted: int, held: int) -> dict[str, object]:
     }
 
 
+def failures(count: float) -> str:
+    """Such as "1 failure"; of graded scores it may be 1.5 of them."""
+    return f"{count:g} failure{'' if count == 1 else 's'}"
+
+
 def moment(at_ns: int) -> str:
     """Such as 2026-01-31T12:00:00Z."""
     return datetime.fromtimestamp(at_ns // 1_000_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
