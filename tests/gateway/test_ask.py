@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -44,6 +47,7 @@ WORDS = "Where is my parcel?"
 CHEAP: list[dict[str, Any]] = [
     {"match": "hard", "text": REFUSAL, "input_tokens": 10, "output_tokens": 4},
     {"match": "down", "fault": "overloaded"},
+    {"match": "slow", "pieces": ["It ", "left ", "on Friday."], "input_tokens": 10, "output_tokens": 6, "gap": 30},
     {"text": GOOD, "input_tokens": 10, "output_tokens": 6},
 ]
 PREMIUM: list[dict[str, Any]] = [
@@ -123,6 +127,23 @@ def test_an_escalation(folder: Path) -> None:
     assert [entry.outcome for entry in booked(folder, story["request_id"]).entries] == ["rejected", "served"]
 
 
+def test_interrupted(folder: Path) -> None:
+    """Ctrl-C in the middle of an answer: booked at once by what came, not at the most that it might have cost."""
+    words = ("ask", "a slow one", "--route", "flow", "--stream", "--config", str(folder / "c.toml"))
+    command = [sys.executable, "-m", "tierwise", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(3) == b"It "
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    with closing(sqlite3.connect(folder / "tierwise.db")) as base:
+        ((request_id,),) = base.execute("SELECT request_id FROM requests").fetchall()
+    record = booked(folder, request_id)
+    (entry,) = record.entries
+    assert (record.status, entry.cost_state) == (499, "estimated")
+    assert 0 < record.nanos < 100_000
+
+
 def test_the_trail_as_a_person_reads_it(folder: Path) -> None:
     """The answer alone on stdout, as the model wrote it; the table beside it, and what failed."""
     found = ask(folder, "a hard one")
@@ -172,7 +193,6 @@ def test_a_degraded_answer(folder: Path) -> None:
     ("words", "told"),
     [
         ((WORDS, "--route", "nope"), "nope"),
-        ((WORDS, "--mode", "cheap"), "x-tierwise-mode must be one of: premium."),
         (("all down",), "premium: scripted: the request is refused"),
         (("cut", "--route", "premium", "--stream"), "premium: scripted: the answer broke off"),
     ],

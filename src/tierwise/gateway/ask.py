@@ -5,6 +5,7 @@ Runs the same engine as the gateway, in this process, on the same ledger: it nee
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -18,7 +19,7 @@ from tierwise.dialects import openai_chat
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.booking import ASIDE
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.run import Live, cleaned
+from tierwise.gateway.run import CLIENT_LEFT, Live, cleaned
 from tierwise.gateway.said import dollars, rule
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.web.http import new_id
@@ -139,6 +140,9 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
         outcome = await live.run(len(body), Printer(write) if write else None)
     except TierwiseError as error:
         live.book(error.status, rule(error))
+        raise
+    except asyncio.CancelledError:  # Ctrl-C: what came until then is paid for
+        live.book(CLIENT_LEFT, "client-left")
         raise
     said = [attempt.answer(complete=False).text for attempt in live.attempts]
     return trail(outcome, live.book(200, ""), said)
