@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierwise.core.tiers import MAX_TIERS, Plan, Tier, best, full_cost, value_from_budget
+from tierwise.core.tiers import MAX_TIERS, Plan, Tier, best, full_cost
 
 CHEAP = Tier(good=0.7, cost=0.001, accept=0.6, latency=1.0, good_if_accepted=0.95)
 PREMIUM = Tier(good=0.95, cost=0.01, accept=1.0, latency=2.0)
@@ -204,58 +204,3 @@ def test_tiers_are_limited() -> None:
         best([PREMIUM] * (MAX_TIERS + 1), 1.0)
     with pytest.raises(ValueError, match="no tier left"):
         best([], 1.0)
-
-
-# ------------------------------------------------------------------ a budget
-
-
-def mean_cost(rows: list[list[Tier]], value: float, second: float = 0.0) -> float:
-    return sum(best(row, value, second).cost for row in rows) / len(rows)
-
-
-@given(st.lists(st.lists(TIER, min_size=1, max_size=3), min_size=1, max_size=5), st.floats(0, 1))
-@sampled
-def test_a_budget_is_met_and_used(rows: list[list[Tier]], share: float) -> None:
-    """The plans at the value found cost no more than the budget, and at a higher value no other ones do."""
-    low, high = mean_cost(rows, 0.0), mean_cost(rows, 1e9)
-    budget = low + share * (high - low)
-    value = value_from_budget(rows, budget)
-    assert mean_cost(rows, value) <= budget + 1e-9
-    for factor in (1.01, 1.1, 1.5, 3.0, 100.0, 1e6):
-        cost = mean_cost(rows, value * factor)
-        assert abs(cost - mean_cost(rows, value)) <= 1e-9 or cost > budget - 1e-9
-
-
-def test_a_budget_buys_the_most_valuable_changes_first() -> None:
-    """Two requests, money for one upgrade: it goes where it buys the most quality a dollar."""
-    hard = [Tier(0.2, 0.0, 0.0, 0.0), Tier(0.9, 1.0, 1.0, 0.0)]
-    easy = [Tier(0.8, 0.0, 0.0, 0.0), Tier(0.9, 1.0, 1.0, 0.0)]
-    value = value_from_budget([hard, easy], budget=0.5)
-    assert 1 / 0.7 < value < 1 / 0.1
-    assert [best(row, value).order for row in (hard, easy)] == [(1,), (0,)]
-    assert mean_cost([hard, easy], value_from_budget([hard, easy], budget=0.49)) == 0.0
-    assert mean_cost([hard, easy], value_from_budget([hard, easy], budget=1.0)) == 1.0
-
-
-def test_a_budget_may_price_time() -> None:
-    """Where time has a price the budget is still one of dollars spent."""
-    rows = [[Tier(0.2, 0.1, 0.0, 5.0), Tier(0.9, 1.0, 1.0, 0.0)], [Tier(0.8, 0.3, 0.0, 0.0), Tier(0.9, 1.0, 1.0, 9.0)]]
-    value = value_from_budget(rows, 0.7, value_of_second=0.01)
-    assert mean_cost(rows, value, 0.01) == near(0.65)
-
-
-def test_a_budget_without_a_choice_is_met() -> None:
-    """With one tier any value will do; without money, rows or a sensible budget there is none."""
-    assert value_from_budget([[PREMIUM]], 0.01) == 1.0
-    assert value_from_budget([[Tier(0.5, 0.0, 1.0, 0.0), Tier(0.5, 1.0, 1.0, 0.0)]], 0.0) == 1.0
-    for rows, budget in (([[PREMIUM]], 0.009), ([], 1.0), ([[PREMIUM]], math.nan)):
-        with pytest.raises(ValueError, match="no value of quality"):
-            value_from_budget(rows, budget)
-
-
-def test_a_budget_keeps_to_final_tiers() -> None:
-    """Plans that may not be played are not counted on."""
-    rows = [[CHEAP, PREMIUM]]
-    with pytest.raises(ValueError, match="no value"):
-        value_from_budget(rows, 0.004, final={1})
-    assert value_from_budget(rows, 0.006, final={1}) > 0

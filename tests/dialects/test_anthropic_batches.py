@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.shapes import Anthropic, Script
 from tierwise.dialects import anthropic_batches as dialect
-from tierwise.dialects.batched import Job, Result
+from tierwise.dialects.batches import Job, Result
 from tierwise.errors import WireError
 
 KEPT = ("/messages/batches/msgbatch_1",)

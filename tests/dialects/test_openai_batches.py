@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.shapes import OpenAI, Script
 from tierwise.dialects import openai_batches as dialect
-from tierwise.dialects.batched import Job, Result, lines, names
+from tierwise.dialects.batches import Job, Result, lines, names
 from tierwise.errors import WireError
 from tierwise.gateway.web.multipart import boundary, parse
 

@@ -27,11 +27,11 @@ from tierwise.dialects import (
 from tierwise.dialects.openai_chat import Label
 from tierwise.dialects.sse import Events
 from tierwise.errors import BadRequest, NotFound, ProviderError, TooLarge, Torn, Unsupported, WireError
-from tierwise.gateway.bulk import batch_lines
+from tierwise.gateway.batches import lines
 from tierwise.gateway.conversations import Conversations
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, MODERATIONS, RESPONSES, Door
 from tierwise.gateway.web import multipart
-from tierwise.gateway.web.packed import unpack
+from tierwise.gateway.web.compression import decompress
 from tierwise.providers import anthropic, openai, responses
 from tierwise.providers.wired import Reader
 from tierwise.types import Chunk, Message, Model, Request, Tool
@@ -78,7 +78,7 @@ def counted(data: bytes) -> None:
 
 def unpacked(packing: str, data: bytes) -> None:
     try:
-        assert len(unpack(data, packing, LIMIT)) <= LIMIT
+        assert len(decompress(data, packing, LIMIT)) <= LIMIT
     except (BadRequest, TooLarge, Unsupported):
         return
 
@@ -135,9 +135,9 @@ def parted(data: bytes) -> None:
 
 def lined(data: bytes) -> None:
     """A line of a batch, and the line that it becomes where its answer is its own body."""
-    found = batch_lines._checked(data, "/v1/chat/completions", LIMIT)
-    if isinstance(found, batch_lines.Line):
-        (line,) = batch_lines.answered(found, "req_1", 200, bytes(found.body)).splitlines()
+    found = lines._decode(data, "/v1/chat/completions", LIMIT)
+    if isinstance(found, lines.RequestLine):
+        (line,) = lines.result_line(found, "req_1", 200, bytes(found.body)).splitlines()
         _read(line)
 
 

@@ -15,7 +15,7 @@ from tierwise.errors import BudgetExceeded
 from tierwise.gateway.aside import Purse, ask
 from tierwise.gateway.consult import Question
 from tierwise.gateway.evidence.draws import Draws
-from tierwise.gateway.evidence.drifting import drifting
+from tierwise.gateway.evidence.drift_monitor import drift_monitor
 from tierwise.gateway.run import Live
 from tierwise.gateway.screening.gate import Clean
 from tierwise.money import Tenant
@@ -217,7 +217,7 @@ async def test_a_holdout_is_no_evidence(tmp_path: Path) -> None:
     """The policy did not decide it, so no audit draws it; the others are drawn as ever."""
     share = "holdout = 0.5\nobserve = 1.0\naudit = 1.0\n"
     async with desk(tmp_path, more=share, secret=SECRET) as at:
-        draws = Draws(at.engine, SECRET, drifting(at.engine))
+        draws = Draws(at.engine, SECRET, drift_monitor(at.engine))
         for number in range(20):
             asked = live(at, number)
             await asked.run(100)

@@ -88,7 +88,7 @@ HEAVY = frozenset(
 BROAD_EXCEPTS = {
     ("scorers/verifier.py", "run"): "a check that errs, however, must not serve a draft",
     ("gateway/evidence/gathering.py", "Gatherer._work"): "a worker loop: one sample must not end all audits",
-    ("gateway/bulk/by_door.py", "ByDoor._asked"): "a worker loop: one line must not end all of a batch",
+    ("gateway/batches/direct_calls.py", "DirectCalls._ask"): "a worker loop: one line must not end all of a batch",
     ("gateway/running.py", "Reloader.follow"): "a worker loop: the gateway serves on, and can be asked again",
     ("gateway/app.py", "App.__rsgi__"): "the outer door: whatever happened, the client gets an answer",
 }

@@ -19,7 +19,7 @@ from tests.support.postgres import Server, run
 from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.store.database import Database
 from tierwise.store.ledger_store import LedgerStore
-from tierwise.store.opened import open_store
+from tierwise.store.open_store import open_store
 from tierwise.store.postgres import open_postgres, spool_in
 from tierwise.store.postgres_database import PostgresDatabase
 

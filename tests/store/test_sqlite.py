@@ -31,8 +31,8 @@ from tierwise.errors import BudgetExceeded, StoreError
 from tierwise.money import Budget, Period, Reservation
 from tierwise.store.backend import Limits
 from tierwise.store.ledger_store import LedgerStore
-from tierwise.store.line import PATIENCE
 from tierwise.store.sqlite import open_sqlite
+from tierwise.store.wait_queue import PATIENCE
 
 
 class TestSqlite(StoreConformance):

@@ -21,7 +21,7 @@ import httptools
 import msgspec
 import uvloop
 
-from tests.support.bulk import Bulk, Dropped
+from tests.support.batch_endpoints import BatchEndpoints, Dropped
 from tests.support.obliging import oblige
 from tests.support.shapes import Dialect, Json, Script, dialect_of, last_text
 
@@ -63,7 +63,7 @@ class Scripted:
         self._count = 0
         self._record = record
         self._ready: dict[tuple[str, bytes], bytes] = {}
-        self.bulk = Bulk(self._choose, self.billed.__setitem__)
+        self.batches = BatchEndpoints(self._choose, self.billed.__setitem__)
 
     @property
     def open_connections(self) -> int:
@@ -93,7 +93,7 @@ class Scripted:
     def _in_bulk(self, wire: _Wire) -> bool:
         """Whether it was asked of a batch endpoint, and is answered."""
         try:
-            found = self.bulk.answer(wire.method, wire.path, bytes(wire.body))
+            found = self.batches.answer(wire.method, wire.path, bytes(wire.body))
         except Dropped:
             wire.abort()
             return True

@@ -10,7 +10,7 @@ Knows nothing of requests, scores or models: estimates come in, a plan goes out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from itertools import combinations
 from math import inf
@@ -105,51 +105,6 @@ def best(
         return chosen
     alone = max(plan.net for plan in plans if not plan.cascades)
     return msgspec.structs.replace(chosen, gain=chosen.net - alone)
-
-
-def value_from_budget(
-    rows: Sequence[Sequence[Tier]],
-    budget: float,
-    value_of_second: float = 0.0,
-    final: Collection[int] | None = None,
-) -> float:
-    """The greatest `value_of_quality` at which the plans for logged requests cost `budget` dollars or less, on average.
-
-    Every request's plan changes at finitely many values, each time to more quality. So instead of searching, all
-    changes are made in their order while they can be paid for; the result lies halfway to the first that can't.
-    Where all can be paid for, it lies beyond the last. Raises ValueError where even the cheapest plans cost more.
-    """
-    total = 0.0
-    changes: list[tuple[float, float]] = []
-    for row in rows:
-        start, *later = _frontier(_plans(row, (0.0, value_of_second), -1, final))
-        total += start[1]
-        changes += later
-    allowed = budget * len(rows) * (1 + ROUNDING)
-    if not rows or not total <= allowed:
-        raise ValueError(f"no value of quality meets a budget of {budget:g} dollars a request")
-    found = before = 0.0
-    for value, dollars in [*sorted(changes), (inf, 0.0)]:
-        if total <= allowed and value > before * (1 + ROUNDING):
-            found = (before + value) / 2 if value < inf else 2 * before or 1.0
-        before = value
-        total += dollars
-    return found
-
-
-def _frontier(plans: Sequence[Plan]) -> Iterator[tuple[float, float]]:
-    """(value of quality at which it becomes best, its cost minus the one before) of the plans that ever are best.
-
-    The upper hull of quality over burden, which is what the plans' net is at no worth of quality.
-    """
-    now = max(plans, key=lambda plan: (plan.net, plan.quality))
-    yield 0.0, now.cost
-    while better := [plan for plan in plans if plan.quality > now.quality + ROUNDING]:
-        rates = [((now.net - plan.net) / (plan.quality - now.quality), -plan.quality) for plan in better]
-        rate = min(rates)
-        after = better[rates.index(rate)]
-        yield max(rate[0], 0.0), after.cost - now.cost
-        now = after
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tierwise.dialects.anthropic_answers import decode_answer
-from tierwise.dialects.batched import Entry, Job, Result, decoded, named, paged
+from tierwise.dialects.batches import Item, Job, Result, decoded, named, paged
 from tierwise.dialects.openai_usage import word
 from tierwise.errors import WireError
 
@@ -59,8 +59,8 @@ _page = msgspec.json.Decoder(_Page)
 _row = msgspec.json.Decoder(_Row)
 
 
-def encode_batch(entries: Iterable[Entry]) -> bytes:
-    requests = [{"custom_id": name, "params": msgspec.Raw(body)} for name, body in entries]
+def encode_batch(items: Iterable[Item]) -> bytes:
+    requests = [{"custom_id": name, "params": msgspec.Raw(body)} for name, body in items]
     return msgspec.json.encode({"requests": requests})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tierwise.dialects.batched import Entry, Job, Result, decoded, lines, named, paged
+from tierwise.dialects.batches import Item, Job, Result, decoded, lines, named, paged
 from tierwise.dialects.openai_upstream import decode_answer
 from tierwise.dialects.openai_usage import word
 from tierwise.errors import WireError
@@ -72,11 +72,11 @@ _file = msgspec.json.Decoder(_File)
 _row = msgspec.json.Decoder(_Row)
 
 
-def encode_upload(entries: Iterable[Entry]) -> bytes:
+def encode_upload(items: Iterable[Item]) -> bytes:
     """The form that uploads the requests, as UPLOAD_TYPE."""
     rows = [
         msgspec.json.encode({"custom_id": name, "method": "POST", "url": URL, "body": msgspec.Raw(body)})
-        for name, body in entries
+        for name, body in items
     ]
     mark = _BOUNDARY.encode()
     head = b'--%b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--%b\r\n' % (mark, mark)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from tierwise.gateway.web.outside import Unanswered, ask
+from tierwise.gateway.web.outbound import Unanswered, ask
 from tierwise.proof import Event
 
 TIMEOUT = 10.0  # seconds

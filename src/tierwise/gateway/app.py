@@ -18,7 +18,7 @@ from tierwise.gateway import chat, said
 from tierwise.gateway.access import rights
 from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.access.limits import Limits
-from tierwise.gateway.bulk import batches, files
+from tierwise.gateway.batches import batches_api, files_api
 from tierwise.gateway.chat import Handler, internal
 from tierwise.gateway.conversations import Conversations
 from tierwise.gateway.doors import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, encode_error
@@ -29,17 +29,17 @@ from tierwise.gateway.metrics import metrics
 from tierwise.gateway.running import Running
 from tierwise.gateway.screening import moderations
 from tierwise.gateway.screening.desk import show_case
+from tierwise.gateway.web.coarse_timer import CoarseTimer
 from tierwise.gateway.web.http import JSON, Reply, Watch, new_id
 from tierwise.gateway.web.idempotency import Replies
 from tierwise.gateway.web.openapi import openapi
-from tierwise.gateway.web.vigil import Vigil
 from tierwise.money import Tenant
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol  # granian.rsgi names it without exporting it
     from granian.rsgi import Scope
 
-    from tierwise.gateway.bulk.runner import Runner
+    from tierwise.gateway.batches.runner import BatchRunner
 
 _log = logging.getLogger("tierwise.gateway")
 
@@ -67,9 +67,9 @@ class App:
         self.limits = Limits(running.engine.clock)
         self.conversations = Conversations()
         self.replies = Replies(running.engine.clock)
-        self.batches: Runner | None = None  # who runs them, where somebody does
+        self.batches: BatchRunner | None = None  # who runs them, where somebody does
         self.watches: set[Watch] = set()  # over the requests that run
-        self.vigil = Vigil()
+        self.timer = CoarseTimer()
 
     @property
     def engine(self) -> Engine:
@@ -143,10 +143,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/messages/count_tokens": {"POST": chat.count_tokens},
     "/v1/feedback": {"POST": feedback},
     "/v1/cases/": {"GET": show_case},
-    "/v1/files": {"GET": files.list_files, "POST": files.upload},
-    "/v1/files/": {"GET": files.show_file, "DELETE": files.delete_file},
-    "/v1/batches": {"GET": batches.list_batches, "POST": batches.create},
-    "/v1/batches/": {"GET": batches.show_batch, "POST": batches.cancel},
+    "/v1/files": {"GET": files_api.list_files, "POST": files_api.upload},
+    "/v1/files/": {"GET": files_api.show_file, "DELETE": files_api.delete_file},
+    "/v1/batches": {"GET": batches_api.list_batches, "POST": batches_api.create},
+    "/v1/batches/": {"GET": batches_api.show_batch, "POST": batches_api.cancel},
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
     "/metrics": {"GET": metrics},

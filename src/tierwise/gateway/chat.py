@@ -43,7 +43,7 @@ def answering(door: Door) -> Handler:
     """The handler of a path that takes requests by this wire."""
 
     async def handler(app: App, exchange: Exchange) -> Reply | None:
-        body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+        body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.timer)
         return await answer(app, exchange, door, body)
 
     return handler
@@ -51,7 +51,7 @@ def answering(door: Door) -> Handler:
 
 async def count_tokens(app: App, exchange: Exchange) -> Reply:
     """POST /v1/messages/count_tokens: an estimate, by what the route's premium has taught; nothing is called."""
-    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.timer)
     request = anthropic_messages.decode_countable(body, exchange.id)
     rights.check_name(exchange.tenant, request.asked)
     route = app.engine.route(request.asked)
@@ -110,7 +110,7 @@ async def _fresh(app: App, exchange: Exchange, door: Door, body: bytes, claim: C
     live = Live(running.engine, clean, exchange.tenant, check_name(headers.get("x-tierwise-session")))
     grant = app.limits.admit(exchange.tenant, clean.request, clean.route)
     running.begin()
-    watch = Watch(exchange.proto, app.vigil)
+    watch = Watch(exchange.proto, app.timer)
     app.watches.add(watch)
     reply: Reply | None = None
     try:

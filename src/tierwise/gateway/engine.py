@@ -24,7 +24,7 @@ from tierwise.gateway.sessions import Sessions
 from tierwise.gateway.snapshot import Snapshot
 from tierwise.money import Arm, Record, Reservation
 from tierwise.ports import Clock, Provider, Scorer, Store
-from tierwise.providers.batches import Batches
+from tierwise.providers.batches import BatchApi
 from tierwise.scorers.clusters import Centroids
 from tierwise.stats.propensity import uniform
 from tierwise.types import Route
@@ -46,7 +46,7 @@ class Engine:
     clock: Clock
     certificates: Mapping[str, Standing] = field(default_factory=dict)  # by route name
     centroids: Mapping[str, Centroids] = field(default_factory=dict)  # by the name of a trained route
-    batches: Mapping[str, Batches] = field(default_factory=dict)  # by the name of a model that is asked so too
+    batches: Mapping[str, BatchApi] = field(default_factory=dict)  # by the name of a model that is asked so too
     patience: Mapping[str, float] = field(default_factory=dict)  # seconds of a whole answer, by model; none: no limit
     sessions: Sessions = field(default_factory=Sessions)
     rungs: Rungs = field(default_factory=Rungs)

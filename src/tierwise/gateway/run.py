@@ -31,7 +31,7 @@ from tierwise.core.cascade import (
 )
 from tierwise.core.join import tokens
 from tierwise.errors import TierwiseError
-from tierwise.gateway import formed, sessions
+from tierwise.gateway import sessions, structured_retry
 from tierwise.gateway.booking import ASIDE, Attempt, Subject
 from tierwise.gateway.consult import Panel, bound
 from tierwise.gateway.engine import Engine
@@ -202,7 +202,8 @@ class Live:
                 self._current = self._start(step.model, asked)
                 return self._current, await self._drain(self._current, None)
 
-            answer = await formed.insist(step.model, self.request, attempted)  # nothing flows before it has its form
+            # nothing flows before it has its form
+            answer = await structured_retry.ask_until_valid(step.model, self.request, attempted)
             if step.decision is not None:
                 await self._serve(Serve(answer, step.decision))
             return answer

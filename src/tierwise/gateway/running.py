@@ -21,7 +21,7 @@ from tierwise.gateway.alerts import Alerts
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.evidence.audits import Auditor, State
 from tierwise.gateway.evidence.draws import Draws
-from tierwise.gateway.evidence.drifting import drifting
+from tierwise.gateway.evidence.drift_monitor import drift_monitor
 from tierwise.gateway.evidence.gathering import Gatherer
 from tierwise.gateway.prices.price_feed import Feed
 from tierwise.gateway.run import Live
@@ -101,7 +101,7 @@ class Running:
 async def run_by(engine: Engine, config: Config, environment: Environment, keyring: Keyring) -> Running:
     """An engine of this config with what it needs beside it. Raises ConfigError, StoreError."""
     alerts = Alerts(webhook(config, environment))
-    gatherer = Gatherer(engine, Draws(engine, engine.secret, drifting(engine)))
+    gatherer = Gatherer(engine, Draws(engine, engine.secret, drift_monitor(engine)))
     auditor = Auditor(engine, gatherer, alerts)
     running = Running(engine, config.server.max_body_mb << 20, gatherer, auditor, alerts)
     async with AsyncExitStack() as undo:

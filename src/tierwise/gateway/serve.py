@@ -29,9 +29,9 @@ from granian.server.embed import Server
 from tierwise.errors import ConfigError, TierwiseError
 from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.app import App
-from tierwise.gateway.bulk.means import Means
-from tierwise.gateway.bulk.runner import Runner
-from tierwise.gateway.bulk.shelf import Shelf
+from tierwise.gateway.batches.context import Resources
+from tierwise.gateway.batches.file_store import FileStore
+from tierwise.gateway.batches.runner import BatchRunner
 from tierwise.gateway.evidence.draws import draws_secret
 from tierwise.gateway.running import Reloader, run_by
 from tierwise.gateway.settings import Config, Environment, pepper
@@ -143,7 +143,7 @@ async def _supervise(config: Config, workers: Sequence[BaseProcess], ready: Read
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, ask)
-    _heed(reload)
+    _reload_on_hangup(reload)
     ended = [asyncio.ensure_future(_ended(worker, stop)) for worker in workers]
     told = asyncio.ensure_future(_tell(config, ready))
     await stop.wait()
@@ -183,7 +183,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         stop = _Stop(server, app, config.server.drain_seconds)
         for number in heard:
             loop.add_signal_handler(number, stop)
-        _heed(reloader.ask)
+        _reload_on_hangup(reloader.ask)
         try:
             await _until_stopped(server)
         finally:
@@ -199,7 +199,7 @@ async def work(config: Config, environment: Environment, ready: Ready | None = N
         await engine.close()
 
 
-def _heed(reload: Callable[[], None]) -> None:
+def _reload_on_hangup(reload: Callable[[], None]) -> None:
     """From now on, SIGHUP means this; one that has come already too."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _RELOAD)
@@ -237,11 +237,11 @@ async def serving(config: Config, environment: Environment) -> AsyncIterator[str
             await asyncio.wait((working,))
 
 
-def _batches(config: Config, app: App) -> Runner:
+def _batches(config: Config, app: App) -> BatchRunner:
     table = config.batches
-    shelf = Shelf(table.path(config.folder, config.store_path), table.max_file_mb << 20, table.keep_days)
-    turns = asyncio.Semaphore(table.concurrency)
-    return Runner(Means(app, shelf, table.concurrency, turns, table.off_peak))
+    file_store = FileStore(table.path(config.folder, config.store_path), table.max_file_mb << 20, table.keep_days)
+    slots = asyncio.Semaphore(table.concurrency)
+    return BatchRunner(Resources(app, file_store, table.concurrency, slots, table.off_peak))
 
 
 class _Stop:

@@ -14,7 +14,7 @@ from tierwise.gateway.tables.store_table import is_server
 from tierwise.ports import Clock
 from tierwise.store.backend import Limits
 from tierwise.store.ledger_store import LedgerStore
-from tierwise.store.opened import open_store
+from tierwise.store.open_store import open_store
 
 
 async def storage(config: Config, environment: Environment, clock: Clock) -> LedgerStore:

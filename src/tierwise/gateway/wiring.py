@@ -28,7 +28,7 @@ from tierwise.gateway.tables.reply_table import replies
 from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.ports import Provider, Store
 from tierwise.providers import anthropic, deepseek, openai, responses, scripted
-from tierwise.providers.batches import AnthropicBatches, Batches, Line, OpenAIBatches
+from tierwise.providers.batches import AnthropicBatches, BatchApi, OpenAIBatches, ProviderClient
 from tierwise.providers.http import Limits, Upstream
 from tierwise.providers.local import LocalOptions, LocalProvider
 from tierwise.providers.sorter import SorterProvider
@@ -136,11 +136,11 @@ def _anthropic(name: str, table: ModelTable, environment: Environment) -> Provid
     )
 
 
-def _batches(name: str, table: ModelTable, environment: Environment) -> Batches:
-    key = _key(table, environment)
+def _batches(name: str, table: ModelTable, environment: Environment) -> BatchApi:
+    key, url = _key(table, environment), table.base_url
     if table.provider == "anthropic":
-        return AnthropicBatches(Line(name, table.base_url, anthropic.headers(key), anthropic_answers.decode_error))
-    return OpenAIBatches(Line(name, table.base_url, openai.headers(key), openai_upstream.decode_error))
+        return AnthropicBatches(ProviderClient(name, url, anthropic.headers(key), anthropic_answers.decode_error))
+    return OpenAIBatches(ProviderClient(name, url, openai.headers(key), openai_upstream.decode_error))
 
 
 def _local(name: str, table: ModelTable, environment: Environment) -> Provider:

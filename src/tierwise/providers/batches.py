@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import NamedTuple, Protocol, TypeVar
 
 from tierwise.dialects import anthropic_batches, anthropic_requests, openai_batches, openai_upstream
-from tierwise.dialects.batched import Entry, Job, Result
+from tierwise.dialects.batches import Item, Job, Result
 from tierwise.errors import ProviderError, Torn, WireError
 from tierwise.providers.http import DecodeError, Limits, Upstream
 from tierwise.providers.resilience import RetryBudget
@@ -26,30 +26,30 @@ NO_RETRIES = RetryBudget(share=0.0, floor=0)
 T = TypeVar("T")
 
 
-class Sighting(NamedTuple):
+class Lookup(NamedTuple):
     """Whether a batch was begun, as far as its provider's list tells. `sure` False: nobody can tell yet."""
 
     job_id: str  # "": no
     sure: bool = True
 
 
-class Batches(Protocol):
+class BatchApi(Protocol):
     """One model's. Every method raises ProviderError."""
 
     def encode(self, request: Request, model: Model) -> bytes: ...  # a single request's body. Raises BadRequest
 
-    async def begin(self, mark: str, entries: Sequence[Entry]) -> str:
+    async def submit(self, mark: str, items: Sequence[Item]) -> str:
         """The id of the batch. After any other error than Refused it may have begun all the same: see `find`."""
         ...
 
-    async def find(self, mark: str, size: int) -> Sighting: ...  # a batch of so many requests that may have begun
-    async def look(self, job_id: str) -> Job: ...
+    async def find(self, mark: str, size: int) -> Lookup: ...  # a batch of so many requests that may have begun
+    async def poll(self, job_id: str) -> Job: ...
     async def cancel(self, job_id: str) -> None: ...  # no error where it has ended
     def results(self, job: Job) -> AsyncGenerator[Result]: ...  # of a job that has ended, in no order
-    async def forget(self, job: Job) -> None: ...  # have the provider delete what it keeps of it
+    async def delete(self, job: Job) -> None: ...  # have the provider delete what it keeps of it
 
 
-class Line:
+class ProviderClient:
     """To one provider: calls with our key. `name` is the configured model's, for errors."""
 
     def __init__(self, name: str, base_url: str, headers: Mapping[str, str], decode_error: DecodeError) -> None:
@@ -106,39 +106,39 @@ class Wire(NamedTuple):
 class _Wired:
     """What both have in common."""
 
-    def __init__(self, line: Line, wire: Wire) -> None:
-        self._line = line
+    def __init__(self, client: ProviderClient, wire: Wire) -> None:
+        self._client = client
         self._wire = wire
 
     def encode(self, request: Request, model: Model) -> bytes:
         return self._wire.encode(request, model)
 
-    async def look(self, job_id: str) -> Job:
-        return self._read(self._wire.decode_batch, await self._line.ask(f"{self._wire.path}/{job_id}"))
+    async def poll(self, job_id: str) -> Job:
+        return self._read(self._wire.decode_batch, await self._client.ask(f"{self._wire.path}/{job_id}"))
 
     async def cancel(self, job_id: str) -> None:
         try:
-            await self._line.post(f"{self._wire.path}/{job_id}/cancel")
+            await self._client.post(f"{self._wire.path}/{job_id}/cancel")
         except ProviderError as error:
             if error.upstream not in ENDED:
                 raise
 
     async def results(self, job: Job) -> AsyncGenerator[Result]:
         for path in job.results:
-            async with aclosing(self._line.rows(path)) as rows:
+            async with aclosing(self._client.rows(path)) as rows:
                 async for row in rows:
                     yield self._read(self._wire.decode_result, row)
 
-    async def forget(self, job: Job) -> None:
+    async def delete(self, job: Job) -> None:
         for path in job.kept:
-            await self._line.ask(path, b"DELETE")
+            await self._client.ask(path, b"DELETE")
 
     async def _jobs(self) -> AsyncGenerator[Job]:
         """Newest first."""
         after = ""
         for _ in range(PAGES):
             query = f"?limit=100&{self._wire.after}={after}" if after else "?limit=100"
-            jobs, after = self._read(self._wire.decode_page, await self._line.ask(f"{self._wire.path}{query}"))
+            jobs, after = self._read(self._wire.decode_page, await self._client.ask(f"{self._wire.path}{query}"))
             for job in jobs:
                 yield job
             if not after:
@@ -148,42 +148,42 @@ class _Wired:
         try:
             return decode(data)
         except WireError as error:
-            raise Torn(self._line.name, error.message) from None
+            raise Torn(self._client.name, error.message) from None
 
 
 class OpenAIBatches(_Wired):
     """A batch over a file; it is known again by what stands in its metadata."""
 
-    def __init__(self, line: Line) -> None:
-        super().__init__(line, OPENAI)
+    def __init__(self, client: ProviderClient) -> None:
+        super().__init__(client, OPENAI)
 
-    async def begin(self, mark: str, entries: Sequence[Entry]) -> str:
-        form = await asyncio.to_thread(openai_batches.encode_upload, entries)  # megabytes
-        uploaded = await self._line.post("/files", form, openai_batches.UPLOAD_TYPE)
+    async def submit(self, mark: str, items: Sequence[Item]) -> str:
+        form = await asyncio.to_thread(openai_batches.encode_upload, items)  # megabytes
+        uploaded = await self._client.post("/files", form, openai_batches.UPLOAD_TYPE)
         file_id = self._read(openai_batches.decode_file, uploaded)
-        begun = await self._line.post(self._wire.path, openai_batches.encode_batch(file_id, mark))
+        begun = await self._client.post(self._wire.path, openai_batches.encode_batch(file_id, mark))
         return self._read(openai_batches.decode_batch, begun).id
 
-    async def find(self, mark: str, size: int) -> Sighting:
+    async def find(self, mark: str, size: int) -> Lookup:
         async with aclosing(self._jobs()) as jobs:
             async for job in jobs:
                 if job.mark == mark:
-                    return Sighting(job.id)
-        return Sighting("")
+                    return Lookup(job.id)
+        return Lookup("")
 
 
 class AnthropicBatches(_Wired):
     """A batch of requests; it is known again by their names, once it has results."""
 
-    def __init__(self, line: Line) -> None:
-        super().__init__(line, ANTHROPIC)
+    def __init__(self, client: ProviderClient) -> None:
+        super().__init__(client, ANTHROPIC)
 
-    async def begin(self, mark: str, entries: Sequence[Entry]) -> str:
-        body = await asyncio.to_thread(anthropic_batches.encode_batch, entries)  # megabytes
-        begun = await self._line.post(self._wire.path, body)
+    async def submit(self, mark: str, items: Sequence[Item]) -> str:
+        body = await asyncio.to_thread(anthropic_batches.encode_batch, items)  # megabytes
+        begun = await self._client.post(self._wire.path, body)
         return self._read(anthropic_batches.decode_batch, begun).id
 
-    async def find(self, mark: str, size: int) -> Sighting:
+    async def find(self, mark: str, size: int) -> Lookup:
         sure = True
         async with aclosing(self._jobs()) as jobs:
             async for job in jobs:
@@ -192,8 +192,8 @@ class AnthropicBatches(_Wired):
                 if not job.ended:
                     sure = False  # it may be the one
                 elif await self._is_of(mark, job):
-                    return Sighting(job.id)
-        return Sighting("", sure)
+                    return Lookup(job.id)
+        return Lookup("", sure)
 
     async def _is_of(self, mark: str, job: Job) -> bool:
         async with aclosing(self.results(job)) as results:

@@ -1,7 +1,7 @@
 """Asks a model that knows no JSON Schemas for an answer of that form: as the one tool it must call, or in words.
 
 A provider around another one; one call is one call. Whether an answer in words has the form, and what becomes of one
-that has not, is for whoever asks (`gateway/formed.py`): every further try is an attempt of its own.
+that has not, is for whoever asks (`gateway/structured_retry.py`): every further try is an attempt of its own.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from tierwise.core.lease import NOTHING, at_least
 from tierwise.errors import RowRefused
 from tierwise.money import Amount, Correction, Record, Reservation
 from tierwise.store import rows, samples
-from tierwise.store.books import Accounts, Books
+from tierwise.store.accounts import Accounts, LockedAccounts
 from tierwise.store.database import Database, Row
 from tierwise.store.hours import Hours
 from tierwise.store.rows import Open, added, among, insert
@@ -119,13 +119,13 @@ class Group:
 
     def write(self, accounts: Accounts, names: Iterable[str]) -> None:
         """Raises RowRefused where the tables refuse a row of it."""
-        books = accounts.books(names, sorted(self._instances))
+        locked = accounts.lock(names, sorted(self._instances))
         self._reserve()
-        self._end(books)
+        self._end(locked)
         for item in self._corrections:
-            self._correct(books, item)
+            self._correct(locked, item)
         self._keep()
-        books.write()
+        locked.write()
         self._hours.write(self._db)
 
     def _reserve(self) -> None:
@@ -139,7 +139,7 @@ class Group:
             else:
                 self.outcomes[at] = RowRefused("the ledger refused a row: there is another reservation with its id")
 
-    def _end(self, books: Books) -> None:
+    def _end(self, locked: LockedAccounts) -> None:
         requests = [rows.request_row(item, self._settled_by) for item in self._records]
         self.ended = [item.request_id for item in self._records]
         new, again = self._records, list[Record]()
@@ -149,16 +149,16 @@ class Group:
             raise Repeated
         entries: list[Row] = []
         for item in new:
-            self._post(books, item)
+            self._post(locked, item)
             entries += rows.entry_rows(item)
         for name, (nanos, tokens) in self._spent.items():
-            share = books.share(name, self._instance)
-            books.put(name, self._instance, budget.post(share, NOTHING, Amount(nanos, tokens)))
+            share = locked.share(name, self._instance)
+            locked.put(name, self._instance, budget.post(share, NOTHING, Amount(nanos, tokens)))
         added(self._db, _ENTRIES, entries)
         if self._settled_by == "gateway" and again:
-            self._late(books, again)
+            self._late(locked, again)
 
-    def _post(self, books: Books, item: Record) -> None:
+    def _post(self, locked: LockedAccounts, item: Record) -> None:
         spent = self._hours.end(item)
         found = self._found.get(item.request_id)
         if found is None or not found.accounts:  # most; the tables refuse entries below zero
@@ -168,9 +168,9 @@ class Group:
             return
         for name in self._booked_on(item):
             reserved = found.amount if name in found.accounts else NOTHING
-            books.put(name, found.instance, budget.post(books.share(name, found.instance), reserved, spent))
+            locked.put(name, found.instance, budget.post(locked.share(name, found.instance), reserved, spent))
 
-    def _late(self, books: Books, again: Sequence[Record]) -> None:
+    def _late(self, locked: LockedAccounts, again: Sequence[Record]) -> None:
         """Of those that have an end: what recovery settled at its bound is put right, once."""
         names = [item.request_id for item in again]
         settled: dict[str, str] = dict(among(self._db, _SETTLED, names))
@@ -182,9 +182,9 @@ class Group:
             end_ns = item.started_ns + int(item.total_ms * 1_000_000)
             owner = (item.request_id, item.key_id, item.route)
             late = Correction(*owner, end_ns, more.nanos, "late", item.team, UNKNOWN, more.tokens)
-            self.duplicates += not self._correct(books, late)
+            self.duplicates += not self._correct(locked, late)
 
-    def _correct(self, books: Books, item: Correction) -> bool:
+    def _correct(self, locked: LockedAccounts, item: Correction) -> bool:
         """False where there is one already. A request that the ledger knows never comes to less than nothing."""
         more = Amount(item.nanos, item.tokens)
         if item.request_id in self._found or among(self._db, _SETTLED, [item.request_id]):
@@ -194,8 +194,8 @@ class Group:
         if not insert(self._db, _CORRECTIONS, [rows.correction_row(item)], _ONCE):
             return False
         for name in self._booked_on(item):
-            account, lease = books.share(name, self._instance)
-            books.put(name, self._instance, Share(budget.correct(account, more), lease))
+            account, lease = locked.share(name, self._instance)
+            locked.put(name, self._instance, Share(budget.correct(account, more), lease))
         self._hours.correct(item)
         return True
 

@@ -1,6 +1,6 @@
-"""Holds reservations on their budgets: by the leases in memory, by drawing what lacks, by waiting for it in line.
+"""Holds reservations on their budgets: by the leases in memory, by drawing what lacks, by waiting for it in a queue.
 
-Belongs to the event loop. Knows the leases, the line, and who draws (`backend.py`, on its thread); not what becomes of
+Belongs to the event loop. Knows the leases, the queue, and who draws (`backend.py`, on its thread); not what becomes of
 a reservation that is held.
 """
 
@@ -18,7 +18,7 @@ from tierwise.money import Record, Reservation
 from tierwise.ports import Clock
 from tierwise.store.backend import Backend
 from tierwise.store.leased import Leases, names_of
-from tierwise.store.line import Line
+from tierwise.store.wait_queue import WaitQueue
 from tierwise.store.writer import Writer
 
 BEAT = 1.0  # seconds between two looks at what is leased and idle
@@ -32,19 +32,19 @@ class Holding:
         self._backend = backend
         self._clock = clock
         self._leases = Leases()
-        self._line = Line(self._lacks, self._draw, keep)
+        self._queue = WaitQueue(self._lacks, self._draw, keep)
         self._lost = backend.lost  # as far as the leases know
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer = asyncio.get_running_loop().call_later(BEAT, self._beat)
 
     def hold(self, reservation: Reservation) -> Awaitable[None] | None:
         """None: it is held. Else to be waited for. Raises RowRefused."""
-        return self._line.enter(reservation) if self._lacks(reservation) else None
+        return self._queue.enter(reservation) if self._lacks(reservation) else None
 
     def settle(self, record: Record) -> None:
         """A request has ended."""
         self._leases.settle(record)
-        self._line.ended(record.request_id)
+        self._queue.ended(record.request_id)
 
     def void(self, request_id: str) -> None:
         """It was held in vain."""
@@ -53,7 +53,7 @@ class Holding:
     async def close(self) -> None:
         """Refuse who waits; what is leased goes back with the instance's end."""
         self._timer.cancel()
-        await self._line.close()
+        await self._queue.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
 """What this process has leased of every budget that its requests are held on.
 
-A reservation that fits is held at once, in memory; for one that does not, what lacks has to be drawn first (`line.py`).
-What runs low should be drawn before it lacks, what is idle is given back.
+A reservation that fits is held at once, in memory; for one that does not, what lacks has to be drawn first
+(`wait_queue.py`). What runs low should be drawn before it lacks, what is idle is given back.
 Belongs to the event loop. Knows leases; neither how they are drawn nor what becomes of a reservation that is held.
 """
 

@@ -15,7 +15,8 @@ from tierwise.core.lease import NOTHING, Grant
 from tierwise.core.window import account
 from tierwise.errors import RowRefused, StoreError
 from tierwise.money import Amount, Record, Reservation, Spend, Traffic
-from tierwise.store import books, hours, rows
+from tierwise.store import hours, rows
+from tierwise.store.accounts import Accounts, read_accounts, read_leases
 from tierwise.store.database import Database
 from tierwise.store.group import Group, Item, Outcome, Repeated, SettledBy
 
@@ -46,7 +47,7 @@ class Ledger:
         self.duplicates = 0
         self.instance = instance
         self._db = db
-        self._accounts = books.Accounts(db)
+        self._accounts = Accounts(db)
 
     def write(self, items: Sequence[Item], settled_by: SettledBy = "gateway") -> list[Outcome]:
         """Make the group durable in one transaction. Outcomes of the first so many items, in order, at least of one.
@@ -81,7 +82,7 @@ class Ledger:
         grants: list[Grant] = []
         refused: Leased | None = None
         with self._db.transaction():
-            ours = self._accounts.books(names, [self.instance])
+            ours = self._accounts.lock(names, [self.instance])
             for name, want in zip(names, wants, strict=True):
                 try:
                     share, grant = budget.draw(ours.share(name, self.instance), want)
@@ -104,7 +105,7 @@ class Ledger:
         """
         self._accounts.ensure(parts)
         with self._db.transaction():
-            ours = self._accounts.books(parts, [self.instance])
+            ours = self._accounts.lock(parts, [self.instance])
             for name, part in parts.items():
                 ours.put(name, self.instance, budget.give_back(ours.share(name, self.instance), part))
             ours.write()
@@ -114,7 +115,7 @@ class Ledger:
         """Give back all that this instance leases: nothing of it runs any more."""
         names = [name for (name,) in self._db.execute(_LEASES, (self.instance,))]
         with self._db.transaction():
-            ours = self._accounts.books(names, [self.instance])
+            ours = self._accounts.lock(names, [self.instance])
             for name in names:
                 share = ours.share(name, self.instance)
                 ours.put(name, self.instance, budget.give_back(share, share.lease))
@@ -158,7 +159,7 @@ class Ledger:
         return group.outcomes
 
 
-def _commit(db: Database, group: Group, accounts: books.Accounts, running: Mapping[str, Reservation]) -> None:
+def _commit(db: Database, group: Group, accounts: Accounts, running: Mapping[str, Reservation]) -> None:
     names = group.look(running)
     accounts.ensure(names)
     with db.transaction():
@@ -173,8 +174,8 @@ def _standing(db: Database, ledger: Ledger, names: Iterable[str]) -> dict[str, t
         for name in booked_on(item.key_id, held_on(item)):
             if name in running:
                 running[name] += item.amount
-    found = books.read(db, names)
-    ours = books.leases(db, ledger.instance, names)
+    found = read_accounts(db, names)
+    ours = read_leases(db, ledger.instance, names)
     standing = {}
     for name in names:
         kept = found.get(name, Account())

@@ -16,12 +16,12 @@ from typing import Any
 from tierwise.errors import BudgetExceeded, StoreError, TierwiseError
 from tierwise.money import Correction, Record, Reservation
 from tierwise.ports import Clock
-from tierwise.store.asked import Asked, LedgerSums
 from tierwise.store.backend import Backend, Limits
 from tierwise.store.database import Database
 from tierwise.store.holding import Holding
 from tierwise.store.journal import NOWHERE, Journal, Line
 from tierwise.store.proof import LedgerProof
+from tierwise.store.queries import LedgerSums, Queries
 from tierwise.store.ticket import Ticket
 from tierwise.store.writer import Writer
 from tierwise.types import Value
@@ -54,7 +54,7 @@ class Done:
 DONE = Done()
 
 
-class LedgerStore(Asked):
+class LedgerStore(Queries):
     """Implements `ports.Store`. Belongs to the event loop it was opened in."""
 
     def __init__(self, writer: Writer, backend: Backend, journal: Journal, clock: Clock, limits: Limits) -> None:

@@ -36,7 +36,7 @@ CORRECTION = "request_id, reason, at_ns, key_id, route, team, model, nanos, toke
 
 
 class Open(Value, frozen=True):
-    """A reservation as the books need it: whose it is, how much, and on which accounts it is held."""
+    """A reservation as the accounts need it: whose it is, how much, and on which accounts it is held."""
 
     request_id: str
     key_id: str

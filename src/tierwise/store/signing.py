@@ -15,7 +15,6 @@ import msgspec
 from tierwise.core.certificate import FORMAT, Certificate, Signed, content
 from tierwise.errors import ConfigError
 
-SEED_BYTES = 32
 LARGEST = 1 << 20  # bytes of a file
 _PUBLIC = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tierwise.core import policy
 from tierwise.core.window import DAY_NS
 from tierwise.gateway.engine import Engine
-from tierwise.gateway.evidence.drifting import Drifting
+from tierwise.gateway.evidence.drift_monitor import DriftMonitor
 from tierwise.gateway.run import Live
 from tierwise.proof import Kind, Sample
 from tierwise.stats.propensity import propensity, uniform
@@ -55,7 +55,7 @@ class _Tally:
 class Draws:
     """Belongs to one event loop. `secret`: at least 16 bytes, the same in every process of a gateway."""
 
-    def __init__(self, engine: Engine, secret: bytes, drifts: Drifting) -> None:
+    def __init__(self, engine: Engine, secret: bytes, drifts: DriftMonitor) -> None:
         self.drifts = drifts
         self.drifted: frozenset[str] = frozenset()  # routes whose traffic is not what was certified
         self._engine = engine
@@ -76,7 +76,7 @@ class Draws:
         rate = 0.0 if seen is None else self._rate(route, seen)
         if seen is None or rate <= 0:
             return None
-        self.drifts.see(live)
+        self.drifts.observe(live)
         number = self.number(live.request.id, "sample")
         tally = self._tally(route, seen)
         if number >= rate:

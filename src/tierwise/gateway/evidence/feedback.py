@@ -32,7 +32,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 async def feedback(app: App, exchange: Exchange) -> Reply:
-    body = _decoded(await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil))
+    body = _decoded(await read_body(exchange.headers, exchange.proto, app.running.max_body, app.timer))
     record = await app.engine.store.record(body.request_id)
     served = None if record is None or record.key_id != exchange.tenant.key_id else _served(record)
     if record is None or served is None:

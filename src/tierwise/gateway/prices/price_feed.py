@@ -20,7 +20,7 @@ from tierwise.gateway.evidence.certified import Certified, Standing, certified_b
 from tierwise.gateway.prices.price_lists import LARGEST, PriceList, check
 from tierwise.gateway.settings import Config, Environment
 from tierwise.gateway.snapshot import build, fetched_path
-from tierwise.gateway.web.outside import Unanswered, ask
+from tierwise.gateway.web.outbound import Unanswered, ask
 from tierwise.gateway.whole_file import written_aside
 from tierwise.types import Model, Route
 

@@ -46,7 +46,7 @@ PAUSE = 0.005  # seconds of it: what others do takes several looks at their sock
 
 async def moderations(app: App, exchange: Exchange) -> Reply | None:
     """POST /v1/moderations."""
-    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.vigil)
+    body = await read_body(exchange.headers, exchange.proto, app.running.max_body, app.timer)
     request = dialect.decode_request(body, exchange.id, chat.tags(exchange.headers.get("x-tierwise-tags")))
     if _local(request.asked, app.engine):
         return await _classified(app, exchange, request)
@@ -114,7 +114,7 @@ async def _screened(
     judging.note(*[Evidence("screen", None, one) for one in clean.found])
     grant = app.limits.admit(tenant, request, clean.route)
     running.begin()
-    watch = Watch(exchange.proto, app.vigil)
+    watch = Watch(exchange.proto, app.timer)
     app.watches.add(watch)
     try:
         if clean.stopped:

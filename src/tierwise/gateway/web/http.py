@@ -16,9 +16,9 @@ import msgspec
 from granian._granian import RSGIProtocolClosed as ProtocolClosed
 
 from tierwise.errors import BadRequest, ClientError, Stopping, TierwiseError
-from tierwise.gateway.web.packed import oversized, unpack
-from tierwise.gateway.web.pressure import Reader
-from tierwise.gateway.web.vigil import Vigil
+from tierwise.gateway.web.backpressure import Reader
+from tierwise.gateway.web.coarse_timer import CoarseTimer
+from tierwise.gateway.web.compression import decompress, oversized
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHeaders as Headers  # granian.rsgi names them without exporting them
@@ -56,25 +56,25 @@ def new_id() -> str:
     return f"req_{time.time_ns():016x}{_PROCESS}{next(_count) & 0xFFFF:04x}"
 
 
-async def read_body(headers: Headers, proto: HTTPProtocol, limit: int, vigil: Vigil) -> bytes:
+async def read_body(headers: Headers, proto: HTTPProtocol, limit: int, timer: CoarseTimer) -> bytes:
     """The whole body, unpacked. Raises TooLarge over `limit` bytes, whether they were declared or not; Unsupported."""
     size = _declared(headers)
     if size is None or size > limit:
         body = await _gather(proto, limit, too_large=size is not None)
     else:
-        patience = _Patience(vigil, BODY_SECONDS + size / SLOWEST)
+        timeout = _BodyTimeout(timer, BODY_SECONDS + size / SLOWEST)
         try:
             body = await proto()
         except asyncio.CancelledError:
-            if not patience.gone():
+            if not timeout.expired_alone():
                 raise
             raise LateBody from None
         except ProtocolClosed:
             raise _torn() from None
         finally:
-            patience.end()
+            timeout.end()
     packing = headers.get("content-encoding")
-    return body if packing is None else unpack(body, packing, limit)
+    return body if packing is None else decompress(body, packing, limit)
 
 
 def _declared(headers: Headers) -> int | None:
@@ -117,27 +117,27 @@ async def _gather(proto: HTTPProtocol, limit: int, *, too_large: bool) -> bytes:
     return b"".join(pieces)
 
 
-class _Patience:
+class _BodyTimeout:
     """Cancels the running task in so many seconds: `asyncio.timeout` at a tenth of its cost, and less exact."""
 
-    __slots__ = ("_asleep", "_over", "_task")
+    __slots__ = ("_over", "_pending", "_task")
 
-    def __init__(self, vigil: Vigil, seconds: float) -> None:
+    def __init__(self, timer: CoarseTimer, seconds: float) -> None:
         self._over = False
         self._task = asyncio.current_task()
-        self._asleep = vigil.after(seconds, self)
+        self._pending = timer.after(seconds, self)
 
-    def ring(self) -> None:
+    def expired(self) -> None:
         if self._task is not None:
             self._over = True
             self._task.cancel()
 
-    def gone(self) -> bool:
+    def expired_alone(self) -> bool:
         """Whether it is why the task was cancelled, and nobody else wants it to end."""
         return self._over and self._task is not None and self._task.uncancel() == 0
 
     def end(self) -> None:
-        self._asleep.discard(self)
+        self._pending.discard(self)
 
 
 class LateBody(ClientError):
@@ -161,17 +161,17 @@ class ClientLeft(Exception):
 class Watch:
     """Cancels the task that answers a request once the client has left: what nobody reads must not be paid for."""
 
-    __slots__ = ("_asleep", "_proto", "_task", "_waiting", "left", "stopped")
+    __slots__ = ("_pending", "_proto", "_task", "_waiting", "left", "stopped")
 
-    def __init__(self, proto: HTTPProtocol, vigil: Vigil) -> None:
+    def __init__(self, proto: HTTPProtocol, timer: CoarseTimer) -> None:
         self._proto = proto
         self._task = asyncio.current_task()
         self._waiting: asyncio.Future[None] | None = None
         self.left = False
         self.stopped = False
-        self._asleep = vigil.after(WATCH_AFTER, self)
+        self._pending = timer.after(WATCH_AFTER, self)
 
-    def ring(self) -> None:
+    def expired(self) -> None:
         self._waiting = asyncio.ensure_future(self._proto.client_disconnect())
         self._waiting.add_done_callback(self._gone)
 
@@ -194,7 +194,7 @@ class Watch:
             self._task.cancel()
 
     def end(self) -> None:
-        self._asleep.discard(self)
+        self._pending.discard(self)
         if self._waiting is not None:
             self._waiting.remove_done_callback(self._gone)
             self._waiting.cancel()

@@ -21,7 +21,7 @@ from tierwise.dialects import (
     openai_moderations,
     openai_responses,
 )
-from tierwise.gateway.bulk import batches, files
+from tierwise.gateway.batches import batches_api, files_api
 from tierwise.gateway.evidence import feedback
 from tierwise.gateway.web.http import Reply
 
@@ -63,12 +63,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("POST", "/v1/feedback"): Operation("What a user thought of an answer", feedback.Body, also=(413, 415, 503)),
     ("GET", "/v1/cases/"): Operation("Whether a person has answered", name="case_id", also=(503,)),
     ("POST", "/v1/files"): Operation(
-        "Upload a file of requests", files.Form, also=(413, 415, 503), sent="multipart/form-data"
+        "Upload a file of requests", files_api.Form, also=(413, 415, 503), sent="multipart/form-data"
     ),
     ("GET", "/v1/files"): Operation("Files of this key", also=(503,)),
     ("GET", "/v1/files/"): Operation("One file: ID, or its content: ID/content", name="file_id", also=(503,)),
     ("DELETE", "/v1/files/"): Operation("Delete a file", name="file_id", also=(503,)),
-    ("POST", "/v1/batches"): Operation("Run a file of requests", batches.Body, also=(413, 415, 503)),
+    ("POST", "/v1/batches"): Operation("Run a file of requests", batches_api.Body, also=(413, 415, 503)),
     ("GET", "/v1/batches"): Operation("Batches of this key", also=(503,)),
     ("GET", "/v1/batches/"): Operation("How far a batch is", name="batch_id", also=(503,)),
     ("POST", "/v1/batches/"): Operation("Cancel a batch: ID/cancel", name="batch_id", also=(409, 503)),
