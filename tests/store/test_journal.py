@@ -2,6 +2,9 @@
 
 import fcntl
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from zlib import crc32
 
@@ -296,6 +299,43 @@ def test_a_kill_between_two_lives_replays_nothing_twice(
     if old not in journal._segments:
         old.close()
     assert names(tmp_path) == ["new"] * len(ends)
+
+
+DIES_BEFORE_ITS_FILE_HAS_A_NAME = """
+import os, signal, sys
+from pathlib import Path, PosixPath
+from tests.conformance.store import reservation
+from tierwise.store.journal import Journal
+
+class Deadly(PosixPath):
+    def rename(self, target):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Journal(Deadly(sys.argv[1]), "i1").append(reservation("r1"))
+"""
+
+
+def test_a_file_that_was_killed_before_it_had_a_name_is_deleted(tmp_path: Path) -> None:
+    """By the next that looks; it has no lines, so nothing is replayed."""
+    ended = subprocess.run([sys.executable, "-c", DIES_BEFORE_ITS_FILE_HAS_A_NAME, str(tmp_path)], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == [".i1.000000.journal"]
+    found = Found()
+    assert found.of(tmp_path) == frozenset()
+    assert (found.lines, found.settled, list(tmp_path.iterdir())) == ({}, [], [])
+
+
+def test_a_file_that_is_being_made_is_left_to_its_maker(tmp_path: Path) -> None:
+    """Whether it is locked already or still empty: its lock is not even tried then."""
+    locked, empty = tmp_path / ".i1.000000.journal", tmp_path / ".i2.000000.journal"
+    locked.write_bytes(bytes(100))
+    empty.touch()
+    with locked.open("rb") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        Found().of(tmp_path)
+        assert locked.exists()
+    Found().of(tmp_path)
+    assert (locked.exists(), empty.exists()) == (False, True)
 
 
 def test_a_spare_file_that_somebody_deleted_is_made_anew(tmp_path: Path) -> None:

@@ -154,10 +154,6 @@ class _Segment:
         return True
 
 
-def _nowhere(kind: type[Line], body: bytes) -> int:
-    return 0
-
-
 class Journal:
     """`append` belongs to one thread, `settle` to another, `close` to whoever is left."""
 
@@ -166,7 +162,7 @@ class Journal:
         self._instance = instance
         self._most = segment
         self._segments: deque[_Segment] = deque()
-        self._append: Callable[[type[Line], bytes], int] = _nowhere  # of the last of them
+        self._last: _Segment | None = None  # of them: lines go there
         self._spare: deque[_Segment] = deque()  # one at the most, which rests
         self._count = 0
         self._end = 0  # of all lines, over all segments
@@ -185,7 +181,9 @@ class Journal:
             raise StoreError(f"the ledger can't hold a value ({type(error).__name__})") from error
         kind = type(line)
         try:
-            length = self._append(kind, body) or self._new(_WHOLE_SIZE + len(body)).append(kind, body)
+            length = 0 if self._last is None else self._last.append(kind, body)
+            if not length:
+                length = self._new(_WHOLE_SIZE + len(body)).append(kind, body)
         except OSError as error:
             raise StoreError(f"the ledger's journal can't be written: {error.strerror}") from error
         self._end += length
@@ -225,7 +223,7 @@ class Journal:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             segment = _Segment(path, self._count, self._end, max(self._most, least))
         self._segments.append(segment)
-        self._append = segment.append
+        self._last = segment
         self._count += 1
         return segment
 
@@ -254,7 +252,11 @@ def recover(folder: Path, replay: Callable[[str, list[Line]], None], settle: Cal
     left: dict[str, list[Path]] = {}
     with contextlib.suppress(FileNotFoundError):
         for path in sorted(folder.iterdir()):
-            if path.suffix == _SUFFIX and not path.name.startswith("."):
+            if path.suffix != _SUFFIX:
+                continue
+            if path.name.startswith("."):
+                _discard_unfinished(path)
+            else:
                 left.setdefault(path.name.removesuffix(_SUFFIX).rpartition(".")[0], []).append(path)
     busy = set()
     for instance, paths in left.items():
@@ -271,12 +273,26 @@ def recover(folder: Path, replay: Callable[[str, list[Line]], None], settle: Cal
     return frozenset(busy)
 
 
-def _locked(path: Path, held: contextlib.ExitStack) -> bool:
+def _discard_unfinished(hidden: Path) -> None:
+    """Delete a file that has no lines yet and never will: the process that made it has ended.
+
+    Where it can't be deleted it is in nobody's way.
+    """
+    with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+        # An empty one may be made at this moment, and to try its lock could take it from its maker.
+        if _locked(hidden, held, least=1):
+            hidden.unlink(missing_ok=True)
+
+
+def _locked(path: Path, held: contextlib.ExitStack, least: int = 0) -> bool:
+    """Whether the lock was free; one of a file that has less than `least` bytes is not tried."""
     try:
         fd = os.open(path, os.O_RDONLY)
     except FileNotFoundError:  # whoever was at it has just ended
         return False
     held.callback(os.close, fd)
+    if os.fstat(fd).st_size < least:
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
