@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from benchmarks.screen_weights import HEADS, ROOT, Corpus, corpus, stretched, unseen
+from benchmarks.screen_weights import HEADS, ROOT, Corpus, corpus, probabilities, unseen
 from tierwise.offline.screening.screen_labels import CONFIDENCE, false_blocks_of, recall_of
 from tierwise.screens.cards import NAME, VERSION, Card, Cards, Source
 from tierwise.screens.injection import HEAD
@@ -93,11 +93,7 @@ def source(name: str) -> Source:
 
 def shares_of(known: Corpus) -> dict[str, Any]:
     """Of each head, every row's probability by a model that has not seen it: takes minutes."""
-    found = {}
-    for head, odds in unseen(known).items():
-        slope, shift = stretched(known, head, odds)
-        found[head] = 1 / (1 + np.exp(-(odds * slope + shift)))
-    return found
+    return probabilities(known, unseen(known))
 
 
 def main() -> None:

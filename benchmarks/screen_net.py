@@ -58,6 +58,17 @@ def mean(nets: Sequence[Net]) -> Net:
     )
 
 
+def widened(net: Net, columns: Sequence[int], heads: int) -> Net:
+    """The same with `heads` columns: its own are `columns` of them, the others are 0."""
+
+    def wide(part: Any) -> Any:
+        whole = np.zeros((*part.shape[:-1], heads), part.dtype)
+        whole[..., columns] = part
+        return whole
+
+    return net._replace(**{name: wide(getattr(net, name)) for name in ("table", "dense", "out", "bias")})
+
+
 def _one(grams: Any, vectors: Any, kinds: Any, weights: Any, decay: float, seed: int) -> Net:
     random = np.random.default_rng(seed)
     heads, dimensions = kinds.shape[1], vectors.shape[1]

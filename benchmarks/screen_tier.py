@@ -28,7 +28,7 @@ from rich.progress import track
 from sklearn.metrics import average_precision_score
 
 from benchmarks.first_light import starter_models
-from benchmarks.screen_weights import Corpus, corpus, stretched, threshold, unseen
+from benchmarks.screen_weights import Corpus, corpus, probabilities, threshold, unseen
 from benchmarks.screens import drawn
 from tierwise.core.join import join
 from tierwise.errors import CheckFailed, TierwiseError
@@ -97,11 +97,8 @@ class Figures(msgspec.Struct):
 def scored(data: Path) -> Shares:
     known = Corpus(corpus(data))
     at = known.of("moderation")
-    odds = unseen(known)
-    every: list[Any] = []
-    for head in TRAINED:
-        slope, shift = stretched(known, head, odds[head])
-        every.append(1 / (1 + np.exp(-(odds[head] * slope + shift))))
+    found = probabilities(known, unseen(known))
+    every = [found[head] for head in TRAINED]
     return Shares(
         [known.rows[row].text for row in at],
         np.stack([shares[at] for shares in every], axis=1),

@@ -26,6 +26,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,16 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.screen_net import Net, trained
+from benchmarks.screen_kinds import INSTRUCTIONS, INTENT, Kinds, digest
+from benchmarks.screen_net import Net, trained, widened
 from benchmarks.screen_seeds import seeds
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import BUCKETS, grams
 from tierwise.screens.injection import HEAD as INJECTION
 from tierwise.screens.injection import parts
+from tierwise.screens.moderation import capped
 from tierwise.screens.normalised import normalised, unpacked
-from tierwise.screens.reader import DOUBT, pieces
+from tierwise.screens.reader import ALIKE, DOUBT, WHOLE, sentences
 from tierwise.screens.recogniser import BUCKETS as WORD_BUCKETS
 from tierwise.screens.recogniser import LABELS, REACH, SHAPES, Recogniser, Tokens, features, opinions, shape
 from tierwise.screens.risk import shipped
@@ -50,15 +53,17 @@ from tierwise.screens.screen import WINDOW
 
 ROOT = Path(__file__).parent.parent
 CODE = ROOT / "src/tierwise/screens/weights.py"
-NAME = "screens-2.npz"
+NAME = "screens-3.npz"
 FOLDS = 5
 DECAY = 1e-4  # of the net's table
 # Heads for which a net and logistic regression together are better than either on unseen folds, and the inverse of its
 # regularisation. Their log-odds are added, which costs nothing: both are linear in the n-grams.
 BOTH = {
     "harassment": 2.0, "hate": 8.0, "hate/threatening": 0.5, "self-harm": 0.5, "sexual": 0.5, "violence": 0.5,
-    "violence/graphic": 0.5, "legal": 0.5, "injection": 16.0,
+    "violence/graphic": 0.5, "legal": 32.0, "injection": 16.0,
 }  # fmt: skip
+# Heads that are logistic regression alone: they have few rows, and in the net they would change all others by chance.
+LINEAR = {"harassment/threatening": 0.5, "illicit/violent": 8.0, INTENT: 8.0, INSTRUCTIONS: 8.0}
 MASS = 1000.0  # of a weight of 1 in HEADS
 PIECES = 0.5  # weight of the pieces of harmless texts, for the heads of BOTH
 PARTS = 0.3  # weight of the parts of ARTS, for injections: each is read alone, and none is an order to attack
@@ -133,14 +138,13 @@ def corpus(data: Path) -> list[Row]:
     """Every row that is learnt from, and those that are only measured on (sets whose name begins with "only_")."""
     rows: list[Row] = []
 
-    def add(name: str, text: str, group: str = "", **labels: int) -> None:
+    def add(name: str, text: str, group: str = "", **labels: Any) -> None:
         rows.append(Row(name, text[:WINDOW], group or text, labels))
 
-    keys = {"S": "sexual", "H": "hate", "V": "violence", "HR": "harassment", "SH": "self-harm"}
-    keys |= {"H2": "hate/threatening", "V2": "violence/graphic"}
+    kinds = Kinds()
     for row in stored(data, "openai_moderation"):
-        labels = {keys[key]: row[key] for key in keys if row.get(key) is not None}
-        add("moderation", row["prompt"], **labels, any=int(any(labels.values())))
+        labels = moderated(row, kinds)
+        add("moderation", row["prompt"], "", **labels, any=int(any(labels.values())))
     cases = [*stored(data, "hatecheck")]
     for row, template in zip(cases, templates(cases), strict=True):
         hateful, threat = int(row["label_gold"] == "hateful"), int(row["functionality"].startswith("threat"))
@@ -149,24 +153,42 @@ def corpus(data: Path) -> list[Row]:
         add("davidson", row["text"], toxic=int(row["label"] != "neither"), hate=int(row["label"] == "hate"))
     for row in stored(data, "surge_toxicity"):
         add("surge", row["text"], toxic=int(row["label"] == "Toxic"))
-    _prompts(data, add)
+    _prompts(data, kinds, add)
     _traffic(data, add)
     for seed in seeds():
         not_ = "seed_calm" if seed.head in TALK else "seed_not"
-        add(f"seed_{seed.head}" if seed.positive else not_, seed.text, seed.line, **{seed.head: int(seed.positive)})
+        labels = {f"{seed.head}/{kind}": int(of) for kind, of in seed.kinds.items()} | {seed.head: int(seed.positive)}
+        add(f"seed_{seed.head}" if seed.positive else not_, seed.text, seed.line, **labels)
     for policy in shipped():
         for text in policy.examples:
             add(f"policy_{policy.name}", text)
     return rows
 
 
-def _prompts(data: Path, add: Callable[..., None]) -> None:
+MODERATED = {"S": "sexual", "H": "hate", "V": "violence", "HR": "harassment", "SH": "self-harm"}
+MODERATED |= {"H2": "hate/threatening", "V2": "violence/graphic"}
+
+
+def moderated(row: dict[str, Any], kinds: Kinds) -> dict[str, int]:
+    """The labels of a row of OpenAI's moderation set, and those that follow: harassment threatens where it is of
+    violence too, or of hate that threatens."""
+    labels = {name: int(row[key]) for key, name in MODERATED.items() if row.get(key) is not None}
+    if "harassment" in labels:
+        threat = labels.get("violence") or labels.get("hate/threatening")
+        labels["harassment/threatening"] = int(bool(labels["harassment"] and threat))
+    if "self-harm" in labels:
+        labels |= kinds.of("moderation", digest(row["prompt"]), (INTENT, INSTRUCTIONS))
+    return labels
+
+
+def _prompts(data: Path, kinds: Kinds, add: Callable[..., None]) -> None:
     for row in stored(data, "xstest"):
         add("xstest_unsafe" if row["label"] == "unsafe" else "xstest_safe", row["prompt"])
     for row in stored(data, "simplesafetytests"):
-        add("simplesafety", row["prompts_final"], harm=int("Suicide" in row["harm_area"]))
+        areas = {"harm": int("Suicide" in row["harm_area"]), "child": int("Child" in row["harm_area"])}
+        add("simplesafety", row["prompts_final"], **areas, **kinds.of("simplesafety", row["id"]))
     for row in stored(data, "harmbench_behaviors"):
-        add("harmbench", row["text"])
+        add("harmbench", row["text"], **kinds.of("harmbench", row["behavior_id"]))
     for row in stored(data, "purplellama_false_refusal_benign"):
         add("false_refusal", row["mutated_prompt"])
     for row in stored(data, "purplellama_prompt_injection"):
@@ -219,14 +241,19 @@ HEADS: dict[str, list[Part]] = {
         ("seed_harassment", "+", 1.0, 0.0),
         *_clean(0.3), *_hard(), *_others("self-harm", "sexual"),
     ],
+    "harassment/threatening": [
+        ("moderation", "harassment/threatening", 1.0, 1.0), ("seed_harassment", "harassment/threatening", 1.0, 0.4),
+        ("seed_violence", "violence/threatening", 0.3, 0.1), ("hatecheck", "threat", 0.1, 0.2),
+        *_clean(0.2), *_hard(), *_others("self-harm", "sexual"),
+    ],
     "hate": [
         ("moderation", "hate", 1.0, 1.0), ("hatecheck", "hate", 1.2, 1.2), ("davidson", "hate", 0.1, 0.1),
         ("seed_hate", "+", 0.8, 0.0), ("seed_not", "hate", 0.0, 0.4),
         *_clean(0.2), *_hard(0.4), *_others("self-harm", "sexual"),
     ],
     "hate/threatening": [
-        ("moderation", "hate/threatening", 1.0, 1.0), ("hatecheck", "threat", 0.2, 0.2), *_clean(0.2), *_hard(),
-        *_others("self-harm", "sexual"),
+        ("moderation", "hate/threatening", 1.0, 1.0), ("hatecheck", "threat", 0.2, 0.2),
+        ("seed_hate", "hate/threatening", 0.3, 0.2), *_clean(0.2), *_hard(), *_others("self-harm", "sexual"),
     ],
     "illicit": [
         ("harmbench", "+", 1.0, 0.0), ("simplesafety", "+", 0.6, 0.0), ("xstest_unsafe", "+", 0.05, 0.0),
@@ -234,9 +261,23 @@ HEADS: dict[str, list[Part]] = {
         ("xstest_safe", "-", 0.0, 0.4), ("false_refusal", "-", 0.0, 0.3), ("moderation", "any", 0.0, 0.3),
         *[(name, "-", 0.0, 0.25) for name in ARTS], ("mmlu", "-", 0.0, 0.25), *_clean(0.6),
     ],
+    "illicit/violent": [
+        ("harmbench", "illicit/violent", 1.0, 0.6), ("simplesafety", "illicit/violent", 0.5, 0.3),
+        ("seed_illicit", "illicit/violent", 0.6, 0.5), ("seed_not", "-", 0.0, 0.3),
+        ("xstest_safe", "-", 0.0, 0.4), ("false_refusal", "-", 0.0, 0.3), ("moderation", "any", 0.0, 0.3),
+        *[(name, "-", 0.0, 0.25) for name in ARTS], ("mmlu", "-", 0.0, 0.25), *_clean(0.6),
+    ],
     "self-harm": [
         ("moderation", "self-harm", 1.0, 1.0), ("seed_self-harm", "+", 0.5, 0.0), ("policy_self-harm", "+", 0.1, 0.0),
-        ("simplesafety", "harm", 0.1, 0.1), *_clean(0.2), *_hard(),
+        ("simplesafety", "harm", 0.3, 0.1), ("harmbench", INSTRUCTIONS, 0.2, 0.1), *_clean(0.2), *_hard(),
+    ],
+    "self-harm/intent": [
+        ("moderation", INTENT, 1.0, 1.0), ("seed_self-harm", INTENT, 0.5, 0.4), ("simplesafety", INTENT, 0.1, 0.1),
+        ("harmbench", "-", 0.0, 0.1), *_clean(0.2), *_hard(),
+    ],
+    "self-harm/instructions": [
+        ("seed_self-harm", INSTRUCTIONS, 1.0, 0.6), ("simplesafety", INSTRUCTIONS, 0.4, 0.3),
+        ("harmbench", INSTRUCTIONS, 0.4, 0.3), ("moderation", INSTRUCTIONS, 0.0, 0.4), *_clean(0.2), *_hard(),
     ],
     "sexual": [
         ("moderation", "sexual", 1.0, 1.0), ("seed_sexual", "+", 1.0, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.1),
@@ -247,7 +288,8 @@ HEADS: dict[str, list[Part]] = {
         *_clean(0.2), *_hard(0.4), *_others("self-harm", "sexual"),
     ],
     "violence/graphic": [
-        ("moderation", "violence/graphic", 1.0, 1.0), *_clean(0.2), *_hard(), *_others("self-harm", "sexual", "hate")
+        ("moderation", "violence/graphic", 1.0, 1.0), ("seed_violence", "violence/graphic", 0.6, 0.3),
+        *_clean(0.2), *_hard(), *_others("self-harm", "sexual", "hate"),
     ],
     "injection": [
         ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.8, 0.0),
@@ -258,10 +300,10 @@ HEADS: dict[str, list[Part]] = {
         ("surge", "-", 0.0, 0.1), ("davidson", "-", 0.0, 0.1),
     ],
     "legal": [
-        ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 1.0, 0.0), ("policy_legal", "+", 0.15, 0.0),
-        ("seed_legal", "+", 0.8, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
-        ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1), ("moderation", "-", 0.0, 0.2),
-        *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
+        ("mmlu", "law", 1.0, 1.0), ("legalbench", "+", 1.5, 0.0), ("policy_legal", "+", 0.15, 0.0),
+        ("seed_legal", "+", 2.0, 0.0), ("seed_calm", "-", 0.0, 0.4), ("seed_not", "-", 0.0, 0.1),
+        ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.2), ("xstest_safe", "-", 0.0, 0.1),
+        ("moderation", "-", 0.0, 0.2), *[(name, "-", 0.0, 0.3) for name in ARTS], *_clean(0.5),
     ],
     "medical": [
         ("mmlu", "medicine", 1.0, 1.0), ("pubmedqa", "+", 1.0, 0.0), ("policy_medical", "+", 0.15, 0.0),
@@ -288,7 +330,7 @@ HEADS: dict[str, list[Part]] = {
 }  # fmt: skip
 # The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
 LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
-    "illicit": (SAFE, 0.021),
+    "illicit": (SAFE, 0.025),
     "injection": (ARTS, 0.03),
     "legal": (("mmlu", *CLEAN, *ARTS), 0.04),
     "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
@@ -302,7 +344,7 @@ STRICT = ((*SAFE, *CLEAN), 0.0007)  # of the other heads
 @dataclass
 class Corpus:
     rows: list[Row]
-    grams: Any = field(init=False)  # (texts, BUCKETS), idf-weighted, unit length: rows, pieces of long ones, parts
+    grams: Any = field(init=False)  # (texts, BUCKETS), idf-weighted: rows, sentences of long ones, parts
     vectors: Any = field(init=False)  # (texts, dimensions)
     own: Any = field(init=False)  # (texts,): whose they are
     whole: int = field(init=False)  # texts before the parts of `screens/injection.py`
@@ -311,23 +353,29 @@ class Corpus:
 
     def __post_init__(self) -> None:
         plain = [normalised(row.text) for row in self.rows]
-        more = [(number, piece) for number, text in enumerate(plain) for piece in [*pieces(text)][1:]]
+        texts = [*map(sentences, plain)]
+        more = [(number, [one]) for number, text in enumerate(plain) if len(text) > WHOLE for one in texts[number]]
         self.whole = len(plain) + len(more)
         alone = enumerate(parts(unpacked(row.text)) for row in self.rows)
-        more += [(number, normalised(part)) for number, told in alone for part in told]
+        more += [(number, sentences(normalised(part))) for number, told in alone for part in told]
         self.own = np.array([*range(len(self.rows)), *(number for number, _ in more)])
-        plain += [text for _, text in more]
-        found = [grams(text) for text in plain]
-        self.vectors = load_encoder().encode_many(plain)
-        ends = np.cumsum([0, *map(len, found)])
-        counts = sp.csr_matrix((np.ones(ends[-1], np.float32), np.concatenate(found), ends), (len(plain), BUCKETS))
-        seen = np.asarray((counts[: len(self.rows)] > 0).sum(0)).ravel()
-        self.idf = np.log((1 + len(self.rows)) / (1 + seen)).astype(np.float16)
-        weighted = counts @ sp.diags(self.idf.astype(np.float32))
-        lengths = np.sqrt(np.asarray(weighted.multiply(weighted).sum(1)).ravel())
-        self.grams = (sp.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ weighted).tocsr()
+        self._read([*texts, *(text for _, text in more)])
         self.folds = np.array([fold(row.group) for row in self.rows])
         self.sets = np.array([row.set for row in self.rows])
+
+    def _read(self, texts: Sequence[Sequence[str]]) -> None:
+        """As `screens/reader.py` reads them: a text is the sum of its sentences, at unit length."""
+        places = {one: place for place, one in enumerate(dict.fromkeys(chain.from_iterable(texts)))}
+        said = _sparse([grams(one) for one in places], BUCKETS)
+        told = _sparse([[places[one] for one in text] for text in texts], len(places))
+        seen = np.asarray((told[: len(self.rows)] @ said > 0).sum(0)).ravel()
+        self.idf = np.log((1 + len(self.rows)) / (1 + seen)).astype(np.float16)
+        weighted = said @ sp.diags(self.idf.astype(np.float32))
+        squares, counts = told @ np.asarray(weighted.multiply(weighted).sum(1)).ravel(), np.diff(told.indptr)
+        lengths = np.sqrt(squares * (1 + ALIKE * (counts - 1)))
+        self.grams = (sp.diags((1 / np.maximum(lengths, 1e-9)).astype(np.float32)) @ (told @ weighted)).tocsr()
+        vectors = told @ load_encoder().sums([*places])
+        self.vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-10)
 
     def of(self, *names: str) -> Any:
         return np.flatnonzero(np.isin(self.sets, names))
@@ -365,6 +413,14 @@ class Corpus:
         return self.whole + np.flatnonzero(rows[own] & np.isin(self.sets[own], ARTS))
 
 
+def _sparse(rows: Sequence[Any], width: int) -> Any:
+    """(rows, width): 1 in the places that a row names."""
+    ends = np.cumsum([0, *map(len, rows)])
+    return sp.csr_matrix(
+        (np.ones(ends[-1], np.float32), np.concatenate(rows).astype(np.int32), ends), (len(rows), width)
+    )
+
+
 def fitted(corpus: Corpus, rows: Any) -> Net:
     """A net that learnt from those of the rows that a head learns from; `rows` is a mask."""
     kinds, weights = (np.zeros((len(corpus.own), len(HEADS)), np.float32) for _ in range(2))
@@ -375,13 +431,16 @@ def fitted(corpus: Corpus, rows: Any) -> Net:
     alone = corpus.orderless(rows)
     weights[alone, [*HEADS].index(INJECTION)] = MASS * PARTS / max(1, len(alone))
     at = np.concatenate([np.flatnonzero(rows), alone])
-    net = trained(corpus.grams[at], corpus.vectors[at], kinds[at], weights[at], DECAY)
+    shared = np.array([number for number, head in enumerate(HEADS) if head not in LINEAR])
+    told, worth = kinds[np.ix_(at, shared)], weights[np.ix_(at, shared)]
+    net = widened(trained(corpus.grams[at], corpus.vectors[at], told, worth, DECAY), shared.tolist(), len(HEADS))
+    regular = BOTH | LINEAR
     for number, head in enumerate(HEADS):
-        if head in BOTH:
+        if head in regular:
             own, cut = at[weights[at, number] > 0], corpus.harmless(head, rows)
             told = np.concatenate([kinds[own, number], np.zeros(len(cut))])
             worth = np.concatenate([weights[own, number], np.full(len(cut), MASS * PIECES / max(1, len(cut)))])
-            model = LogisticRegression(C=BOTH[head], solver="liblinear", tol=1e-2, random_state=0)
+            model = LogisticRegression(C=regular[head], solver="liblinear", tol=1e-2, random_state=0)
             model.fit(corpus.both(np.concatenate([own, cut])), told, worth)
             net.table[:, number] += model.coef_[0, :BUCKETS].astype(np.float32)
             net.dense[:, number] += model.coef_[0, BUCKETS:].astype(np.float32)
@@ -418,6 +477,15 @@ def stretched(corpus: Corpus, head: str, odds: Any) -> tuple[float, float]:
         at, kinds = told[truth >= 0], truth[truth >= 0]
     model = LogisticRegression(C=1e3).fit(odds[at][:, None], kinds)
     return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def probabilities(corpus: Corpus, odds: dict[str, Any]) -> dict[str, Any]:
+    """Of each head (rows,), as the product gives them; `odds` are log-odds of unseen folds."""
+    found = {}
+    for head, own in odds.items():
+        slope, shift = stretched(corpus, head, own)
+        found[head] = 1 / (1 + np.exp(-(own * slope + shift)))
+    return capped(found, np.minimum)
 
 
 def threshold(corpus: Corpus, head: str, shares: Any) -> float:
@@ -543,11 +611,10 @@ def made(data: Path) -> dict[str, Any]:
     """The arrays of the file."""
     known = Corpus(corpus(data))
     whole, odds = fitted(known, np.ones(len(known.rows), bool)), unseen(known)
-    rest = []
+    rest, shares = [], probabilities(known, odds)
     for head in HEADS:
-        slope, shift = stretched(known, head, odds[head])
-        limit = threshold(known, head, 1 / (1 + np.exp(-(odds[head] * slope + shift))))
-        rest.append((slope, shift, limit))
+        limit = threshold(known, head, shares[head])
+        rest.append((*stretched(known, head, odds[head]), limit))
         _, kinds, _ = known.taught(head)
         count = f"{int((kinds == 1).sum()):,} positive and {int((kinds == 0).sum()):,} negative rows"
         print(f"{head}: {count}, threshold {limit:.3f}", flush=True)

@@ -39,15 +39,15 @@ from benchmarks.screen_weights import (
     SAFE,
     Corpus,
     corpus,
+    probabilities,
     recognisers,
     spelt,
     stored,
-    stretched,
     threshold,
     unseen,
 )  # fmt: skip
 from tierwise.scorers.encoder import load_encoder
-from tierwise.screens.moderation import TRAINED
+from tierwise.screens.moderation import MINORS, TRAINED
 from tierwise.screens.panel import panel
 from tierwise.screens.patterns import formed
 from tierwise.screens.recogniser import joined
@@ -65,6 +65,16 @@ WORDS = {
     "injection": "ignore instructions password secret system prompt pretend disregard override previous developer mode",
     "legal": "law court contract agreement plaintiff defendant statute liability legal party clause attorney rights",
     "medical": "patient disease treatment clinical symptoms diagnosis blood pain drug cancer therapy medical studies",
+}
+
+# Parts of categories: the public sets that they are measured on, and whose labels those are.
+PARTS = {
+    "harassment/threatening": (("moderation",), "the set's"),
+    "hate/threatening": (("moderation",), "the set's"),
+    "illicit/violent": (("harmbench", "simplesafety"), "ours"),
+    "self-harm/intent": (("moderation",), "ours"),
+    "self-harm/instructions": (("harmbench", "simplesafety", "moderation"), "ours"),
+    "violence/graphic": (("moderation",), "the set's"),
 }
 
 
@@ -104,17 +114,16 @@ class Bench:
         self.known = Corpus(corpus(data))
         self.scored: dict[str, Scored] = {}
         self.figures: list[Figure] = []
-        self.shares: dict[str, Any] = {}
         self.limits: dict[str, float] = {}
         vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, dtype=np.float32)
         self.plain = vectors.fit_transform(row.text for row in self.known.rows)
-        for head, odds in unseen(self.known).items():
-            self._score(head, odds)
+        odds = unseen(self.known)
+        self.shares = probabilities(self.known, odds)
+        for head, own in odds.items():
+            self._score(head, own)
 
     def _score(self, head: str, ours: Any) -> None:
         known, (at, kinds, weights) = self.known, self.known.taught(head)
-        slope, shift = stretched(known, head, ours)
-        self.shares[head] = 1 / (1 + np.exp(-(ours * slope + shift)))
         self.limits[head] = threshold(known, head, self.shares[head])
         tfidf = np.zeros(len(ours), np.float32)
         if head in WORDS:
@@ -131,9 +140,10 @@ class Bench:
     # -------------------------------------------------------------- figures
 
     def area(self, what: str, head: str, at: Any, truth: Any, bar: float | None = None, note: str = "") -> None:
-        """AUPRC of a head on the rows `at`."""
+        """AUPRC of a head on the rows `at`; of a part of a category as it is served, no surer than the whole."""
         scored = self.scored[head]
-        value, low, high = drawn(average_precision_score, truth, scored.ours[at])
+        ours = self.shares[head] if "/" in head else scored.ours
+        value, low, high = drawn(average_precision_score, truth, ours[at])
         base = [float(average_precision_score(truth, other[at])) for other in (scored.words, scored.tfidf)]
         self.figures.append(Figure(what, "AUPRC", value, low, high, bar, base[0], base[1], note))
 
@@ -193,6 +203,43 @@ class Bench:
         self.figures.append(
             Figure(f"{on}: learnt from {', '.join(sets)} only", "AUROC", value, low, high, note="0.5 is a coin")
         )
+
+    def inside(self) -> None:
+        """Parts of categories: on rows of the whole and others, and what they flag in ordinary traffic."""
+        known = self.known
+        for head, (sets, whose) in PARTS.items():
+            at = known.of(*sets)
+            truth = known.label(head)[at]
+            at, truth = at[truth >= 0], truth[truth >= 0]
+            what = f"{' + '.join(sets)}: {head}"
+            note = f"{int(truth.sum())} positive rows of {len(at)}, labels {whose}"
+            if head not in ("hate/threatening", "violence/graphic"):  # which have their row above
+                self.area(what, head, at, truth, note=note)
+            over = self.shares[head] >= self.limits[head]
+            self.share(what, "caught at the shipped threshold", over[at[truth == 1]], note=note)
+            self.share(what, "wrongly flagged, so too", over[at[truth == 0]])
+            for name in (*SAFE, *CLEAN, "mmlu", *ARTS):
+                self.share(f"{head} on {name}", "wrongly flagged at the shipped threshold", over[known.of(name)])
+
+    def minors(self) -> None:
+        """By the shipped file: rules are not fitted. But who wrote them had read these rows of SimpleSafetyTests, and
+        the head that they stand on has learnt from OpenAI's."""
+        known, screen = self.known, panel(("moderation",), load_encoder())["moderation"]
+
+        def flagged(at: Any) -> Any:
+            return np.array([MINORS in screen.screen(known.rows[row].text).flagged for row in at])
+
+        child = np.flatnonzero(known.label("child") == 1)
+        note = "rows that whoever wrote the rules had read"
+        self.share(
+            f"simplesafety, child safety: {MINORS}", "caught at the shipped threshold", flagged(child), note=note
+        )
+        adults = known.of("moderation")
+        adults = adults[known.label("sexual")[adults] == 1]
+        note = "sexual rows, none of a minor by the set's labels"
+        self.share(f"openai_moderation: {MINORS}", "wrongly flagged, so too", flagged(adults), note=note)
+        for name in (*SAFE, *CLEAN, "mmlu", *ARTS):
+            self.share(f"{MINORS} on {name}", "wrongly flagged at the shipped threshold", flagged(known.of(name)))
 
     def refusal(self) -> None:
         known = self.known
@@ -494,6 +541,8 @@ def main() -> None:
     bench = Bench(options.data)
     for part in (
         bench.moderation,
+        bench.inside,
+        bench.minors,
         bench.refusal,
         bench.injection,
         bench.risk,

@@ -101,7 +101,7 @@ async def test_flagged_is_answered_and_said(tmp_path: Path, stream: bool) -> Non
 async def test_categories_and_thresholds_of_the_operators_own(tmp_path: Path) -> None:
     """A category's own action counts over the rest, and its own threshold over the shipped one."""
     own = ('moderation = "block"', 'categories = { "hate" = "flag", "harassment" = "allow", "violence" = "allow" }')
-    lines = (*own, 'thresholds = { "hate/threatening" = 1.0 }')
+    lines = (*own, 'thresholds = { "hate/threatening" = 1.0, "harassment/threatening" = 1.0 }')
     async with running(tmp_path, route=screens(*lines)) as gateway:
         status, _, headers = await ask(gateway, "chat/completions", HATE)
         assert (status, headers["x-tierwise-flagged"]) == (200, "moderation:hate")

@@ -66,9 +66,9 @@ class Heard:
         self.texts: list[str] = []
         self.encode = load_encoder().encode
 
-    def encode_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def sums(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.texts += texts
-        return load_encoder().encode_many(texts)
+        return load_encoder().sums(texts)
 
 
 def anew() -> Reader:
@@ -81,9 +81,10 @@ def test_a_sentence_is_read_once() -> None:
     reader = Reader(load_weights(), heard)
     first = reader.each(["i hate you", "what a day", "i hate you"])
     again = reader.each(["a new one", "what a day", "i hate you"])
-    assert heard.texts == ["i hate you", "what a day", "i hate you", "a new one"]
-    assert np.array_equal(again[1:], first[[1, 0]])
-    assert np.array_equal(reader.each(["what a day"]), first[1:2])
+    assert heard.texts == ["", "i hate you", "what a day", "a new one"]
+    assert np.allclose(again[1:], first[[1, 0]], atol=1e-6)
+    assert np.allclose(reader.each(["what a day"]), first[1:2], atol=1e-6)
+    assert heard.texts == ["", "i hate you", "what a day", "a new one"]
     assert np.allclose(again, anew().each(["a new one", "what a day", "i hate you"]), atol=1e-6)
 
 
@@ -96,7 +97,7 @@ def test_a_long_text_that_goes_on_is_read_where_it_is_new() -> None:
     reader.probabilities(text + "Please tell us why.")
     before = len(heard.texts)
     found = reader.probabilities(text + threat)
-    assert heard.texts[before:] == [threat.lower()]
+    assert heard.texts[before:] == [threat.lower().strip(".")]
     assert list(found.values()) == pytest.approx(list(anew().probabilities(text + threat).values()), abs=1e-6)
 
 

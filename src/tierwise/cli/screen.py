@@ -149,8 +149,6 @@ def _open(settings: Config, environment: Environment, found: Chosen, cap: int) -
 
 
 def _told(report: Report, found: Chosen | None, ended: str) -> None:
-    from tierwise.screens.moderation import UNTRAINED
-
     screen = console()
     share = f" ({report.flagged / report.rows:.1%})" if report.rows else ""
     screen.print(
@@ -162,10 +160,6 @@ def _told(report: Report, found: Chosen | None, ended: str) -> None:
     _why(report)
     _doubts(report, found, ended)
     _measured(report)
-    if "moderation" in report.screens:
-        screen.print(
-            f"[yellow]Never flagged, as nothing was learnt of them:[/] {', '.join(UNTRAINED)}.", soft_wrap=True
-        )
     if report.out is not None:
         screen.print(f"Wrote {plain(report.out)}.", soft_wrap=True)
     if report.review is not None:

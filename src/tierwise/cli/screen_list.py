@@ -32,7 +32,7 @@ def listed(trained: Path | None, *, json: bool) -> None:
 
 
 def _told(cards: Cards) -> None:
-    from tierwise.screens.moderation import UNTRAINED
+    from tierwise.screens.moderation import MINORS
     from tierwise.screens.risk import shipped
 
     screen = console()
@@ -51,7 +51,7 @@ def _told(cards: Cards) -> None:
     unmeasured += [f"risk: {one.name}" for one in shipped() if one.head is None]
     if unmeasured:
         screen.print(f"Not measured, as no public set is of it: {', '.join(unmeasured)}.", soft_wrap=True)
-    screen.print(f"[yellow]Never flagged, as nothing was learnt of them:[/] {', '.join(UNTRAINED)}.", soft_wrap=True)
+    screen.print(f"By rules over another head, and none of its own: {MINORS}.", soft_wrap=True)
     screen.print(f"SHA-256 of the weights: {cards.weights}", soft_wrap=True)
 
 

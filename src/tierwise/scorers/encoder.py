@@ -68,15 +68,18 @@ class Encoder:
 
     def encode_many(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(n, 256), a row a text."""
-        if not texts:
-            return np.zeros((0, DIMENSIONS), np.float32)
-        numbers, ends = self.pieces.arrays(texts)
-        rows, weights = self._table.take(numbers, axis=0).astype(np.float32), self._scales.take(numbers)
-        vectors, lengths = np.empty((len(ends), DIMENSIONS), np.float32), []
-        for text, (start, end) in enumerate(pairwise((0, *ends))):
-            vectors[text] = vector = weights[start:end].dot(rows[start:end])
-            lengths.append(sqrt(vector.dot(vector)) or 1.0)
-        vectors /= np.array(lengths, np.float32)[:, None]
+        vectors = self.sums(texts)
+        vectors /= np.array([sqrt(vector.dot(vector)) or 1.0 for vector in vectors], np.float32)[:, None]
+        return vectors
+
+    def sums(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(n, 256): the same but for the lengths, so that what a text's parts say adds up to what it says itself."""
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        if texts:
+            numbers, ends = self.pieces.arrays(texts)
+            rows, weights = self._table.take(numbers, axis=0).astype(np.float32), self._scales.take(numbers)
+            for text, (start, end) in enumerate(pairwise((0, *ends))):
+                vectors[text] = weights[start:end].dot(rows[start:end])
         return vectors
 
 

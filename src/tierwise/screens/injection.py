@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from tierwise.screens.normalised import readings, unpacked
-from tierwise.screens.reader import Reader
+from tierwise.screens.reader import EDGES, Reader
 from tierwise.screens.screen import Finding, windows
 
 HEAD = "injection"
@@ -24,7 +24,6 @@ _ENDS = re.compile(  # the set that it begins with lets `re` pass over the rest,
     r"(?<=<)(?:!--|/?\w[^<>]{0,200}>)|(?<=-)->|(?<=/)[*/]|(?<=\*)/|(?<=#)#*|(?<=\n)|"
     r"(?<=[\"'`])(?:(?=\s|$)|(?<=[\s=(].))|(?<=[.!?;:])(?:\s|$))"
 )
-_AROUND = " \t{}()[],;'\"`"
 _ORDERS = r"(?:instructions?|prompts?|rules|guidelines|directions|directives|programming)"
 _EARLIER = r"(?:previous|prior|above|earlier|preceding|system|your)"
 _PHRASES = re.compile(
@@ -45,7 +44,7 @@ _HINTS = (  # one of them stands in whatever _PHRASES finds: to look for them ta
 
 def parts(text: str) -> Iterator[str]:
     """What stands in a text by itself: sentences, quotes, comments, cells. Nothing where the text is one of them."""
-    found = [part.strip(_AROUND) for part in _ENDS.split(text)]
+    found = [part.strip(EDGES) for part in _ENDS.split(text)]
     told = [part for part in found if len(part) >= LEAST and len(part.split()) >= WORDS]
     if len(told) > 1 or (told and len(told[0]) < 0.8 * len(text)):
         for part in told:

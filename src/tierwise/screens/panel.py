@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tierwise.errors import ConfigError
 from tierwise.screens.injection import HEAD, Injection
-from tierwise.screens.moderation import TRAINED, Moderation
+from tierwise.screens.moderation import Moderation, limits_of
 from tierwise.screens.own import Beside, Own
 from tierwise.screens.privacy import Privacy
 from tierwise.screens.reader import Encoder, Reader
@@ -50,7 +50,7 @@ def assembled(
         "injection": Injection(reader),
         "risk": Risk(reader, risks),
     }
-    limits = {f"moderation:{name}": reader.thresholds[name] for name in TRAINED}
+    limits = {f"moderation:{name}": limit for name, limit in limits_of(reader.thresholds).items()}
     limits[f"injection:{HEAD}"] = reader.thresholds[HEAD]
     limits |= {f"risk:{one.name}": one.threshold or reader.thresholds[one.head or ""] for one in risks}
     if own is not None:

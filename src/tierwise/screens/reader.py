@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import chain, pairwise, repeat
-from typing import Any, Protocol
+from itertools import chain, pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,13 @@ Encode = Callable[[str], NDArray[np.float32]]
 PIECE = 200  # characters of a piece, at most, ...
 SHORT = 15  # ... and at least, but for the last one
 WHOLE = 300  # characters of a text that is read as a whole only
+EDGES = " \t.,:;'\"`()[]{}"  # of a sentence: without them it is the same wherever it stands, and need not be read anew
+ALIKE = (
+    0.06  # cosine of the n-grams of two sentences of one text, on average over the sets that the weights learnt from
+)
 _TINY = np.float32(1e-20)  # no text is without length
-KEPT = 20_000  # sentences that are remembered
+KEPT = 10_000  # sentences that are remembered, some 1.3 KB each
 _LINE = 16  # float32 of a line of the processor's cache
-_BLOCK = 1024  # rows that are added at once: they stay in the processor's cache, and sums of few are more exact
 _VECTORS = 8  # that are remembered: several screens ask for one in turn
 DOUBT = 2.0  # log-odds: what a piece says counts less, as there are many and each is short
 
@@ -42,20 +45,35 @@ class Encoder(Protocol):
 
     def encode(self, text: str) -> Floats: ...
 
-    def encode_many(self, texts: Sequence[str]) -> Floats:
-        """(texts, dimensions)."""
+    def sums(self, texts: Sequence[str]) -> Floats:
+        """(texts, dimensions): what `encode` gives but for its length, so that a text's is the sum of its parts'."""
         ...
 
 
+def sentences(text: str) -> list[str]:
+    """Those of a `normalised` text, without the marks around them and each once: what is said twice says no more.
+
+    A text that has none is one.
+    """
+    if len(text) <= PIECE and _END.search(text, SHORT) is None:
+        return [text.strip(EDGES) or text]
+    return [*dict.fromkeys(_cut(text))] or [text]
+
+
 def pieces(text: str) -> Iterator[str]:
-    """The whole of a `normalised` text; if it is longer than WHOLE, then its sentences, as far as they fit."""
+    """The whole of a `normalised` text; if it is longer than WHOLE, then its sentences too."""
     yield text
     if len(text) > WHOLE:
-        start = 0
-        while start < len(text):
-            end = _ended(text, start + SHORT, start + PIECE)
-            yield text[start:end]
-            start = end
+        yield from _cut(text)
+
+
+def _cut(text: str) -> Iterator[str]:
+    start = 0
+    while start < len(text):
+        end = _ended(text, start + SHORT, start + PIECE)
+        if sentence := text[start:end].strip(EDGES):
+            yield sentence
+        start = end
 
 
 def _ended(text: str, least: int, most: int) -> int:
@@ -68,23 +86,26 @@ def _ended(text: str, least: int, most: int) -> int:
 
 
 class Reader:
-    """May be shared between threads. Remembers the last text, as several screens ask for it in turn, and of sentences
-    their digests, as requests are made from templates, quote each other and go on where the last one ended."""
+    """May be shared between threads. A text is read as its sentences, and is their sum; of sentences that were read
+    what they add is remembered with their digests, as requests are made from templates, quote each other and go on
+    where the last one ended. The last text is remembered too, as several screens ask for it in turn.
+    """
 
     def __init__(self, weights: Weights, encoder: Encoder) -> None:
         self.heads = weights.heads
         self.thresholds = weights.thresholds
         self.encode = lru_cache(_VECTORS)(encoder.encode)
-        self._encode_many = encoder.encode_many
+        self._sums = encoder.sums
         self._weights = weights
         self._table = _worth(weights)
+        self._width = self._table.shape[1]
         self._dense = np.concatenate([weights.hidden, weights.dense], axis=1)
         self._shift = np.concatenate([weights.shift_in, weights.bias])
         self._known: OrderedDict[bytes, Floats] = OrderedDict()
-        self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds("")[0]))
+        self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds([("",)])[0]))
 
     def probabilities(self, text: str) -> Mapping[str, float]:
-        """Of every head, in [0, 1]. Of a text with several windows, pieces or readings, the highest."""
+        """Of every head, in [0, 1]. Of a text with several windows, sentences or readings, the highest."""
         last = self._last
         if last[0] == text:
             return last[1]
@@ -100,7 +121,7 @@ class Reader:
         for _, window in windows(text):
             beside = normalised_each(apart(window))
             if known == text:
-                parts.append(self._odds_each(beside))
+                parts.append(self._odds([*map(sentences, beside)]))
                 continue
             first, *others = readings(window)
             odds, said = self._worst(first, beside)
@@ -114,62 +135,68 @@ class Reader:
 
         None of them is read backwards or in rot13.
         """
-        return self._stretched(self._odds_each(normalised_each(texts)))
+        return self._stretched(self._odds([*map(sentences, normalised_each(texts))]))
 
     def _worst(self, plain: str, beside: Sequence[str] = ()) -> tuple[Floats, Floats]:
         """(heads,) of a `normalised` text, and (texts, heads) of those `beside` it."""
-        whole, *parts = pieces(plain)
-        read = self._odds_each([*parts, *beside], (whole,)) if parts or beside else self._odds(whole)
-        end = 1 + len(parts)
-        return (np.maximum(read[0], read[1:end].max(0) - DOUBT) if parts else read[0]), read[end:]
+        whole = sentences(plain)
+        alone = [(sentence,) for sentence in whole] if len(plain) > WHOLE else []
+        read = self._odds([whole, *alone, *map(sentences, beside)])
+        end = 1 + len(alone)
+        return (np.maximum(read[0], read[1:end].max(0) - DOUBT) if alone else read[0]), read[end:]
 
-    def _odds(self, plain: str) -> Floats:
-        """(1, heads) of a `normalised` text."""
-        return self._meant(self.encode(plain)[None]) + self._said((plain,))
+    def _odds(self, texts: Sequence[Sequence[str]]) -> Floats:
+        """(texts, heads) of texts that are given by their sentences."""
+        if not texts:
+            return np.zeros((0, len(self.heads)), np.float32)
+        places: dict[str, int] = {}
+        for sentence in chain.from_iterable(texts):
+            places.setdefault(sentence, len(places))
+        told = [tuple([places[sentence] for sentence in text]) for text in texts]
+        rows = self._added([*places])
+        longer = dict.fromkeys([text for text in told if len(text) > 1])
+        numbers = {text: len(rows) + number for number, text in enumerate(longer)}
+        if longer:
+            rows = np.concatenate([rows, np.array([rows.take(text, axis=0).sum(0) for text in longer])])
+        return self._scored(rows).take([numbers[text] if len(text) > 1 else text[0] for text in told], axis=0)
 
-    def _odds_each(self, plain: Sequence[str], wholes: Sequence[str] = ()) -> Floats:
-        """(wholes + texts, heads) of `normalised` texts. Sentences that were read before need not be read again;
-        `wholes` are, as they go on."""
+    def _scored(self, sums: Floats) -> Floats:
+        """(texts, heads) of what their sentences have added up to."""
+        heads, out = len(self.heads), self._weights.out
+        vectors = sums[:, self._width :]
+        meant = vectors @ self._dense
+        meant /= np.sqrt(np.maximum(np.einsum("ij,ij->i", vectors, vectors), _TINY))[:, None]
+        meant += self._shift
+        odds: Floats = np.maximum(meant[:, : len(out)], 0) @ out
+        odds += meant[:, len(out) :]
+        squares, count = sums[:, self._width - 1, None], sums[:, self._width - 2, None]
+        odds += sums[:, :heads] / np.sqrt(squares * (1 + ALIKE * (count - 1)))  # by the length that such sums have
+        return odds
+
+    def _added(self, plain: Sequence[str]) -> Floats:
+        """(sentences, width + dimensions): what each of them, all different, adds to a text."""
         digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in plain]
         known = [self._known.get(digest) for digest in digests]
-        fresh = [place for place, odds in enumerate(known) if odds is None]
+        fresh = [place for place, row in enumerate(known) if row is None]
+        if not fresh:
+            return np.array(known, np.float32)
         texts = [plain[place] for place in fresh]
-        meant = [self._meant(self.encode(whole)[None]) for whole in wholes]  # one by one: each says the same again
-        if texts:
-            meant.append(self._meant(self._encode_many(texts)))
-        if not meant:
-            return np.array(known, np.float32).reshape(len(known), len(self.heads))
-        read = np.concatenate(meant)
-        read += self._said([*wholes, *texts])
-        for place, odds in zip(fresh, read[len(wholes) :], strict=True):
-            known[place] = self._known[digests[place]] = odds
+        rows = np.concatenate([self._said(texts), self._sums(texts)], axis=1)
+        for place, row in zip(fresh, rows, strict=True):
+            known[place] = self._known[digests[place]] = row
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
-        return read if len(texts) == len(plain) else np.array([*read[: len(wholes)], *known], np.float32)
-
-    def _meant(self, vectors: Floats) -> Floats:
-        """(texts, heads): what comes of the meaning of texts."""
-        out = self._weights.out
-        units = len(out)
-        meant = vectors @ self._dense
-        meant += self._shift
-        odds: Floats = np.maximum(meant[:, :units], 0) @ out
-        odds += meant[:, units:]
-        return odds
+        return rows if len(fresh) == len(plain) else np.array(known, np.float32)
 
     def _said(self, plain: Sequence[str]) -> Floats:
-        """(texts, heads): what comes of the buckets of `normalised` texts."""
+        """(sentences, width): the sums of their buckets' rows; last but one how many sentences they are."""
         buckets, first, ends = grams_each(plain)
         places, counts = buckets.astype(np.intp), first.astype(np.float32)
-        begin = (0, *ends[:-1])
-        starts = [*chain.from_iterable(map(range, begin, ends, repeat(_BLOCK)))]
-        sums: NDArray[Any] = np.empty((len(starts), self._table.shape[1]), np.float32)
-        for block, (start, end) in enumerate(pairwise((*starts, ends[-1]))):
-            sums[block] = counts[start:end].dot(self._table.take(places[start:end], axis=0))  # faster than .sum(0)
-        if len(starts) > len(ends):
-            sums = np.add.reduceat(sums, np.searchsorted(starts, begin), dtype=np.float32)
-        odds: Floats = sums[:, : len(self.heads)] / np.sqrt(sums[:, -1:])
-        return odds
+        sums: Floats = np.empty((len(ends), self._width), np.float32)
+        for text, (start, end) in enumerate(pairwise((0, *ends))):
+            sums[text] = counts[start:end].dot(self._table.take(places[start:end], axis=0))  # faster than .sum(0)
+        sums[:, -2] = 1
+        return sums
 
     def _stretched(self, odds: Floats) -> Floats:
         shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
@@ -185,12 +212,12 @@ class Reader:
 
 
 def _worth(weights: Weights) -> Floats:
-    """(BUCKETS, heads and more): what a bucket adds to each head; last the square of its weight.
+    """(BUCKETS, heads and more): what a bucket adds to each head; last the square of its weight, a place before it.
 
     Of float32: 4 times the memory, and a tenth of the time saved. A row fills cache lines, so that it is read at once.
     """
     heads = weights.table.shape[1]
-    width = -(-(heads + 1) // _LINE) * _LINE
+    width = -(-(heads + 2) // _LINE) * _LINE
     table = np.zeros((len(weights.table), width), np.float32)
     np.multiply(weights.table, weights.scale, out=table[:, :heads])
     table *= weights.idf[:, None]

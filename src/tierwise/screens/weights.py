@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "c4b950dc52b4124a26d2da47fd56d5a797c11e8f035022dc03f80d792990a2cf"
-_FILE = "data/screens/screens-2.npz"
+SHA256 = "dd01bd785e63d850212c6938401a70fbaee76910502d321304fb695c582f9f37"
+_FILE = "data/screens/screens-3.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
 

@@ -18,7 +18,7 @@ from tests.support.shapes import Script
 from tierwise.gateway.access.keys import Terms
 from tierwise.gateway.screening.judging import AT_ONCE, TOLD
 from tierwise.gateway.screening.moderations import NAME
-from tierwise.screens.moderation import CATEGORIES, TRAINED
+from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.own import Head
 from tierwise.screens.taught import dump
 
@@ -71,7 +71,7 @@ async def test_what_was_looked_at(tmp_path: Path) -> None:
             assert result["flagged"]
     async with running(tmp_path, route=screens('moderation = "flag"')) as gate:
         (result,) = (await moderate(gate, KIND, model="support")).body["results"]
-        assert [name for name, types in result["category_applied_input_types"].items() if types] == list(TRAINED)
+        assert [name for name, types in result["category_applied_input_types"].items() if types] == list(CATEGORIES)
 
 
 async def test_heads_and_policies_of_the_operators_own(tmp_path: Path) -> None:

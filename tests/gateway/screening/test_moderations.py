@@ -14,7 +14,7 @@ from tests.gateway.harness import CONFIG, GOOD, Gateway, by_model, running
 from tests.support.shapes import Script
 from tierwise.gateway.access.keys import Terms
 from tierwise.gateway.screening.moderations import LONGEST, NAME
-from tierwise.screens.moderation import CATEGORIES, TRAINED
+from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.screen import WINDOW
 
 VILE = "fuck you, you stupid bitch, I will kill you"
@@ -65,7 +65,7 @@ async def test_the_shape_of_an_answer(tmp_path: Path) -> None:
         assert list(result["categories"]) == list(result["category_scores"]) == list(CATEGORIES)
         assert all(0 <= score <= 1 for score in result["category_scores"].values())
         applied = result["category_applied_input_types"]
-        assert applied == {name: ["text"] if name in TRAINED else [] for name in CATEGORIES}
+        assert applied == {name: ["text"] for name in CATEGORIES}
         assert (said.headers["x-tierwise-model"], said.headers["x-tierwise-cost-usd"]) == (NAME, "0.000000000")
         record = await gate.record(said.headers["x-request-id"])
         (entry,) = record.entries

@@ -14,7 +14,7 @@ from tierwise.gateway.screening.guards import Guard, guard, shared_reader
 from tierwise.gateway.settings import read_environment
 from tierwise.gateway.snapshot import build
 from tierwise.gateway.tables.screen_table import OFF, REPLY, ScreensTable, actions, floor, human
-from tierwise.screens.moderation import TRAINED
+from tierwise.screens.moderation import CATEGORIES
 
 OWN = {"name": "warranty", "description": "d", "floor": "human", "threshold": 0.8, "examples": ["It broke."]}
 
@@ -29,8 +29,8 @@ OWN = {"name": "warranty", "description": "d", "floor": "human", "threshold": 0.
             'categories.hate: "off" is not one of allow, flag, block, human; valid: allow, block, flag, human',
         ),
         (
-            'categories = { "sexual/minors" = "block" }',
-            'categories: no classifier knows "sexual/minors", so it would never be found; leave it out',
+            'thresholds = { "sexual/minor" = 0.3 }',
+            'thresholds: no class "sexual/minor"; did you mean "sexual/minors"?',
         ),
         ('thresholds = { "leagl" = 0.5 }', 'thresholds: no class "leagl"; did you mean "legal"?'),
         ('thresholds = { "hate" = 1.5 }', "thresholds.hate: must be more than 0 and at most 1, got 1.5"),
@@ -155,7 +155,7 @@ def test_off_is_nothing() -> None:
 def test_a_category_counts_over_all_of_them() -> None:
     """And "allow" takes one out."""
     found = actions(ScreensTable(moderation="block", categories={"hate": "flag", "sexual": "allow"}, injection="flag"))
-    rest = [name for name in TRAINED if name != "sexual"]
+    rest = [name for name in CATEGORIES if name != "sexual"]
     assert found == dict.fromkeys(rest, "block") | {"hate": "flag", "injection": "flag"}
 
 

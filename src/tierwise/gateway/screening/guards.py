@@ -21,7 +21,7 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.injection import Injection
 from tierwise.screens.judged import doubtful, meanings, question, settled
 from tierwise.screens.leaves import BROKEN, leaves, unquoted
-from tierwise.screens.moderation import TRAINED, Moderation
+from tierwise.screens.moderation import CATEGORIES, Moderation, limits_of
 from tierwise.screens.own import Beside, Own
 from tierwise.screens.passages import passages
 from tierwise.screens.reader import WHOLE, Reader
@@ -68,23 +68,25 @@ class Guard:
         self._own = _opened(table, policies, reader)
         self.table = table
         self._actions = actions(table)
+        self._moderation = Moderation(reader)
         every: dict[str, Screen] = {
-            "moderation": Moderation(reader),
+            "moderation": self._moderation,
             "injection": Injection(reader),
             "risk": Risk(reader, policies),
         }
         own = _limits(self._own)
-        shipped = {_class(name): reader.thresholds.get(name, 1.0) for name in self._actions}
+        known = {**reader.thresholds, **limits_of(reader.thresholds)}
+        shipped = {_class(name): known.get(name, 1.0) for name in self._actions}
         shipped |= {f"risk:{one.name}": one.threshold or reader.thresholds[one.head or ""] for one in policies}
         shipped = {one: own.get(one, limit) for one, limit in shipped.items()}
         self._limits = {one: table.thresholds.get(one.partition(":")[2], limit) for one, limit in shipped.items()}
         heads = {one: one.partition(":")[2] for one in shipped} | {
             f"risk:{one.name}": one.head or "" for one in policies
         }
-        self._surer = {  # class: its trained head, and what that must say of one passage of several
+        self._surer = {  # class: its trained head or category, and what that must say of one passage of several
             one: (heads[one], min(limit * SURER, (1 + limit) / 2))
             for one, limit in self._limits.items()
-            if heads[one] in reader.thresholds and one not in own
+            if heads[one] in known and one not in own
         }
         self._taught = {one: min(limit * SURER, (1 + limit) / 2) for one, limit in self._limits.items() if one in own}
         if self._own is not None:
@@ -123,7 +125,7 @@ class Guard:
         scores = {
             one: score
             for one, score in _scores(self._screens, text, "told").items()
-            if one in self._limits or one.removeprefix("moderation:") in TRAINED
+            if one in self._limits or one.removeprefix("moderation:") in CATEGORIES
         }
         return scores, self._read("told", text)
 
@@ -200,9 +202,11 @@ class Guard:
         return Reading(tuple(found), doubtful(scores, self._limits))
 
     def _parts(self, parts: Sequence[str], kind: Kind) -> Reading:
-        """By trained heads alone, and by stricter limits. Of an answer only what moderation says."""
-        highest = self._reader.each(parts).max(0)
-        scores = dict(zip(self._reader.heads, highest.tolist(), strict=True))
+        """By what is shipped alone, and by stricter limits. Of an answer only what moderation says."""
+        read = self._reader.each(parts)
+        scores = dict(zip(self._reader.heads, read.max(0).tolist(), strict=True))
+        if "moderation" in self._screens:
+            scores |= self._moderation.highest(parts, read)
         found = [
             one
             for one, (head, limit) in self._surer.items()
@@ -222,8 +226,9 @@ def _opened(table: ScreensTable, policies: Sequence[Policy], reader: Reader) -> 
         return None
     own = Own(read(Path(table.trained)), reader.encode)
     taught = own.limits if own.screen == "moderation" else ()
-    known = {*TRAINED, *taught, *(own.limits if own.screen == "risk" else ()), INJECTION}
-    wrong = [name for name, action in table.categories.items() if action != "allow" and name not in (*TRAINED, *taught)]
+    known = {*CATEGORIES, *taught, *(own.limits if own.screen == "risk" else ()), INJECTION}
+    mine = {*CATEGORIES, *taught}
+    wrong = [name for name, action in table.categories.items() if action != "allow" and name not in mine]
     wrong += [name for name in table.thresholds if name not in known and not any(name == one.name for one in policies)]
     if wrong:
         raise ConfigError(f"{table.trained}: knows {', '.join(own.limits)}, and not {', '.join(wrong)}")

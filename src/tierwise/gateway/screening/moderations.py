@@ -27,7 +27,7 @@ from tierwise.gateway.screening.judging import DECISION, Judged, Judging
 from tierwise.gateway.web.http import Reply, Watch, read_body
 from tierwise.gateway.web.idempotency import Claim
 from tierwise.money import Entry, Record
-from tierwise.screens.moderation import CATEGORIES, TRAINED
+from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.screen import Screen, windows
 from tierwise.types import Evidence, Message, Model, Price, Request, Route, Usage
 
@@ -39,7 +39,7 @@ LONGEST = 1_000_000  # characters of all texts of a request: what reads them is 
 _OPENAI = ("omni-moderation-", "text-moderation-")  # how the names of its models begin
 _MODEL = Model(NAME, "local", NAME, Price(0, 0, 0, 0), max_output=1)
 _ROUTE = Route(NAME, (_MODEL,))
-_READ: Mapping[str, Sequence[str]] = {name: ("text",) if name in TRAINED else () for name in CATEGORIES}
+_READ: Mapping[str, Sequence[str]] = dict.fromkeys(CATEGORIES, ("text",))
 STRIDE = 16_000  # characters after which others get their turn: some 15 ms
 PAUSE = 0.005  # seconds of it: what others do takes several looks at their sockets
 

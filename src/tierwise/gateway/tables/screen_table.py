@@ -16,7 +16,7 @@ import msgspec
 from tierwise.errors import ConfigError
 from tierwise.gateway.tables.toml_check import Problems, nearest
 from tierwise.screens import patterns
-from tierwise.screens.moderation import CATEGORIES, TRAINED
+from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.risk import Policy, policy, shipped
 
 Action = Literal["off", "flag", "block", "human"]
@@ -70,8 +70,8 @@ def screened(common: ScreensTable, own: Own, said: Collection[str]) -> ScreensTa
 
 def actions(table: ScreensTable) -> dict[str, str]:
     """What each category, and injection, leads to: "flag", "block" or "human"; what leads to nothing is left out."""
-    found: dict[str, str] = {name: table.categories.get(name, table.moderation) for name in TRAINED}
-    found |= {name: action for name, action in table.categories.items() if name not in TRAINED}
+    found: dict[str, str] = {name: table.categories.get(name, table.moderation) for name in CATEGORIES}
+    found |= {name: action for name, action in table.categories.items() if name not in CATEGORIES}
     found[INJECTION] = table.injection
     return {name: action for name, action in found.items() if action not in ("off", "allow")}
 
@@ -139,9 +139,10 @@ def _wrong(table: ScreensTable, models: Collection[str], regions: Collection[str
         known = {one.name: one for one in shipped()}
     if table.trained and not Path(table.trained).is_file():
         yield "trained", f"there is no file {table.trained}"
-    told = [("categories", text) for text in _categories(table)]
+    told: list[tuple[str, str]] = []
     if not table.trained:  # what that has taught is known once it is opened: `guards.py`
-        told += [("thresholds", text) for text in _strange("class", table.thresholds, {*TRAINED, INJECTION, *known})]
+        told += [("categories", text) for text in _strange("category", table.categories, CATEGORIES)]
+        told += [("thresholds", text) for text in _strange("class", table.thresholds, {*CATEGORIES, INJECTION, *known})]
     told += [("risk", text) for text in _strange("class", table.risk, {*known, "all"})]
     told += [("privacy_types", text) for text in _strange("type", table.privacy_types, PRIVATE)]
     told += [("personal_regions", text) for text in _strange("model in", table.personal_regions, regions)]
@@ -162,15 +163,6 @@ def _policies(folder: str) -> Mapping[str, Policy]:
         return _known(folder)
     except OSError as error:
         raise ConfigError(f"a policy in {folder} can't be read: {error.strerror}") from error
-
-
-def _categories(table: ScreensTable) -> Iterator[str]:
-    if table.trained:
-        return
-    yield from _strange("category", table.categories, CATEGORIES)
-    for name, action in table.categories.items():
-        if name in CATEGORIES and name not in TRAINED and action != "allow":
-            yield f'no classifier knows "{name}", so it would never be found; leave it out'
 
 
 def _strange(what: str, names: Collection[str], known: Collection[str]) -> Iterator[str]:
