@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +35,7 @@ floor = ["legal"]
 """
 CHEAP = [
     {"match": "broken", "fault": "refused"},
+    {"match": "slow", "pieces": ["It ", "is."], "input_tokens": 10, "gap": 30},
     {"match": "why", "text": "I can't help with that."},
     {"text": "Paris it is."},
 ]
@@ -59,6 +66,36 @@ def run(folder: Path, lines: str, *words: str) -> Result:
 
 def jsonl(*lines: dict[str, object]) -> str:
     return "\n\n".join(map(json.dumps, lines))
+
+
+def test_interrupted(folder: Path) -> None:
+    """Ctrl-C: what was under way is booked by what had come, beside what was answered."""
+    (folder / "traffic.jsonl").write_text(jsonl({"text": "Which capital?"}, {"text": "a slow one"}), encoding="utf-8")
+    words = ("drive", str(folder / "traffic.jsonl"), "--route", "support", "--config", str(folder / "c.toml"))
+    command = [sys.executable, "-m", "tierwise", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        until = time.monotonic() + 30
+        while not booked(folder) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    (answered, interrupted) = booked(folder)
+    assert (answered[0], interrupted[0]) == (200, 499)
+    assert 0 < interrupted[1] < 100_000
+
+
+def booked(folder: Path) -> list[tuple[int, int]]:
+    """(status, nano-dollars) of the ledger's requests."""
+    path = folder / "ledger.db"
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as base, suppress(sqlite3.OperationalError):  # not made yet
+        found = base.execute(
+            "SELECT status, (SELECT SUM(nanos) FROM entries WHERE entries.request_id = requests.request_id) "
+            "FROM requests ORDER BY status"
+        )
+        return found.fetchall()
+    return []
 
 
 def test_the_report(folder: Path) -> None:

@@ -6,7 +6,8 @@ Runs the same engine as the gateway, in this process, on the same ledger: it nee
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import uvloop
@@ -129,6 +130,16 @@ def _decoded(body: bytes, request_id: str) -> Request:
     return openai_chat.decode_request(body, request_id)
 
 
+@contextmanager
+def interruptible(live: Live) -> Iterator[None]:
+    """Ctrl-C books what came until then, for that is paid for."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        live.book(CLIENT_LEFT, "client-left")
+        raise
+
+
 async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: Callable[[str], None] | None) -> Trail:
     body = msgspec.json.encode(
         {"model": asked, "messages": [{"role": "user", "content": text}], "stream": write is not None}
@@ -137,12 +148,10 @@ async def _run(engine: Engine, text: str, asked: str, mode: str | None, write: C
     clean = await cleaned(engine, request, engine.route(asked, mode), body, lambda masked: _decoded(masked, request.id))
     live = Live(engine, clean, OPERATOR)
     try:
-        outcome = await live.run(len(body), Printer(write) if write else None)
+        with interruptible(live):
+            outcome = await live.run(len(body), Printer(write) if write else None)
     except TierwiseError as error:
         live.book(error.status, rule(error))
-        raise
-    except asyncio.CancelledError:  # Ctrl-C: what came until then is paid for
-        live.book(CLIENT_LEFT, "client-left")
         raise
     said = [attempt.answer(complete=False).text for attempt in live.attempts]
     return trail(outcome, live.book(200, ""), said)

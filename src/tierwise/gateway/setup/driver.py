@@ -16,7 +16,7 @@ import uvloop
 
 from tierwise.dialects import openai_chat
 from tierwise.errors import BadRequest, ConfigError, TierwiseError
-from tierwise.gateway.ask import OPERATOR
+from tierwise.gateway.ask import OPERATOR, interruptible
 from tierwise.gateway.engine import Engine
 from tierwise.gateway.run import Live, cleaned
 from tierwise.gateway.said import rule
@@ -145,7 +145,8 @@ async def _one(engine: Engine, line: Line, route: str) -> _End:
 
     live = Live(engine, await cleaned(engine, request, engine.route(route), body, again), OPERATOR)
     try:
-        outcome = await live.run(len(body))
+        with interruptible(live):
+            outcome = await live.run(len(body))
     except TierwiseError as error:
         return _End(live.book(error.status, rule(error)), "", None)
     right = line.expected.casefold() in outcome.answer.text.casefold() if line.expected else None
