@@ -49,21 +49,17 @@ class Moderation:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._sexual = reader.heads.index(SEXUAL)
-        self._inside, self._whole = (
-            [reader.heads.index(name) for name in names] for names in zip(*_INSIDE, strict=True)
-        )
         self._limits = limits_of(reader.thresholds)
 
     def screen(self, text: str) -> Finding:
         shares = self._reader.probabilities(text)
-        scores = _scores(shares, minors(text, shares[SEXUAL], self._each))
+        scores = _scores(capped(shares, min), minors(text, shares[SEXUAL], self._each))
         return Finding(scores, tuple(name for name, score in scores.items() if score >= self._limits[name]))
 
     def highest(self, parts: Sequence[str], read: Floats) -> dict[str, float]:
         """Of each category what the worst of several passages scores; `read` is what the reader's `each` says."""
-        inside = np.minimum(read[:, self._inside], read[:, self._whole]).max(0)
-        highest = dict(zip(self._reader.heads, read.max(0).tolist(), strict=True))
-        highest |= zip([name for name, _ in _INSIDE], inside.tolist(), strict=True)
+        columns = capped(dict(zip(self._reader.heads, read.T, strict=True)), np.minimum)
+        highest = dict(zip(columns, np.max([*columns.values()], axis=1).tolist(), strict=True))
         return _scores(highest, worst_passage(parts, read[:, self._sexual].tolist()))
 
     def _each(self, parts: Sequence[str]) -> Sequence[float]:
@@ -72,5 +68,5 @@ class Moderation:
 
 def _scores(shares: Mapping[str, float], minor: float) -> dict[str, float]:
     """Of every category. Where a phrase says that a minor is abused, that is sexual, whatever the head says."""
-    known = {**capped(shares, min), MINORS: minor, SEXUAL: max(shares[SEXUAL], minor)}
+    known = {**shares, MINORS: minor, SEXUAL: max(shares[SEXUAL], minor)}
     return {name: known[name] for name in CATEGORIES}

@@ -30,9 +30,8 @@ PIECE = 200  # characters of a piece, at most, ...
 SHORT = 15  # ... and at least, but for the last one
 WHOLE = 300  # characters of a text that is read as a whole only
 EDGES = " \t.,:;'\"`()[]{}"  # of a sentence: without them it is the same wherever it stands, and need not be read anew
-ALIKE = (
-    0.06  # cosine of the n-grams of two sentences of one text, on average over the sets that the weights learnt from
-)
+# Cosine of the n-grams of two sentences of one text, on average over the sets that the weights learnt from.
+ALIKE = 0.06
 _TINY = np.float32(1e-20)  # no text is without length
 KEPT = 10_000  # sentences that are remembered, some 1.3 KB each
 _LINE = 16  # float32 of a line of the processor's cache

@@ -1,4 +1,4 @@
-"""Parcels over the end of processes: what one leaves behind is sent once, paid once, and booked as what it is."""
+"""Submissions over the end of processes: what one leaves behind is sent once, paid once, and booked as what it is."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ async def sent(place: Place) -> None:
             await asyncio.sleep(0.01)
 
 
+async def killed_once_sent(place: Place) -> tuple[str, Path, list[bytes]]:
+    """Of a batch of three lines whose gateway was killed: its id, and where what was written of it stands, in lines."""
+    async with child(place.config.path, *FREE) as gateway, sdk_of(place, gateway.url) as sdk:
+        begun = await begin(sdk, lines(3))
+        await sent(place)
+        gateway.process.kill()
+        await gateway.ended()
+    (path,) = written(place)
+    return begun.id, path, path.read_bytes().splitlines(keepends=True)
+
+
 @pytest.mark.parametrize(
     ("provider", "how"),
     [("openai", signal.SIGKILL), ("anthropic", signal.SIGTERM)],
@@ -68,19 +79,13 @@ async def test_it_goes_on_after_a_restart(tmp_path: Path, provider: str, how: si
 async def test_an_id_that_was_not_written_down(tmp_path: Path, provider: str) -> None:
     """Killed between the provider's answer and the note of it: the provider's list says what there is."""
     async with batching(tmp_path, provider) as place:
-        async with child(place.config.path, *FREE) as gateway, sdk_of(place, gateway.url) as sdk:
-            begun = await begin(sdk, lines(3))
-            await sent(place)
-            gateway.process.kill()
-            await gateway.ended()
-        (path,) = written(place)
-        rows = path.read_bytes().splitlines(keepends=True)
+        batch_id, path, rows = await killed_once_sent(place)
         path.write_bytes(b"".join(rows[:-1]) + rows[-1][:10])
         async with child(place.config.path, *FREE) as gateway, sdk_of(place, gateway.url) as sdk:
             if provider == "anthropic":  # nobody can tell whose it is before it has results
                 await asyncio.sleep(0.5)
             place.upstream.batches.hold = False
-            batch = await until(sdk, begun.id, "completed")
+            batch = await until(sdk, batch_id, "completed")
             assert len(await results(sdk, batch.output_file_id)) == 3
             gateway.process.terminate()
             await gateway.ended()
@@ -91,18 +96,12 @@ async def test_an_id_that_was_not_written_down(tmp_path: Path, provider: str) ->
 async def test_what_was_gathered_is_gathered_anew(tmp_path: Path) -> None:
     """Killed before anything was sent: its reservations are given back, and it is sent with the rest."""
     async with batching(tmp_path) as place:
-        async with child(place.config.path, *FREE) as gateway, sdk_of(place, gateway.url) as sdk:
-            begun = await begin(sdk, lines(3))
-            await sent(place)
-            gateway.process.kill()
-            await gateway.ended()
-        (path,) = written(place)
-        rows = path.read_bytes().splitlines(keepends=True)
+        batch_id, path, rows = await killed_once_sent(place)
         path.write_bytes(b"".join(rows[:4]))
         place.upstream.batches.jobs.clear()
         place.upstream.batches.hold = False
         async with child(place.config.path, *FREE) as gateway, sdk_of(place, gateway.url) as sdk:
-            batch = await until(sdk, begun.id, "completed")
+            batch = await until(sdk, batch_id, "completed")
             assert len(await results(sdk, batch.output_file_id)) == 3
             gateway.process.terminate()
             await gateway.ended()
