@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain, pairwise
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,10 +84,15 @@ def _ended(text: str, least: int, most: int) -> int:
     return space + 1 if space >= 0 else most
 
 
+class _Sentence(NamedTuple):
+    added: Floats  # (width + dimensions,): what it adds to a text
+    odds: Floats  # (heads,): what it says alone
+
+
 class Reader:
-    """May be shared between threads. A text is read as its sentences, and is their sum; of sentences that were read
-    what they add is remembered with their digests, as requests are made from templates, quote each other and go on
-    where the last one ended. The last text is remembered too, as several screens ask for it in turn.
+    """May be shared between threads. A text is read as its sentences, and is their sum. What sentences that were read
+    add and say is remembered with their digests, as requests are made from templates, quote each other and go on where
+    the last one ended. The last text is remembered too, as several screens ask for it in turn.
     """
 
     def __init__(self, weights: Weights, encoder: Encoder) -> None:
@@ -100,7 +105,7 @@ class Reader:
         self._width = self._table.shape[1]
         self._dense = np.concatenate([weights.hidden, weights.dense], axis=1)
         self._shift = np.concatenate([weights.shift_in, weights.bias])
-        self._known: OrderedDict[bytes, Floats] = OrderedDict()
+        self._known: OrderedDict[bytes, _Sentence] = OrderedDict()
         self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds([("",)])[0]))
 
     def probabilities(self, text: str) -> Mapping[str, float]:
@@ -152,12 +157,14 @@ class Reader:
         for sentence in chain.from_iterable(texts):
             places.setdefault(sentence, len(places))
         told = [tuple([places[sentence] for sentence in text]) for text in texts]
-        rows = self._added([*places])
+        known = self._read([*places])
+        odds = [sentence.odds for sentence in known]
         longer = dict.fromkeys([text for text in told if len(text) > 1])
-        numbers = {text: len(rows) + number for number, text in enumerate(longer)}
+        numbers = {text: len(odds) + number for number, text in enumerate(longer)}
         if longer:
-            rows = np.concatenate([rows, np.array([rows.take(text, axis=0).sum(0) for text in longer])])
-        return self._scored(rows).take([numbers[text] if len(text) > 1 else text[0] for text in told], axis=0)
+            sums = [np.sum([known[place].added for place in text], axis=0) for text in longer]
+            odds += [*self._scored(np.array(sums))]
+        return np.array([odds[numbers[text] if len(text) > 1 else text[0]] for text in told])
 
     def _scored(self, sums: Floats) -> Floats:
         """(texts, heads) of what their sentences have added up to."""
@@ -172,20 +179,19 @@ class Reader:
         odds += sums[:, :heads] / np.sqrt(squares * (1 + ALIKE * (count - 1)))  # by the length that such sums have
         return odds
 
-    def _added(self, plain: Sequence[str]) -> Floats:
-        """(sentences, width + dimensions): what each of them, all different, adds to a text."""
+    def _read(self, plain: Sequence[str]) -> list[_Sentence]:
+        """Of sentences that are all different."""
         digests = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in plain]
-        known = [self._known.get(digest) for digest in digests]
-        fresh = [place for place, row in enumerate(known) if row is None]
-        if not fresh:
-            return np.array(known, np.float32)
-        texts = [plain[place] for place in fresh]
-        rows = np.concatenate([self._said(texts), self._sums(texts)], axis=1)
-        for place, row in zip(fresh, rows, strict=True):
-            known[place] = self._known[digests[place]] = row
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
-        return rows if len(fresh) == len(plain) else np.array(known, np.float32)
+        read = {digest: one for digest in digests if (one := self._known.get(digest)) is not None}
+        texts = {digest: text for digest, text in zip(digests, plain, strict=True) if digest not in read}
+        if texts:
+            added = np.concatenate([self._said([*texts.values()]), self._sums([*texts.values()])], axis=1)
+            fresh = dict(zip(texts, map(_Sentence, added, self._scored(added)), strict=True))
+            self._known |= fresh
+            read |= fresh
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return [read[digest] for digest in digests]
 
     def _said(self, plain: Sequence[str]) -> Floats:
         """(sentences, width): the sums of their buckets' rows; last but one how many sentences they are."""
