@@ -145,13 +145,15 @@ def test_the_pepper(tmp_path: Path) -> None:
 
 
 def test_scripts_and_routes(tmp_path: Path) -> None:
-    """A scripted model's file must be there; a config without a route is only half of one."""
+    """A scripted model's file must be there; a config without a route is half of one, without a model none."""
     text = '[models.d]\nprovider = "scripted"\nscript = "d.json"\n'
     found = checked(tmp_path, text)
     assert found["model d"].level == "fail"
     assert found["config"].level == "warn"
     (tmp_path / "d.json").write_text('[{"text": "yes"}]', encoding="utf-8")
     assert checked(tmp_path, text)["model d"].detail == f"1 scripted answer from {tmp_path / 'd.json'}"
+    nobody = checked(tmp_path, "[server]\nport = 8099\n")["config"]
+    assert (nobody.level, nobody.remedy) == ("fail", "add a [models.NAME] table")
 
 
 ROUTE = HOSTED.replace('tiers = ["m"]', 'tiers = ["m", "top"]') + "{more}\n"

@@ -60,11 +60,8 @@ def examine(
     except ConfigError as error:
         init = f"tierwise init --config {path}" if not path.exists() else "correct the file"
         return [Finding("fail", "config", problem, init) for problem in error.problems]
-    routes, models = len(config.routes), len(config.models)
     return [
-        Finding("ok", "config", f"{path}: {_count(models, 'model')}, {_count(routes, 'route')}")
-        if routes
-        else Finding("warn", "config", f"{path}: no route; clients can only name a model", "add a [routes.NAME] table"),
+        _answered(config, path),
         *_keys(config, environment),
         *_local(config, environment),
         *_scripts(config),
@@ -94,6 +91,16 @@ def local_weights(config: Config) -> dict[str, Weights]:
 
 
 # ------------------------------------------------------------------ models
+
+
+def _answered(config: Config, path: Path) -> Finding:
+    """Whether there is anybody who answers."""
+    routes, models = len(config.routes), len(config.models)
+    if not models:
+        return Finding("fail", "config", f"{path}: no model, so nobody answers", "add a [models.NAME] table")
+    if not routes:
+        return Finding("warn", "config", f"{path}: no route, so clients name a model", "add a [routes.NAME] table")
+    return Finding("ok", "config", f"{path}: {_count(models, 'model')}, {_count(routes, 'route')}")
 
 
 def _keys(config: Config, environment: Environment) -> Iterator[Finding]:

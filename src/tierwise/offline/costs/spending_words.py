@@ -18,7 +18,7 @@ from tierwise.stats import experiment, forecast
 PARTS: Mapping[str, str] = {
     "premium": "premium models' answers",
     "draft": "cheaper models' answers, dropped ones too",
-    "direct": "answers on routes of one model",
+    "direct": "answers without a choice of models",
     "opinion": "second opinions",
     "judge": "judges",
     "audit": "audits",

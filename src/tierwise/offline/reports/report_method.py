@@ -5,10 +5,10 @@ from __future__ import annotations
 METHOD = (
     """A cheaper model answers first. A verifier scores its answer; below a fixed threshold the answer is dropped, and
     the premium model answers instead.""",
-    """Before that was switched on, the threshold was tested on labelled requests of this route that had been used for
-    nothing else. Harm means: a cheap answer was served that was not good enough, where the premium's would have been.
-    The threshold was accepted only because so few harmful cases would be very unlikely if harm were above the limit.
-    The test is exact for any number of requests.""",
+    """Where a route has a certificate, the threshold was tested first, on its labelled requests that had been used for
+    nothing else; without one nothing is promised. Harm means: a cheap answer was served that was not good enough,
+    where the premium's would have been. The threshold was accepted only because so few harmful cases would be unlikely
+    if harm were above the limit. The test is exact for any number.""",
     """Since then a random share of the served cheap answers also goes to the premium model, afterwards and unseen by
     the user, and both are compared. A secret decides who is drawn, so nobody can steer it. The e-value is the evidence
     against the certificate: the winnings of somebody who bets against it in a fair game. If the certificate is true, it
