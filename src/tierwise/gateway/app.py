@@ -14,7 +14,7 @@ import msgspec
 
 from tierwise.dialects import openai_models
 from tierwise.errors import MethodNotAllowed, NotFound, TierwiseError
-from tierwise.gateway import chat, said
+from tierwise.gateway import chat, health, said
 from tierwise.gateway.access import rights
 from tierwise.gateway.access.keyring import Keyring
 from tierwise.gateway.access.limits import Limits
@@ -93,7 +93,7 @@ class App:
             handler, exchange.rest = find(scope.path, scope.method)
             reply = await handler(self, exchange)
         except TierwiseError as error:
-            reply = _refusal(exchange, error)
+            reply = health.state(self) if health.is_open(self, exchange) else _refusal(exchange, error)
         except Exception as error:  # noqa: BLE001  the outer door: whatever it is, the client gets an answer
             _log.error("request %s failed: %s", exchange.id, type(error).__name__, exc_info=_frames_only(error))
             reply = _refusal(exchange, internal())
@@ -150,6 +150,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/v1/models": {"GET": list_models},
     "/v1/routes/": {"GET": show_certificate},
     "/metrics": {"GET": metrics},
+    health.PATH: {"GET": health.health},
     "/openapi.json": {"GET": openapi},
     "/v1/models/": {"GET": show_model},  # a slash at the end: what follows it is the handler's
 }

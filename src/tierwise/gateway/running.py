@@ -37,13 +37,18 @@ _log = logging.getLogger("tierwise.gateway")
 
 @dataclass(eq=False)
 class Running:
-    """Of one config. `max_body` in bytes. Without a gatherer nothing is drawn, without an auditor followed."""
+    """Of one config. `max_body` in bytes. Without a gatherer nothing is drawn, without an auditor followed.
+
+    `open_health`: health may be asked for without a key. `refuses`: nothing is served while the ledger is down.
+    """
 
     engine: Engine
     max_body: int = 10 << 20
     gatherer: Gatherer | None = None
     auditor: Auditor | None = None
     alerts: Alerts | None = None
+    open_health: bool = False
+    refuses: bool = False
     requests: int = 0  # that began with it and have not ended
     _following: list[asyncio.Future[None]] = field(default_factory=list)
     _ended: asyncio.Event = field(default_factory=asyncio.Event)  # set by a request's end where none is left
@@ -103,7 +108,8 @@ async def run_by(engine: Engine, config: Config, environment: Environment, keyri
     alerts = Alerts(webhook(config, environment))
     gatherer = Gatherer(engine, Draws(engine, engine.secret, drift_monitor(engine)))
     auditor = Auditor(engine, gatherer, alerts)
-    running = Running(engine, config.server.max_body_mb << 20, gatherer, auditor, alerts)
+    server, refuses = config.server, config.store.when_down == "refuse"
+    running = Running(engine, server.max_body_mb << 20, gatherer, auditor, alerts, server.health, refuses)
     async with AsyncExitStack() as undo:
         undo.push_async_callback(gatherer.close)
         await auditor.refresh()

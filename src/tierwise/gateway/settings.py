@@ -46,6 +46,7 @@ class Server(Table, frozen=True):
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1  # processes
     drain_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0  # that requests may go on for after SIGTERM
     max_body_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 10  # of a request, MiB
+    health: bool = False  # whether GET /healthz answers without a key
 
 
 class AlertsTable(Table, frozen=True):

@@ -76,6 +76,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/v1/models/"): Operation("One route or model", name="model"),
     ("GET", "/v1/routes/"): Operation("Where a route's certificate stands: NAME/certificate", name="route"),
     ("GET", "/metrics"): Operation("Metrics for Prometheus", media="text/plain"),
+    ("GET", "/healthz"): Operation("Whether requests are served", also=(503,)),
     ("GET", "/openapi.json"): Operation("This document"),
 }
 _STATUSES = {
