@@ -225,7 +225,7 @@ def test_where_alarms_lead(made: Made) -> None:
     ladder = Findings((tier,), "d").ladder
     assert ladder == rungs(tier.thresholds.accept, [tier.stricter], tier.safe)
     assert ladder[:2] == (tier.thresholds.accept, tier.stricter)
-    assert found(made, alpha=0.1).safe is None  # half as much is shown at the certified threshold itself
+    assert found(made, alpha=0.2).safe is None  # half as much is shown at the certified threshold itself
     even, evener = (found(made, form="parity", rho=rho) for rho in (0.97, 0.985))
     assert even.safe == evener.threshold is not None
     expected, half = (found(made, form="expected", alpha=alpha) for alpha in (0.03, 0.015))

@@ -20,8 +20,9 @@ from tierwise.types import Thresholds
 
 STEPS = 100  # thresholds of the sequence; it ends at the first that fails
 # The net harm that a single draft may be expected to do, over alpha, which bounds their mean. Without it the last
-# drafts use up what the many good ones leave: 5 % each at alpha = 3 %. A score s stands for net harm 1 - 2 s.
-MARGINAL = 5 / 3
+# drafts use up what the many good ones leave: 9 % each at alpha = 3 %. A score s stands for net harm 1 - 2 s. Chosen by
+# cross-validation over recorded tables (docs/frontier.md): 2 keeps less for no better quality, with 4 quality falls.
+MARGINAL = 3.0
 SHARE = 3  # one in so many rows calibrates
 PARTS = 10  # of an order: an alarm leads so far up
 SAFE = 0.5  # of alpha: what a threshold has to keep to that is fallen back on after alarms
