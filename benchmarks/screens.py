@@ -172,9 +172,9 @@ class Bench:
         ]
         for name, together, bar in (("", highest, 0.85), (", 1 - product of (1 - score)", either, None)):
             value, low, high = drawn(average_precision_score, flagged, together(every))
-            base = [float(average_precision_score(flagged, together(one))) for one in others]
+            words, tfidf = (float(average_precision_score(flagged, together(one))) for one in others)
             what = f"openai_moderation: any category{name}"
-            self.figures.append(Figure(what, "AUPRC", value, low, high, bar, *base))
+            self.figures.append(Figure(what, "AUPRC", value, low, high, bar, words, tfidf))
         bars = {"sexual": 0.95, "self-harm": 0.75, "hate": 0.65, "violence": 0.45}
         for head in ("sexual", "self-harm", "hate", "violence", "harassment", "hate/threatening", "violence/graphic"):
             truth = known.label(head)[at]
@@ -434,7 +434,8 @@ class Counts:
         sums = table[draws].sum(1)
         values = 2 * sums[:, 0] / np.maximum(sums[:, 1] + sums[:, 2], 1)
         whole = table.sum(0)
-        return float(2 * whole[0] / max(whole[1] + whole[2], 1)), *map(float, np.quantile(values, (0.025, 0.975)))
+        low, high = np.quantile(values, (0.025, 0.975))
+        return float(2 * whole[0] / max(whole[1] + whole[2], 1)), float(low), float(high)
 
 
 def either(shares: Any) -> Any:

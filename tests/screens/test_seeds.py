@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from benchmarks.screen_kinds import FILE, INTENT, KINDS, VIOLENT, Kinds, digest
+from benchmarks.screen_pairs import FOLDER, texts
 from benchmarks.screen_seeds import FILLINGS, filled, seeds
 from tierwise.screens.moderation import CATEGORIES
 from tierwise.screens.weights import load_weights
@@ -65,3 +66,17 @@ def test_labels_are_keys_and_kinds(tmp_path: Path) -> None:
     file.write_text(json.dumps({"set": {digest("a text"): [INTENT]}}))
     assert Kinds(file).of("set", digest("a text"), (VIOLENT, INTENT)) == {VIOLENT: 0, INTENT: 1}
     assert Kinds(file).of("set", "another") == dict.fromkeys(KINDS, 0)
+
+
+def test_pairs_are_of_both_kinds_and_learnt_from_by_nothing() -> None:
+    """At least a hundred texts of each sign for five categories, no text twice, and none of them a seed."""
+    learnt = {seed.text for seed in seeds()}
+    files = sorted(FOLDER.glob("*.txt"))
+    assert [file.stem for file in files] == ["hate", "illicit", "self-harm", "sexual", "violence"]
+    for file in files:
+        assert all(line[:2] in ("+ ", "- ") for line in file.read_text(encoding="utf-8").splitlines())
+        rows = texts(file)
+        assert min(sum(of for of, _ in rows), sum(not of for of, _ in rows)) >= 100
+        said = [text for _, text in rows]
+        assert len({*said}) == len(said)
+        assert not learnt & {*said}
