@@ -170,7 +170,8 @@ class Live:
         while (now := len((await self.stage.evidence()).labels)) != before:
             before = now
             await asyncio.sleep(2)
-        self.lost += int((await self._get(f"{url.removesuffix('/v1')}/metrics")).rsplit(maxsplit=1)[-1])
+        told = await self._get(f"{url.removesuffix('/v1')}/metrics")
+        self.lost += sum(int(count) for count in re.findall(r"^tierwise_samples_lost_total (\d+)$", told, re.MULTILINE))
 
     async def rung(self, url: str) -> tuple[int, int]:
         """(where it is, rungs in all)."""
