@@ -6,6 +6,7 @@ Each row is scored by heads that were not fitted to its fold (`benchmarks/screen
 figure is of a row that was learnt from. Intervals are 95 %: bootstrap for areas and F1, Clopper-Pearson for shares.
 Beside each: a list of key words, and logistic regression over word TF-IDF, fitted to the same rows in the same folds.
 Throughput and evasion use the shipped file; evasion is of texts that it was fitted to, and only the drop is of use.
+A second table has packages that one might pick instead, as far as they are installed (`benchmarks/screen_rivals.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.screen_net import trained
+from benchmarks.screen_rivals import FLAGGED, SOME, Beside, Find, Score, filters, finders, guards, rate
+from benchmarks.screen_rivals import shown as beside
 from benchmarks.screen_weights import (
     ARTS,
     CLEAN,
@@ -115,6 +118,7 @@ class Bench:
         self.scored: dict[str, Scored] = {}
         self.figures: list[Figure] = []
         self.limits: dict[str, float] = {}
+        self.beside: list[Beside] = []
         vectors = TfidfVectorizer(sublinear_tf=True, min_df=2, dtype=np.float32)
         self.plain = vectors.fit_transform(row.text for row in self.known.rows)
         odds = unseen(self.known)
@@ -382,6 +386,76 @@ class Bench:
             )
         )
 
+    # -------------------------------------------------------------- beside others
+
+    def rivals(self) -> None:
+        """The same rows by what else there is."""
+        words, orders, data = filters(), guards(), finders()
+        if words:
+            self._beside_filters(words)
+        if orders:
+            self._beside_guards(orders)
+        if data:
+            self._beside_finders(data)
+
+    def _beside_filters(self, others: Mapping[str, Score]) -> None:
+        known = self.known
+        moderated = known.of("moderation")
+        every = highest(np.stack([self.shares[head] for head in TRAINED]))
+        rows = [("openai_moderation: any category", moderated, known.label("any")[moderated], every)]
+        for head in ("sexual", "hate", "harassment", "violence", "self-harm"):
+            own = moderated[known.label(head)[moderated] >= 0]
+            rows.append((f"openai_moderation: {head}", own, known.label(head)[own], self.shares[head]))
+        for name, head, label in (
+            ("davidson", "harassment", "toxic"), ("surge", "harassment", "toxic"), ("hatecheck", "hate", "hate")
+        ):  # fmt: skip
+            at = known.of(name)[:: -(-len(known.of(name)) // SOME)]
+            rows.append((f"{name}: {label}", at, known.label(label)[at], self.shares[head]))
+        for what, at, truth, ours in rows:
+            texts = [known.rows[row].text for row in at]
+            scores = {"ours": ours[at]} | {name: score(texts) for name, score in others.items()}
+            found = {name: drawn(average_precision_score, truth, one) for name, one in scores.items()}
+            self.beside.append(Beside(what, "AUPRC", found))
+        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
+        self._flagged("caught", (("simplesafety", "harmbench"), ("xstest_unsafe",)), blocked, others)
+        sets = (("xstest_safe",), ("false_refusal",), *((name,) for name in (*CLEAN, "mmlu", *ARTS)))
+        self._flagged("wrongly flagged", sets, blocked, others)
+        texts = [row.text[:100] for row in known.rows if len(row.text) >= 100][:300]
+        screen = panel(("moderation",), load_encoder())["moderation"]
+        ways = {"ours": lambda texts: [screen.screen(one) for one in texts], **others}
+        rates = {name: (rate(score, texts),) * 3 for name, score in ways.items()}
+        self.beside.append(Beside("moderation, 100 characters", "messages/s, one core", rates))
+
+    def _beside_guards(self, others: Mapping[str, Score]) -> None:
+        flagged = self.shares["injection"] >= self.limits["injection"]
+        self._flagged("injection caught", (("injection",),), flagged, others)
+        sets = tuple((name,) for name in (*CLEAN, "xstest_safe", "false_refusal", *ARTS))
+        self._flagged("injection wrongly flagged", sets, flagged, others)
+
+    def _flagged(self, measure: str, sets: Sequence[tuple[str, ...]], ours: Any, others: Mapping[str, Score]) -> None:
+        """Shares of sets: by us of unseen folds at the shipped thresholds, by others from FLAGGED on."""
+        for names in sets:
+            at = self.known.of(*names)
+            at = at[:: -(-len(at) // SOME)]
+            texts = [self.known.rows[row].text for row in at]
+            hits = {"ours": ours[at]} | {name: score(texts) >= FLAGGED for name, score in others.items()}
+            found = {name: (float(one.mean()), *exact(int(one.sum()), len(one))) for name, one in hits.items()}
+            self.beside.append(Beside(" + ".join(names), measure, found))
+
+    def _beside_finders(self, others: Mapping[str, Find]) -> None:
+        rows = [*stored(self.data, "presidio_pii")]
+        ways: dict[str, Find] = {"ours": lambda text: set(formed(text)), **others}
+        counted = {name: Counts() for name in ways}
+        for row in rows:
+            gold = {Span(FORMS[one["entity_type"]], one["start_position"], one["end_position"])
+                    for one in row["spans"] if one["entity_type"] in FORMS}  # fmt: skip
+            for name, find in ways.items():
+                counted[name].add(gold, {span for span in find(row["full_text"]) if span.type in FORMS.values()})
+        kinds = tuple(sorted({*FORMS.values()}))
+        for what, of in (*((kind, (kind,)) for kind in kinds), ("all of these", kinds)):
+            found = {name: one.interval(of) for name, one in counted.items()}
+            self.beside.append(Beside(f"presidio_pii: {what}", "F1, exact spans", found))
+
     def evasion(self) -> None:
         """Of texts that are caught as they are: the share that is still caught in each disguise."""
         screens = panel(("moderation", "injection"), load_encoder())
@@ -551,6 +625,7 @@ def main() -> None:
         bench.strangers,
         bench.speed,
         bench.evasion,
+        bench.rivals,
     ):
         part()
         write(bench, options.out)  # what is measured so far: the whole takes many minutes
@@ -563,8 +638,13 @@ def write(bench: Bench, out: Path) -> None:
         "# The screens, by cross-validation\n\n`python -m benchmarks.screens --data DIR` made it; its head says how."
     )
     table = "\n".join(shown(bench.figures))
-    (out / "screens.md").write_text(f"{title}\n\n{table}\n")
-    content = {"figures": [asdict(one) for one in bench.figures], "thresholds": bench.limits}
+    others = "\n".join(beside(bench.beside))
+    (out / "screens.md").write_text(f"{title}\n\n{table}\n\n## Beside what else there is\n\n{others}\n")
+    content = {
+        "figures": [asdict(one) for one in bench.figures],
+        "beside": [asdict(one) for one in bench.beside],
+        "thresholds": bench.limits,
+    }
     (out / "screens.json").write_text(json.dumps(content, indent=1) + "\n")
 
 
