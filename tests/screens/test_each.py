@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tierwise.gateway.screening.guards import shared_reader
+from tierwise.gateway.screening.guards import shared_moderation, shared_reader
 from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams, grams_each
+from tierwise.screens.moderation import Moderation
 from tierwise.screens.normalised import readings
 from tierwise.screens.reader import KEPT, Reader
 from tierwise.screens.screen import windows
@@ -44,6 +45,19 @@ def test_the_same_buckets() -> None:
 def test_the_same_buckets_of_any(texts: list[str]) -> None:
     """Runs of two texts are of neither."""
     assert each(texts) == alone(texts)
+
+
+LONG = "You are kind. " * 40 + "I will kill you tonight. " + "The weather was fine. " * 30
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(max_size=350) | st.sampled_from([LONG, "", "lliw I uoy llik"]), max_size=6))
+def test_several_texts_are_found_what_each_is_found(texts: list[str]) -> None:
+    """Short ones in one go, long ones beside them, whoever has read them before."""
+    moderation = Moderation(Reader(load_weights(), load_encoder()))
+    for found, text in zip(moderation.screen_each(texts), texts, strict=True):
+        alone = shared_moderation().screen(text)
+        assert found.scores == pytest.approx(alone.scores, abs=1e-4)
 
 
 @settings(max_examples=40, deadline=None)

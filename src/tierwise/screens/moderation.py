@@ -52,7 +52,14 @@ class Moderation:
         self._limits = limits_of(reader.thresholds)
 
     def screen(self, text: str) -> Finding:
-        shares = self._reader.probabilities(text)
+        return self._found(text, self._reader.probabilities(text))
+
+    def screen_each(self, texts: Sequence[str]) -> list[Finding]:
+        """The same of each of several texts; of short ones in half the time."""
+        read = self._reader.probabilities_each(texts)
+        return [self._found(text, shares) for text, shares in zip(texts, read, strict=True)]
+
+    def _found(self, text: str, shares: Mapping[str, float]) -> Finding:
         scores = _scores(capped(shares, min), minors(text, shares[SEXUAL], self._each))
         return Finding(scores, tuple(name for name, score in scores.items() if score >= self._limits[name]))
 

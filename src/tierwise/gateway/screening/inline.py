@@ -126,7 +126,7 @@ def taken(request: Request) -> tuple[Request, Inline | None]:
 
 def _result(texts: list[str]) -> dict[str, Any]:
     """Of several texts the highest scores."""
-    found = [shared_moderation().screen(text) for text in texts if text]
+    found = shared_moderation().screen_each([text for text in texts if text])
     scores = {name: max([one.scores[name] for one in found], default=0.0) for name in CATEGORIES}
     flagged = {name for one in found for name in one.flagged}
     return {

@@ -7,7 +7,7 @@ nothing and need no network; the ledger gets an entry all the same. A route answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,8 +27,8 @@ from tierwise.gateway.screening.judging import DECISION, Judged, Judging
 from tierwise.gateway.web.http import Reply, Watch, read_body
 from tierwise.gateway.web.idempotency import Claim
 from tierwise.money import Entry, Record
-from tierwise.screens.moderation import CATEGORIES
-from tierwise.screens.screen import Screen, windows
+from tierwise.screens.moderation import CATEGORIES, Moderation
+from tierwise.screens.screen import windows
 from tierwise.types import Evidence, Message, Model, Price, Request, Route, Usage
 
 if TYPE_CHECKING:
@@ -199,24 +199,32 @@ def _text(message: Message) -> str:
     return message.text
 
 
-async def _read(screen: Screen, texts: Iterable[str]) -> list[dialect.Result]:
+async def _read(screen: Moderation, texts: Sequence[str]) -> list[dialect.Result]:
     """Of each text, the highest scores of its windows, and all that one of them is flagged in."""
-    found: list[dialect.Result] = []
+    parts = [(number, part) for number, text in enumerate(texts) for _, part in windows(text)]
+    found: list[tuple[Mapping[str, float], tuple[str, ...]]] = [({}, ())] * len(texts)
+    for place, group in enumerate(_strides(parts)):
+        if place:
+            await asyncio.sleep(PAUSE)
+        findings = screen.screen_each([part for _, part in group])
+        for (number, _), (scores, flagged, _) in zip(group, findings, strict=True):
+            before, already = found[number]
+            found[number] = _higher(scores, before), already + flagged
+    return [*found]
+
+
+def _strides(parts: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Groups of at most STRIDE characters, or of one."""
+    group: list[tuple[int, str]] = []
     since = 0
-    for text in texts:
-        scores: Mapping[str, float] = {}
-        flagged: tuple[str, ...] = ()
-        for start, part in windows(text):
-            since += len(part)
-            if since > STRIDE:
-                since = len(part)
-                await asyncio.sleep(PAUSE)
-            finding = screen.screen(part)
-            scores = finding.scores if not start else _higher(scores, finding.scores)
-            flagged += finding.flagged
-        found.append((scores, flagged))
-    return found
+    for part in parts:
+        since += len(part[1])
+        if group and since > STRIDE:
+            yield group
+            group, since = [], len(part[1])
+        group.append(part)
+    yield group
 
 
 def _higher(one: Mapping[str, float], other: Mapping[str, float]) -> Mapping[str, float]:
-    return {name: max(score, other[name]) for name, score in one.items()}
+    return {name: max(score, other.get(name, 0.0)) for name, score in one.items()}
