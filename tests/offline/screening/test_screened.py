@@ -109,6 +109,23 @@ def test_a_whole_output_stays(table: Path, tmp_path: Path) -> None:
     assert (out.read_bytes(), again.why, again.resumed) == (content, first.why, 4)
 
 
+def test_a_last_digit_is_no_other_row(table: Path, tmp_path: Path) -> None:
+    """What was read before shifts the rounding of a sum; a score that differs by more is of another text."""
+    out = tmp_path / "out.jsonl"
+    run(Wanted(table, out=out))
+    content = out.read_bytes()
+    for shift, same in ((0.0001, True), (0.01, False)):
+        last = lines(out)[-1]
+        last["moderation"]["hate"] = round(last["moderation"]["hate"] + shift, 4)
+        out.write_bytes(b"".join(content.splitlines(keepends=True)[:-1]) + json.dumps(last).encode() + b"\n")
+        if same:
+            assert run(Wanted(table, out=out)).resumed == 4
+        else:
+            with pytest.raises(ConfigError, match="its last row is not what"):
+                run(Wanted(table, out=out))
+        out.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
