@@ -173,7 +173,8 @@ class Reader:
                     fresh[digest] = sentence
                 else:
                     known[digest] = one
-        rows = [*self._added([*fresh.values()])] if fresh else []
+        new = [*fresh.values()]
+        rows = [*np.concatenate([self._said(new), self._sums(new)], axis=1)] if new else []
         adds = dict(zip(fresh, rows, strict=True)) | {digest: one.added for digest, one in known.items()}
         longer = dict.fromkeys([digests for digests in told if len(digests) > 1])
         rows += [reduce(np.add, [adds[digest] for digest in digests]) for digests in longer]
@@ -198,10 +199,6 @@ class Reader:
         odds += np.maximum(meant[:, :units], 0) @ out
         odds += sums[:, :heads] / np.sqrt(squares + squares * ALIKE * (count - 1))[:, None]  # as long as such sums are
         return odds
-
-    def _added(self, plain: Sequence[str]) -> Floats:
-        """(sentences, width + dimensions): what each adds to a text."""
-        return np.concatenate([self._said(plain), self._sums(plain)], axis=1)
 
     def _said(self, plain: Sequence[str]) -> Floats:
         """(sentences, width): the sums of their buckets' rows; last but one how many sentences they are."""
