@@ -153,6 +153,6 @@ def shown(lines: Sequence[Beside]) -> Iterator[str]:
 def _cell(value: tuple[float, float, float] | None) -> str:
     if value is None:
         return ""
-    if value[0] > 100:
+    if value[0] > 1:  # a rate, which has no interval
         return f"{value[0]:,.0f}"
     return f"{value[0]:.3f} ({value[1]:.3f} to {value[2]:.3f})"

@@ -226,7 +226,7 @@ async def test_what_follows_the_store_is_there_once(tmp_path: Path, caplog: pyte
             )
             assert (await change.gateway.chat())[0] == 200
         await until(lambda: len(asyncio.all_tasks()) <= before)
-        assert change.gateway.upstream.open_connections == 1
+        await until(lambda: change.gateway.upstream.open_connections == 1)
 
 
 async def test_evidence_of_the_old_config_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
