@@ -3,7 +3,8 @@
     python -m benchmarks.screen_growth --data DIR [--jobs N] [--out benchmarks/results] [--model DIR]
 
 The shipped fit (`benchmarks/screen_weights.py`), but with a share of OpenAI's moderation set, HateCheck's templates and
-LegalBench's tasks only, always measured on all of their rows, as whole texts, by folds that were not learnt from.
+LegalBench's tasks only, always measured on all of their rows, as whole texts, by folds that were not learnt from. A row
+weighs the same however many are kept.
 
 DIR of `--model` is a folder with all-MiniLM-L6-v2, as `benchmarks/encoder.py` takes it, with what it says must be
 installed: logistic regression on its vectors, learnt from the same rows (one in SPARSE of the sets that have many),
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +32,7 @@ from sklearn.metrics import average_precision_score
 
 from benchmarks.screen_weights import ARTS, CLEAN, FOLDS, HEADS, Corpus, corpus, fitted, place, probabilities
 from benchmarks.screens import RESULTS, drawn, exact, highest
+from tierwise.screens.moderation import TRAINED
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -42,8 +44,7 @@ BARS = {
     "legalbench": 0.98,
 }  # fmt: skip
 OTHERS = 0.05  # of other traffic that may be flagged as legal
-CATEGORIES = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
-OWN = ("sexual", "self-harm", "hate", "violence")
+OWN = tuple(name for name in BARS if name in HEADS)  # categories with a label in OpenAI's set
 SPARSE = 4
 MANY = ("hatecheck", "davidson", "surge", "clinc", "banking", "gsm8k", "mmlu", "arena1", "arena2", "false_refusal")
 TOKENS = 126  # of a text that MiniLM reads
@@ -62,11 +63,16 @@ def growth(known: Corpus, jobs: int) -> Iterator[dict[str, Any]]:
             kept = np.ones(len(known.rows), bool)
             for row in np.concatenate([*at.values()]):
                 kept[row] = place("growth" + known.rows[row].group) % 1000 < share * 1000
-            odds = np.zeros((len(known.rows), len(HEADS)), np.float32)
-            for one, part in enumerate(pool.map(_fold, [(kept, one) for one in range(FOLDS)])):
-                odds[known.folds == one] = part
             rows = {name: int(kept[own].sum()) for name, own in at.items()}
-            yield {"share": share, "rows": rows, **areas(known, dict(zip(HEADS, odds.T, strict=True)))}
+            yield {"share": share, "rows": rows, **areas(known, unseen(known, kept, pool.map))}
+
+
+def unseen(known: Corpus, kept: Any, run: Callable[..., Iterable[Any]]) -> dict[str, Any]:
+    """Of each head (rows,): what nets say of whole texts that learnt from kept rows of other folds; `run` is a map."""
+    odds = np.zeros((len(known.rows), len(HEADS)), np.float32)
+    for one, part in enumerate(run(_fold, [(kept, one) for one in range(FOLDS)])):
+        odds[known.folds == one] = part
+    return dict(zip(HEADS, odds.T, strict=True))
 
 
 _SHARED: list[Corpus] = []
@@ -88,7 +94,9 @@ def areas(known: Corpus, odds: dict[str, Any]) -> dict[str, tuple[float, float, 
     the share of LegalBench's rows that is found where OTHERS is flagged."""
     told, found = known.of("moderation"), {}
     shares = probabilities(known, odds)
-    found["any"] = drawn(average_precision_score, known.label("any")[told], highest(_of(shares, told)))
+    found["any"] = drawn(
+        average_precision_score, known.label("any")[told], highest(np.array([shares[head][told] for head in TRAINED]))
+    )
     for head in OWN:
         truth = known.label(head)[told]
         found[head] = drawn(average_precision_score, truth[truth >= 0], odds[head][told[truth >= 0]])
@@ -101,10 +109,6 @@ def areas(known: Corpus, odds: dict[str, Any]) -> dict[str, tuple[float, float, 
     return found
 
 
-def _of(shares: Mapping[str, Any], at: Any) -> Any:
-    return np.array([shares[head][at] for head in CATEGORIES])
-
-
 def sentence_model(known: Corpus, odds: Mapping[str, Any], model: Path) -> dict[str, dict[str, float]]:
     """AUPRC of each category by MiniLM's vectors alone, and added to ours, both at the same spread."""
     from benchmarks.encoder import Teacher  # noqa: PLC0415 - it needs torch, which is not among our requirements
@@ -114,7 +118,8 @@ def sentence_model(known: Corpus, odds: Mapping[str, Any], model: Path) -> dict[
     vectors[some] = Teacher(model).sentences([known.rows[row].text for row in some], TOKENS)
     told, found = known.of("moderation"), {}
     for head in OWN:
-        at, kinds, weights = (part[np.isin(known.taught(head)[0], some)] for part in known.taught(head))
+        taught = known.taught(head)
+        at, kinds, weights = (part[np.isin(taught[0], some)] for part in taught)
         truth, theirs = known.label(head), np.zeros(len(known.rows))
         for one in range(FOLDS):
             seen, out = known.folds[at] != one, told[known.folds[told] == one]
@@ -174,11 +179,9 @@ def main() -> None:
     known, file = Corpus(corpus(options.data)), options.out / "screen_growth.json"
     written = json.loads(file.read_text()) if file.exists() else {}
     if options.model:
-        odds = np.zeros((len(known.rows), len(HEADS)), np.float32)
         _share(known)
-        for one in range(FOLDS):
-            odds[known.folds == one] = _fold((np.ones(len(known.rows), bool), one))
-        written["sentence_model"] = sentence_model(known, dict(zip(HEADS, odds.T, strict=True)), options.model)
+        odds = unseen(known, np.ones(len(known.rows), bool), map)
+        written["sentence_model"] = sentence_model(known, odds, options.model)
         print(json.dumps(written["sentence_model"], indent=1))
     else:
         written["growth"] = []

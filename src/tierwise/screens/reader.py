@@ -173,17 +173,17 @@ class Reader:
                     fresh[digest] = sentence
                 else:
                     known[digest] = one
-        new = [*fresh.values()]
-        rows = [*np.concatenate([self._said(new), self._sums(new)], axis=1)] if new else []
-        adds = dict(zip(fresh, rows, strict=True)) | {digest: one.added for digest, one in known.items()}
+        if fresh:
+            new = [*fresh.values()]
+            added = np.concatenate([self._said(new), self._sums(new)], axis=1)
+            for digest, row, odds in zip(fresh, added, self._scored(added), strict=True):
+                self._known[digest] = known[digest] = _Sentence(row, odds)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
         longer = dict.fromkeys([digests for digests in told if len(digests) > 1])
-        rows += [reduce(np.add, [adds[digest] for digest in digests]) for digests in longer]
-        odds = dict(zip((*fresh, *longer), self._scored(np.array(rows)), strict=True)) if rows else {}
-        for digest in fresh:
-            self._known[digest] = known[digest] = _Sentence(adds[digest], odds[digest])
-        while len(self._known) > KEPT:
-            self._known.popitem(last=False)
-        found = [odds[digests] if len(digests) > 1 else known[digests[0]].odds for digests in told]
+        sums = [reduce(np.add, [known[digest].added for digest in digests]) for digests in longer]
+        whole = dict(zip(longer, self._scored(np.array(sums)), strict=True)) if sums else {}
+        found = [whole[digests] if len(digests) > 1 else known[digests[0]].odds for digests in told]
         return np.array(found, np.float32).reshape(len(found), len(self.heads))
 
     def _scored(self, sums: Floats) -> Floats:
