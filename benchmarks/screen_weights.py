@@ -45,11 +45,12 @@ from tierwise.screens.injection import HEAD as INJECTION
 from tierwise.screens.injection import parts
 from tierwise.screens.moderation import capped
 from tierwise.screens.normalised import normalised, unpacked
-from tierwise.screens.reader import ALIKE, DOUBT, WHOLE, sentences
+from tierwise.screens.reader import DOUBT
 from tierwise.screens.recogniser import BUCKETS as WORD_BUCKETS
 from tierwise.screens.recogniser import LABELS, REACH, SHAPES, Recogniser, Tokens, features, opinions, shape
 from tierwise.screens.risk import shipped
 from tierwise.screens.screen import WINDOW
+from tierwise.screens.sentences import ALIKE, WHOLE, sentences
 
 ROOT = Path(__file__).parent.parent
 CODE = ROOT / "src/tierwise/screens/weights.py"

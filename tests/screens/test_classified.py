@@ -16,9 +16,10 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.screens import weights
 from tierwise.screens.moderation import CATEGORIES, MINORS, TRAINED
 from tierwise.screens.panel import NAMES, panel
-from tierwise.screens.reader import EDGES, PIECE, WHOLE, Reader, pieces, sentences
+from tierwise.screens.reader import Reader
 from tierwise.screens.risk import Policy, Risk, policy, shipped
 from tierwise.screens.screen import WINDOW, Screen, windows
+from tierwise.screens.sentences import EDGES, PIECE, WHOLE, pieces, sentences
 
 SCREENS = panel(NAMES, load_encoder())
 MODERATION, INJECTION, RISK = SCREENS["moderation"], SCREENS["injection"], SCREENS["risk"]

@@ -16,8 +16,9 @@ from tierwise.scorers.encoder import load_encoder
 from tierwise.screens.grams import grams, grams_each
 from tierwise.screens.moderation import Moderation
 from tierwise.screens.normalised import readings
-from tierwise.screens.reader import KEPT, Reader
+from tierwise.screens.reader import Reader
 from tierwise.screens.screen import windows
+from tierwise.screens.sentences import KEPT
 from tierwise.screens.weights import load_weights
 
 TEXTS = st.lists(st.text(max_size=60), min_size=1, max_size=8)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierwise.screens.normalised import LONGEST_RUN, RUNS, STARS, normalised, normalised_each, readings, unpacked
+from tierwise.screens.normalised import BRIEF, LONGEST_RUN, RUNS, STARS, normalised, normalised_each, readings, unpacked
 
 DISGUISED = [
     ("I HATE You", "i hate you"),
@@ -51,6 +51,14 @@ PLAIN = [
     "the krankenversicherung pays",
     "windows 95 costs $20",
 ]
+
+
+@pytest.mark.parametrize("length", [1, BRIEF - 9, BRIEF - 8, BRIEF, 5_000])
+def test_drawn_out_letters_are_found_in_texts_of_any_length(length: int) -> None:
+    """At its end, where nothing else is disguised."""
+    before = ("a calm word or two " * 300)[:length].strip()
+    assert normalised(f"{before} haaaate") == f"{before} hate"
+    assert normalised(f"{before} hat") == f"{before} hat"
 
 
 @pytest.mark.parametrize(("text", "meant"), DISGUISED)

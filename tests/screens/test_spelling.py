@@ -82,6 +82,32 @@ def test_a_short_word_is_taken_for_common_ones_only() -> None:
     assert place("genealogical") > COMMON > place(nearest("knfe"))
 
 
+def test_every_word_with_a_letter_left_out_is_found() -> None:
+    """And it is the commonest of those that would give it, as looking through the whole list says."""
+    listed = [*places()]
+    sample = [word for word in listed[::400] if SURE < len(word) <= LONGEST]
+    assert len(sample) > 20
+    for word in sample:
+        left = word[:3] + word[4:]
+        longer = [
+            one
+            for one in listed
+            if len(one) == len(word) and any(_without(one, at) == left for at in range(1, len(one)))
+        ]
+        swapped = [one for one in listed if any(_turned(left, at) == one for at in range(len(left) - 1))]
+        assert nearest(left) == min(swapped or longer, key=place), left
+
+
+def _without(word: str, at: int) -> str:
+    return word[:at] + word[at + 1 :]
+
+
+def _turned(word: str, at: int) -> str:
+    """Two neighbours swapped; of two that are equal, one."""
+    one, other = word[at], word[at + 1]
+    return word[:at] + (one if one == other else other + one) + word[at + 2 :]
+
+
 def test_how_strange_a_text_is() -> None:
     """The share of unknown words among those of four letters or more."""
     assert strange("") == strange("a of the") == strange("these are plain english words") == 0

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterator
 
 from tierwise.screens.normalised import readings, unpacked
-from tierwise.screens.reader import EDGES, Reader
+from tierwise.screens.reader import Reader
 from tierwise.screens.screen import Finding, windows
+from tierwise.screens.sentences import EDGES
 
 HEAD = "injection"
 LEAST, MOST = 30, 300  # characters of a part; a shorter one says too little: "explain your answer"

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from tierwise.screens.normalised import readings
 from tierwise.screens.passages import passages
-from tierwise.screens.reader import WHOLE
 from tierwise.screens.screen import windows
+from tierwise.screens.sentences import WHOLE
 
 CERTAIN = 0.99
 CARING = 0.3  # what a sexual score counts where somebody cares

@@ -35,7 +35,11 @@ def capped(shares: Mapping[str, Score], least: Callable[[Score, Score], Score]) 
     Each head learnt from rows of its own, so nothing else keeps "intent" below "self-harm"; and the highest of all
     categories is that of the whole ones alone. `least` is `min`, or for arrays numpy's `minimum`.
     """
-    return {**shares, **{name: least(shares[name], shares[whole]) for name, whole in _INSIDE if name in shares}}
+    found = dict(shares)
+    for name, whole in _INSIDE:
+        if name in shares:
+            found[name] = least(shares[name], shares[whole])
+    return found
 
 
 def limits_of(thresholds: Mapping[str, float]) -> dict[str, float]:
@@ -61,7 +65,7 @@ class Moderation:
 
     def _found(self, text: str, shares: Mapping[str, float]) -> Finding:
         scores = _scores(capped(shares, min), minors(text, shares[SEXUAL], self._each))
-        return Finding(scores, tuple(name for name, score in scores.items() if score >= self._limits[name]))
+        return Finding(scores, tuple([name for name, score in scores.items() if score >= self._limits[name]]))
 
     def highest(self, parts: Sequence[str], read: Floats) -> dict[str, float]:
         """Of each category what the worst of several passages scores; `read` is what the reader's `each` says."""

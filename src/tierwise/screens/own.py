@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from tierwise.screens.grams import grams
 from tierwise.screens.normalised import readings
-from tierwise.screens.reader import DOUBT, Encode, pieces
+from tierwise.screens.reader import DOUBT, Encode
 from tierwise.screens.screen import Finding, Screen, windows
+from tierwise.screens.sentences import pieces
 from tierwise.stats.buckets import weighted
 
 Trainable = Literal["moderation", "injection", "risk"]

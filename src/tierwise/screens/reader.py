@@ -7,36 +7,24 @@ what the heads stand for.
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, reduce
-from hashlib import blake2b
-from itertools import pairwise
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.screens.grams import grams_each
 from tierwise.screens.normalised import normalised_each, readings
 from tierwise.screens.screen import windows
+from tierwise.screens.sentences import UNASKED, WHOLE, Sentences, added_up, sentences
+from tierwise.screens.spelling import load as load_words
 from tierwise.screens.weights import Floats, Weights
 
-_END = re.compile(r"[.!?;] ")
 Encode = Callable[[str], NDArray[np.float32]]
 """A text's vector."""
-PIECE = 200  # characters of a piece, at most, ...
-SHORT = 15  # ... and at least, but for the last one
-WHOLE = 300  # characters of a text that is read as a whole only
-EDGES = " \t.,:;'\"`()[]{}"  # of a sentence: without them it is the same wherever it stands, and need not be read anew
-# Cosine of the n-grams of two sentences of one text, on average over the sets that the weights learnt from.
-ALIKE = 0.06
-_TINY = np.float32(1e-20)  # no text is without length
-KEPT = 10_000  # sentences that are remembered, some 1.3 KB each
-_LINE = 16  # float32 of a line of the processor's cache
-_VECTORS = 8  # that are remembered: several screens ask for one in turn
 DOUBT = 2.0  # log-odds: what a piece says counts less, as there are many and each is short
+_VECTORS = 8  # that are remembered: several screens ask for one in turn
+_TINY = np.float32(1e-20)  # no vector is without length
 
 
 class Encoder(Protocol):
@@ -49,67 +37,21 @@ class Encoder(Protocol):
         ...
 
 
-def sentences(text: str) -> list[str]:
-    """Those of a `normalised` text, without the marks around them and each once: what is said twice says no more.
-
-    A text that has none is one.
-    """
-    if len(text) <= PIECE and _END.search(text, SHORT) is None:
-        return [text.strip(EDGES) or text]
-    return [*dict.fromkeys(_cut(text))] or [text]
-
-
-def pieces(text: str) -> Iterator[str]:
-    """The whole of a `normalised` text; if it is longer than WHOLE, then its sentences too."""
-    yield text
-    if len(text) > WHOLE:
-        yield from _cut(text)
-
-
-def _cut(text: str) -> Iterator[str]:
-    start = 0
-    while start < len(text):
-        end = _ended(text, start + SHORT, start + PIECE)
-        if sentence := text[start:end].strip(EDGES):
-            yield sentence
-        start = end
-
-
-def _ended(text: str, least: int, most: int) -> int:
-    """Where the first sentence ends from `least` on, or else the last word before `most`."""
-    found = _END.search(text, least, most)
-    if found or most >= len(text):
-        return found.end() if found else len(text)
-    space = text.rfind(" ", least, most)
-    return space + 1 if space >= 0 else most
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-class _Sentence(NamedTuple):
-    added: Floats  # (width + dimensions,): what it adds to a text
-    odds: Floats  # (heads,): what it says alone
-
-
 class Reader:
-    """May be shared between threads. A text is read as its sentences, and is their sum. What sentences that were read
-    add and say is remembered with their digests, as requests are made from templates, quote each other and go on where
-    the last one ended. The last text is remembered too, as several screens ask for it in turn.
+    """May be shared between threads. A text is read as its sentences, and is their sum. The last text is remembered, as
+    several screens ask for it in turn.
     """
 
     def __init__(self, weights: Weights, encoder: Encoder) -> None:
+        load_words()
         self.heads = weights.heads
         self.thresholds = weights.thresholds
         self.encode = lru_cache(_VECTORS)(encoder.encode)
-        self._sums = encoder.sums
+        self._sentences = Sentences(weights, encoder.sums)
         self._weights = weights
-        self._table = _worth(weights)
-        self._width = self._table.shape[1]
         self._dense = np.concatenate([weights.hidden, weights.dense], axis=1)
         self._shift = np.concatenate([weights.shift_in, weights.bias])
-        self._known: OrderedDict[bytes, _Sentence] = OrderedDict()
+        self._slope, self._against = -weights.slope, -weights.shift
         self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds([("",)])[0]))
 
     def probabilities(self, text: str) -> Mapping[str, float]:
@@ -164,54 +106,33 @@ class Reader:
 
     def _odds(self, texts: Sequence[Sequence[str]]) -> Floats:
         """(texts, heads) of texts that are given by their sentences."""
-        told = [tuple([_digest(sentence) for sentence in text]) for text in texts]
-        known: dict[bytes, _Sentence] = {}
-        fresh: dict[bytes, str] = {}
-        for digests, text in zip(told, texts, strict=True):
-            for digest, sentence in zip(digests, text, strict=True):
-                if (one := self._known.get(digest)) is None:
-                    fresh[digest] = sentence
-                else:
-                    known[digest] = one
-        if fresh:
-            new = [*fresh.values()]
-            added = np.concatenate([self._said(new), self._sums(new)], axis=1)
-            for digest, row, odds in zip(fresh, added, self._scored(added), strict=True):
-                self._known[digest] = known[digest] = _Sentence(row, odds)
-            while len(self._known) > KEPT:
-                self._known.popitem(last=False)
-        longer = dict.fromkeys([digests for digests in told if len(digests) > 1])
-        sums = [reduce(np.add, [known[digest].added for digest in digests]) for digests in longer]
-        whole = dict(zip(longer, self._scored(np.array(sums)), strict=True)) if sums else {}
-        found = [whole[digests] if len(digests) > 1 else known[digests[0]].odds for digests in told]
-        return np.array(found, np.float32).reshape(len(found), len(self.heads))
+        read = self._sentences.read(texts)
+        new = [*dict.fromkeys([text[0] for text in read if len(text) == 1 and text[0].odds is UNASKED])]
+        if new:
+            for one, odds in zip(new, self._scored([one.added for one in new]), strict=True):
+                one.odds = odds
+        longer = [*dict.fromkeys([text for text in read if len(text) > 1])]
+        sums = [added_up(text, self._sentences.width) for text in longer]
+        whole = dict(zip(longer, self._scored(sums), strict=True)) if sums else {}
+        found = [whole[text] if len(text) > 1 else text[0].odds for text in read]
+        return _rows(found) if found else np.empty((0, len(self.heads)), np.float32)
 
-    def _scored(self, sums: Floats) -> Floats:
+    def _scored(self, added: Sequence[Floats]) -> Floats:
         """(texts, heads) of what their sentences have added up to."""
-        heads, out, width = len(self.heads), self._weights.out, self._width
+        sums = _rows(added)
+        heads, out, width = len(self.heads), self._weights.out, self._sentences.width
         units = len(out)
         vectors = sums[:, width:]
-        count, squares = sums[:, width - 2], sums[:, width - 1]
         meant = vectors @ self._dense
-        meant /= np.sqrt(np.einsum("ij,ij->i", vectors, vectors) + _TINY)[:, None]
+        meant /= np.sqrt(np.vecdot(vectors, vectors)[:, None] + _TINY)
         meant += self._shift
-        odds: Floats = meant[:, units:]
-        odds += np.maximum(meant[:, :units], 0) @ out
-        odds += sums[:, :heads] / np.sqrt(squares + squares * ALIKE * (count - 1))[:, None]  # as long as such sums are
+        odds: Floats = np.maximum(meant[:, :units], 0) @ out
+        odds += meant[:, units:]
+        odds += sums[:, :heads] / np.sqrt(sums[:, width - 1 : width])
         return odds
 
-    def _said(self, plain: Sequence[str]) -> Floats:
-        """(sentences, width): the sums of their buckets' rows; last but one how many sentences they are."""
-        buckets, first, ends = grams_each(plain)
-        places, counts = buckets.astype(np.intp), first.astype(np.float32)
-        sums: Floats = np.empty((len(ends), self._width), np.float32)
-        for text, (start, end) in enumerate(pairwise((0, *ends))):
-            sums[text] = counts[start:end].dot(self._table.take(places[start:end], axis=0))  # faster than .sum(0)
-        sums[:, -2] = 1
-        return sums
-
     def _stretched(self, odds: Floats) -> Floats:
-        shares: Floats = 1 / (1 + np.exp(-(odds * self._weights.slope + self._weights.shift)))
+        shares: Floats = 1 / (1 + np.exp(odds * self._slope + self._against))
         return shares
 
     def _kept(self, text: str, odds: Sequence[Floats]) -> Mapping[str, float]:
@@ -223,15 +144,6 @@ class Reader:
         return dict(zip(self.heads, self._stretched(odds).tolist(), strict=True))
 
 
-def _worth(weights: Weights) -> Floats:
-    """(BUCKETS, heads and more): what a bucket adds to each head; last the square of its weight, a place before it.
-
-    Of float32: 4 times the memory, and a tenth of the time saved. A row fills cache lines, so that it is read at once.
-    """
-    heads = weights.table.shape[1]
-    width = -(-(heads + 2) // _LINE) * _LINE
-    table = np.zeros((len(weights.table), width), np.float32)
-    np.multiply(weights.table, weights.scale, out=table[:, :heads])
-    table *= weights.idf[:, None]
-    table[:, -1] = np.maximum(weights.idf**2, _TINY)
-    return table
+def _rows(rows: Sequence[Floats]) -> Floats:
+    """(rows, columns)."""
+    return rows[0][None] if len(rows) == 1 else np.array(rows)

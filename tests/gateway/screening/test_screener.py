@@ -28,7 +28,7 @@ from tierwise.gateway.tables.screen_table import ScreensTable
 from tierwise.gateway.wiring import open_engine
 from tierwise.money import Record, Tenant
 from tierwise.screens.own import Own
-from tierwise.screens.reader import WHOLE
+from tierwise.screens.sentences import WHOLE
 from tierwise.screens.taught import dump, read
 from tierwise.types import Evidence, Message, Model, Request, Route
 

@@ -24,9 +24,10 @@ from tierwise.screens.leaves import BROKEN, leaves, unquoted
 from tierwise.screens.moderation import CATEGORIES, Moderation, limits_of
 from tierwise.screens.own import Beside, Own
 from tierwise.screens.passages import passages
-from tierwise.screens.reader import WHOLE, Reader
+from tierwise.screens.reader import Reader
 from tierwise.screens.risk import Policy, Risk
 from tierwise.screens.screen import Screen
+from tierwise.screens.sentences import WHOLE
 from tierwise.screens.taught import read
 from tierwise.screens.weights import load_weights
 from tierwise.screens.window import Window
