@@ -24,7 +24,8 @@ Encode = Callable[[str], NDArray[np.float32]]
 """A text's vector."""
 DOUBT = 2.0  # log-odds: what a piece says counts less, as there are many and each is short
 _VECTORS = 8  # that are remembered: several screens ask for one in turn
-_TINY = np.float32(1e-20)  # no vector is without length
+_TINY = np.array(1e-20, np.float32)  # no vector is without length
+_NOTHING, _ONE = np.zeros((), np.float32), np.ones((), np.float32)
 
 
 class Encoder(Protocol):
@@ -119,20 +120,22 @@ class Reader:
 
     def _scored(self, added: Sequence[Floats]) -> Floats:
         """(texts, heads) of what their sentences have added up to."""
-        sums = _rows(added)
+        sums = added[0] if len(added) == 1 else np.array(added)  # one is done with in half the time as a mere row
         heads, out, width = len(self.heads), self._weights.out, self._sentences.width
         units = len(out)
-        vectors = sums[:, width:]
+        vectors = sums[..., width:]
         meant = vectors @ self._dense
-        meant /= np.sqrt(np.vecdot(vectors, vectors)[:, None] + _TINY)
+        meant /= np.sqrt(np.vecdot(vectors, vectors)[..., None] + _TINY)
         meant += self._shift
-        odds: Floats = np.maximum(meant[:, :units], 0) @ out
-        odds += meant[:, units:]
-        odds += sums[:, :heads] / np.sqrt(sums[:, width - 1 : width])
-        return odds
+        odds: Floats = np.maximum(meant[..., :units], _NOTHING) @ out
+        odds += meant[..., units:]
+        odds += sums[..., :heads] / np.sqrt(sums[..., width - 1 : width])
+        return odds.reshape(-1, heads)
 
     def _stretched(self, odds: Floats) -> Floats:
-        shares: Floats = 1 / (1 + np.exp(odds * self._slope + self._against))
+        against = np.exp(odds * self._slope + self._against)
+        against += _ONE
+        shares: Floats = np.reciprocal(against)
         return shares
 
     def _kept(self, text: str, odds: Sequence[Floats]) -> Mapping[str, float]:
