@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -98,22 +98,21 @@ class Sentences:
 
     def read(self, texts: Sequence[Sequence[str]]) -> list[tuple[Sentence, ...]]:
         """Texts that are given by their sentences."""
-        told = [[_digest(sentence) for sentence in text] for text in texts]
-        known: dict[bytes, Sentence] = {}
-        fresh: dict[bytes, str] = {}
-        for digests, text in zip(told, texts, strict=True):
-            for digest, sentence in zip(digests, text, strict=True):
-                if (one := self._known.get(digest)) is None:
-                    fresh[digest] = sentence
-                else:
-                    known[digest] = one
+        known: dict[str, Sentence] = {}
+        fresh: dict[str, bytes] = {}
+        for sentence in dict.fromkeys(chain.from_iterable(texts)):
+            digest = _digest(sentence)
+            if (one := self._known.get(digest)) is None:
+                fresh[sentence] = digest
+            else:
+                known[sentence] = one
         if fresh:
-            new = [*fresh.values()]
-            for digest, added in zip(fresh, np.concatenate([self._said(new), self._sums(new)], axis=1), strict=True):
-                self._known[digest] = known[digest] = Sentence(added)
+            new = [*fresh]
+            for sentence, added in zip(new, np.concatenate([self._said(new), self._sums(new)], axis=1), strict=True):
+                self._known[fresh[sentence]] = known[sentence] = Sentence(added)
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
-        return [tuple([known[digest] for digest in digests]) for digests in told]
+        return [tuple([known[sentence] for sentence in text]) for text in texts]
 
     def _said(self, plain: Sequence[str]) -> Floats:
         """(sentences, width): the sums of their buckets' rows."""
