@@ -92,7 +92,7 @@ def test_dates_are_worked_out(code: str, result: str) -> None:
         "ans = getattr(1, 'real')",
         "ans = lambda: 1",
         "class A:\n    pass\nans = 1",
-        "ans = 'a'.format(1)",
+        "ans = '{:9}'.format(1)",
         "ans = '%999999d' % 1",
         "ans = f'{1:>99999999}'",
         "ans = date(2020, 1, 1).strftime('%9999d')",

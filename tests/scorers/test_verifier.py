@@ -19,6 +19,7 @@ from tierwise.types import Answer, Checks, Evidence, Message, Request, Vector
 VERIFIER = FreeChecks(CHECKS)
 ORDER = [name for name, _ in ALL]
 ENGLISH = "I have ordered a new card and it has not come yet. Can you tell me when it will be here, and how I use it?"
+PRINTS = "What does this print?\n\nx = 3\nprint(x + 3)"
 GERMAN = "Ihre Karte kommt morgen mit der Post, und Sie können sie sofort mit der App auf Ihrem Telefon freischalten."
 
 
@@ -39,6 +40,7 @@ FAULTS: dict[str, tuple[Answer, dict[str, Any]]] = {
     "tools": (answer("Sure!"), {"tool_choice": "required", "tools": conformance.TOOLS}),
     "parses": (answer("Use this:\n```python\nprint(max(1, 2)\n\n```\nThat is all."), {}),
     "arithmetic": (answer("The two fees are 12 + 30 = 43 dollars."), {}),
+    "code_output": (answer("It prints a 5.\nThe answer is 5."), {"messages": (Message("user", PRINTS),)}),
     "language": (answer(GERMAN), {"messages": (Message("user", ENGLISH),)}),
     "vectors": (answer("It lies in a drawer."), {}),
     "logprob": (answer("Sure!", logprobs=(-3.0,)), {}),

@@ -21,6 +21,7 @@ from itertools import product
 from math import isnan
 
 from tierwise.scorers.arithmetic import arithmetic
+from tierwise.scorers.code_output import code_output
 from tierwise.scorers.confidence import logprob_entropy, logprob_low, logprob_min, logprob_spread
 from tierwise.scorers.contradiction import contradiction, unsupported
 from tierwise.scorers.grounded import (
@@ -115,6 +116,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("tools", tools),
     ("parses", parses),
     ("arithmetic", arithmetic),
+    ("code_output", code_output),
     ("language", language),
     ("vectors", vectors),
     ("logprob", logprob),

@@ -30,7 +30,9 @@ _VALUE = {name: EVIDENCE_NAMES.index(f"value_{name}") for name, _ in (*CHECKS, *
 ROUTER_NAMES = REQUEST_NAMES
 DRAFT_NAMES = (*ANSWER_NAMES, *DERIVATION_NAMES, *EVIDENCE_NAMES, *CHOSEN_NAMES)
 # What the first versions did not measure; their artefacts are read without it.
-LATER = frozenset({*CHOSEN_NAMES, "options_alike", "options_begin", "end_whole"})
+LATER = frozenset(
+    {*CHOSEN_NAMES, "options_alike", "options_begin", "end_whole", "passed_code_output", "value_code_output"}
+)
 TEXTS = 16  # that are remembered: a draft and its opinions, of a few requests at once
 
 router_columns = request_features

@@ -1,4 +1,4 @@
-"""What a small arithmetic program may compute with: bounded operators, functions, and calendar arithmetic.
+"""What a small program may compute with: bounded operators, functions, and calendar arithmetic.
 
 Everything here takes and gives plain values (numbers, short texts, lists, dates) and costs little however it is
 called: sizes are checked before a result is made, not after. There is no clock, so `today` does not exist.
@@ -20,12 +20,25 @@ BITS = 256  # of an integer
 LENGTH = 1000  # elements of a list, characters of a text
 _MANY = (list, tuple, dict, set)
 _SIZED = (str, *_MANY)
-_FORMAT = re.compile(r"(?:%-?[aAbBdHIjmMpSyY%]|[^%]){1,40}")
-_SPEC = re.compile(r"[<>^]?0?\d?,?(?:\.\d)?[dfeg%]?")
+FORMAT = re.compile(r"(?:%-?[aAbBdHIjmMpSyY%]|[^%]){1,40}")
+
+
+WRONG = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+"""What a program can do wrong."""
+ERRORS: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (*WRONG, KeyError, IndexError, ZeroDivisionError, OverflowError)
+} | {"Exception": Exception}
 
 
 class CannotRun(Exception):
-    """The program uses something unknown, fails, or is too large. Never leaves the two files."""
+    """The program uses something unknown, or is too large: none of the errors that it might catch itself."""
+
+
+def ordered(items: Any) -> Any:
+    """Raises CannotRun for a set of several: in which order it is gone through is left to chance."""
+    if isinstance(items, (set, frozenset)) and len(items) > 1:
+        raise CannotRun
+    return items
 
 
 class Delta:
@@ -113,6 +126,9 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "Div": operator.truediv,
     "FloorDiv": operator.floordiv,
     "Mod": _modulo,
+    "BitAnd": operator.and_,
+    "BitOr": operator.or_,
+    "BitXor": operator.xor,
     "Pow": _power,
     "Eq": operator.eq,
     "NotEq": operator.ne,
@@ -170,50 +186,73 @@ def _numbers(items: Any) -> list[Any]:
 
 
 def _strptime(text: str, form: str) -> dt.datetime:
-    if len(text) > 40 or not _FORMAT.fullmatch(form):
+    if len(text) > 40 or not FORMAT.fullmatch(form):
         raise CannotRun
     return dt.datetime.strptime(text, form)
 
 
-def _strftime(day: dt.date, form: str) -> str:
-    if not _FORMAT.fullmatch(form):
+def listed(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *items: list(function(*map(ordered, items)))
+
+
+def _list(items: Any = ()) -> list[Any]:
+    return list(ordered(items))
+
+
+def _tuple(items: Any = ()) -> tuple[Any, ...]:
+    return tuple(ordered(items))
+
+
+def _map(function: Callable[..., Any], *items: Any) -> list[Any]:
+    return list(map(function, *map(ordered, items)))
+
+
+def _filter(function: Callable[..., Any] | None, items: Any) -> list[Any]:
+    return list(filter(function, ordered(items)))
+
+
+def _instance(value: Any, kinds: Any) -> bool:
+    known = {_list: list, _tuple: tuple, _integer: int} | {kind: kind for kind in (bool, dict, float, set, str)}
+    return isinstance(value, tuple([known[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]))
+
+
+def _integer(value: Any = 0, base: int | None = None) -> int:
+    if isinstance(value, str) and len(value) > BITS:  # takes the square of the length
         raise CannotRun
-    return day.strftime(form)
-
-
-def formatted(value: Any, spec: str) -> str:
-    """As in an f-string; a date takes `%` formats. Raises CannotRun for what could grow."""
-    if isinstance(value, dt.date):
-        return _strftime(value, spec) if spec else str(value)
-    if not _SPEC.fullmatch(spec):
-        raise CannotRun
-    return format(value, spec)
-
-
-def _listed(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *items: list(function(*items))
+    return int(value) if base is None else int(value, base)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
+    "all": all,
+    "any": any,
+    "bin": bin,
+    "chr": chr,
+    "dict": dict,
+    "filter": _filter,
+    "hex": hex,
+    "isinstance": _instance,
+    "map": _map,
+    "ord": ord,
+    "repr": repr,
     "bool": bool,
     "divmod": divmod,
-    "enumerate": _listed(enumerate),
+    "enumerate": listed(enumerate),
     "float": float,
-    "int": int,
+    "int": _integer,
     "len": len,
-    "list": list,
+    "list": _list,
     "max": max,
     "min": min,
     "range": _range,
-    "reversed": _listed(reversed),
+    "reversed": listed(reversed),
     "round": _round,
     "set": set,
     "sorted": sorted,
     "str": str,
     "sum": lambda items, start=0: sum(_numbers(items), *_numbers([start])),
-    "tuple": tuple,
-    "zip": _listed(zip),
+    "tuple": _tuple,
+    "zip": listed(zip),
     "ceil": math.ceil,
     "floor": math.floor,
     "sqrt": math.sqrt,
@@ -234,51 +273,3 @@ CONSTANTS: dict[str, Any] = {"pi": math.pi, "e": math.e}
 MODULES = frozenset(
     {"math", "datetime", "calendar", "collections", "dateutil", "relativedelta"}
 )  # `math.gcd` is FUNCTIONS["gcd"]
-
-_DATE = frozenset({"weekday", "isoweekday", "isoformat", "replace", "date"})
-METHODS: tuple[tuple[type, frozenset[str]], ...] = (
-    (float, frozenset({"is_integer"})),
-    (dt.date, _DATE),
-    (list, frozenset({"append", "count", "index", "sort", "pop"})),
-    (tuple, frozenset({"count", "index"})),
-    (Counter, frozenset({"most_common"})),
-    (dict, frozenset({"items", "values", "keys", "get"})),
-    (str, frozenset({"lower", "upper", "strip", "count"})),
-)
-FIELDS: tuple[tuple[type, frozenset[str]], ...] = (
-    (dt.datetime, frozenset({"hour", "minute"})),
-    (dt.date, frozenset({"year", "month", "day"})),
-    (dt.timedelta, frozenset({"days", "seconds"})),
-)
-
-
-def method(value: Any, name: str) -> Callable[..., Any]:
-    """A bound method that programs may call. Raises CannotRun for every other."""
-    if name == "strftime" and isinstance(value, dt.date):
-        return lambda form: _strftime(value, form)
-    for kind, names in METHODS:
-        if isinstance(value, kind) and name in names:
-            found: Callable[..., Any] = getattr(value, name)
-            return _listed(found) if isinstance(value, dict) and name != "get" else found
-    raise CannotRun
-
-
-def field(value: Any, name: str) -> Any:
-    """An attribute that programs may read. Raises CannotRun for every other."""
-    for kind, names in FIELDS:
-        if isinstance(value, kind) and name in names:
-            return getattr(value, name)
-    raise CannotRun
-
-
-def told(value: Any) -> str | None:
-    """A result as an answer would give it; floats without the noise of binary arithmetic. None for nothing.
-
-    Raises CannotRun where it is too large.
-    """
-    weight(value)
-    if value is None or callable(value) or isinstance(value, (Delta, dt.timedelta)):
-        return None
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(round(value, 10))
-    return str(value)

@@ -1,0 +1,1 @@
+"""A small Python program, worked out node by node without running anything."""
