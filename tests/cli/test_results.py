@@ -143,6 +143,7 @@ def test_what_is_not_known_is_a_dash(tmp_path: Path) -> None:
     assert LONG in found.stdout.replace("\n", "") or LONG in "".join(line.split()[0] for line in shown)
     assert "note: costs are not known for every model, so nothing is said about dollars" in found.stdout
     assert "note: premium is no better than the cheap model here" in found.stdout
+    assert "quality, where premium has none" in found.stdout
 
 
 def test_nothing_is_certifiable(files: Files) -> None:

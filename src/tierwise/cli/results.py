@@ -109,9 +109,10 @@ def _policy(report: Report) -> None:
     screen = console()
     found, certificate = report.policy, report.certificate
     money = "" if found.cost_ratio is None else f", spending {found.cost_ratio:.1%} of always premium's dollars"
+    beside = f"{found.retention:.1%} of premium's" if report.accuracy.premium.value else "where premium has none"
     screen.print(
         f"policy ([bold]{found.rule}[/]): keeps {found.kept_cheap:.1%} cheap at {found.quality:.1%} quality, "
-        f"{found.retention:.1%} of premium's{money}",
+        f"{beside}{money}",
         soft_wrap=True,
     )
     if certificate is None:
