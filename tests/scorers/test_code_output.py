@@ -77,6 +77,8 @@ def test_what_is_left_alone(prompt: str) -> None:
         ("`9`", False),
         ("It returns the double of its argument.", None),
         ("It returns nine.", None),
+        ("The answer is: it doubles 3 and returns 6 in the end.", None),
+        ("The answer is: it squares 3 and returns 9 in the end.", False),
         ("", None),
     ],
 )

@@ -72,7 +72,9 @@ def _says(text: str, meant: Conclusion, asked: Asked) -> bool | None:
 
 def _told(text: str, said: str, meant: str) -> bool:
     """Whether what it concludes with is a value, and no sentence about one."""
-    return len(said.split()) <= len(meant.split()) + 1 or _ANSWERED.search(text) is not None
+    if len(said.split()) <= len(meant.split()) + 1:
+        return True
+    return meant not in said and _ANSWERED.search(text) is not None
 
 
 @lru_cache(maxsize=8)  # every tier's answer is held against it
