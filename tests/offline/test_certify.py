@@ -214,7 +214,7 @@ def route() -> Route:
 
 def test_where_alarms_lead(made: Made) -> None:
     """A tenth of the order up, then to what the same rows show of half as much harm."""
-    tier, strict = found(made, alpha=0.03), found(made, alpha=0.015)
+    tier, strict = found(made, alpha=0.08), found(made, alpha=0.04)
     order = read(made.wanted.trained).orders[0]
     assert tier.threshold is not None
     assert tier.thresholds is not None
@@ -226,12 +226,12 @@ def test_where_alarms_lead(made: Made) -> None:
     assert ladder == rungs(tier.thresholds.accept, [tier.stricter], tier.safe)
     assert ladder[:2] == (tier.thresholds.accept, tier.stricter)
     assert found(made, alpha=0.2).safe is None  # half as much is shown at the certified threshold itself
-    even, evener = (found(made, form="parity", rho=rho) for rho in (0.97, 0.985))
+    even, evener = (found(made, form="parity", rho=rho) for rho in (0.92, 0.96))
     assert even.safe == evener.threshold is not None
     expected, half = (found(made, form="expected", alpha=alpha) for alpha in (0.03, 0.015))
     assert expected.safe == half.threshold is not None
     people = saved(made.folder / "half.parquet", outcomes(FRESH, 3, first=TRAINED)[: 8 * 100])
-    known, stricter = (found(made, judge="M", anchors=people, alpha=alpha) for alpha in (0.08, 0.04))
+    known, stricter = (found(made, judge="M", anchors=people, alpha=alpha) for alpha in (0.1, 0.05))
     assert known.safe == stricter.threshold is not None
     assert found(made, sequential=True, alpha=0.03).safe is None  # what few labels do not show
     nothing = found(made, alpha=0.004)

@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 
 from tests.scorers.stacks import auc, data, fitted
-from tierwise.offline.fit import ENOUGH, FEW, LEAST, MANY, SEEN, Data, csr, lower, predict, said_of, upper
+from tierwise.offline.fit import (
+    ENOUGH,
+    ENOUGH_OF_FEW,
+    FEW,
+    LEAST,
+    MANY,
+    SEEN,
+    Data,
+    csr,
+    lower,
+    predict,
+    said_of,
+    upper,
+)
 from tierwise.scorers.grams import BUCKETS, weighted
 from tierwise.scorers.stack import MOST, Stack
 
@@ -83,12 +96,27 @@ def test_few_rows_have_no_words() -> None:
 
 def test_tasks_with_enough_rows_have_labels() -> None:
     """Rare ones have none; nor has anything where only one is left to tell."""
-    everything, labels = data(60, 12)
-    tasks = ["law"] * 25 + ["physics"] * ENOUGH + ["rare"] * (ENOUGH - 1) + [""] * 16
-    stack = fitted(replace(everything, tasks=tasks), {"good": labels})
-    assert stack.tasks == ("law", "physics")
-    assert stack.shares == pytest.approx([25 / 60, ENOUGH / 60])
-    assert fitted(replace(everything, tasks=["law"] * 60), {"good": labels}).tasks == ()
+    for rows, enough in ((FEW - 1, ENOUGH_OF_FEW), (FEW, ENOUGH)):
+        everything, labels = data(rows, 12)
+        tasks = ["law"] * 25 + ["physics"] * enough + ["rare"] * (enough - 1)
+        stack = fitted(replace(everything, tasks=[*tasks, *[""] * (rows - len(tasks))]), {"good": labels})
+        assert stack.tasks == ("law", "physics")
+        assert stack.shares == pytest.approx([25 / rows, enough / rows])
+        assert fitted(replace(everything, tasks=["law"] * rows), {"good": labels}).tasks == ()
+
+
+def test_of_few_rows_a_task_says_more() -> None:
+    """Where words can't be learnt: its label is held back less."""
+    parts = {}
+    for rows in (FEW - 1, FEW):
+        everything, _ = data(rows, 14)
+        labels = np.array([row % 2 if row % 5 else 1 - row % 2 for row in range(rows)], np.float32)
+        stack = fitted(
+            replace(everything, tasks=["even", "odd"] * (rows // 2) + ["even"] * (rows % 2)), {"good": labels}
+        )
+        begin = len(everything.names) + len(stack.flagged)
+        parts[rows] = float(stack.weights[0, begin + 1] - stack.weights[0, begin])
+    assert parts[FEW - 1] > 1.5 * parts[FEW] > 0
 
 
 def test_products_need_many_rows() -> None:

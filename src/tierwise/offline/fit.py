@@ -28,9 +28,10 @@ HEAD_C = 0.02  # ... and above, on standardised inputs
 CROSSED_C = 0.005  # ... where products of columns are among them: they are many too
 LEAST = 10  # rows to fit anything to
 MANY = 2_000  # rows from which on products of columns are worth their number
-ENOUGH = 10  # rows of a task that give it a label of its own
+ENOUGH, ENOUGH_OF_FEW = 10, 3  # rows of a task that give it a label of its own
 FEW = 300  # rows; of fewer, words say more wrong than right
-MEANING, MEANING_OF_FEW = 1.0, 3.0  # weights of the meaning vector: where words can't be learnt it has to do
+MEANING, MEANING_OF_FEW = 1.0, 2.0  # weights of the meaning vector: where words can't be learnt it has to do ...
+LABELS_OF_FEW = 2.0  # ... and of the tasks' labels, beside 1
 SEEN = 2  # rows that a bucket must occur in
 
 
@@ -109,7 +110,9 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
     spread = np.sqrt((np.where(missing, 0, columns - mean) ** 2).sum(0) / known)
     flagged = np.flatnonzero(missing.any(0) & ~missing.all(0))
     counts = Counter(tasks)
-    labels = sorted(task for task, count in counts.items() if count >= ENOUGH and task)
+    few = len(rows) < FEW
+    enough = ENOUGH_OF_FEW if few else ENOUGH
+    labels = sorted(task for task, count in counts.items() if count >= enough and task)
     if len(labels) < 2:
         labels = []
     half = Stack(
@@ -128,14 +131,18 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
         shares=np.array([counts[task] / len(tasks) for task in labels], np.float32),
         base_mean=under.said.mean(0),
         base_scale=under.said.std(0) + np.float32(1e-6),
-        meaning=MEANING if len(rows) >= FEW else MEANING_OF_FEW,
+        meaning=MEANING_OF_FEW if few else MEANING,
         weights=np.zeros((len(targets), 0), np.float32),
         bias=np.zeros(len(targets), np.float32),
     )
     inputs = half.inputs(Known(columns, tasks, data.meaning[rows], under.said))
     strength = CROSSED_C if half.crossed else HEAD_C
-    heads = [_logistic(inputs, values[rows], strength) for values in targets.values()]
-    weights = np.stack([head[0] for head in heads])
+    worth = np.ones(inputs.shape[1], np.float32)  # a larger input is held back less by the penalty
+    if few:
+        begin = len(data.names) + len(flagged)
+        worth[begin : begin + len(labels)] = LABELS_OF_FEW
+    heads = [_logistic(inputs * worth, values[rows], strength) for values in targets.values()]
+    weights = np.stack([head[0] for head in heads]) * worth
     return replace(half, weights=weights, bias=np.array([head[1] for head in heads], np.float32))
 
 
