@@ -31,7 +31,7 @@ MANY = 2_000  # rows from which on products of columns are worth their number
 ENOUGH, ENOUGH_OF_FEW = 10, 3  # rows of a task that give it a label of its own
 FEW = 300  # rows; of fewer, words say more wrong than right
 MEANING, MEANING_OF_FEW = 1.0, 2.0  # weights of the meaning vector: where words can't be learnt it has to do ...
-LABELS_OF_FEW = 2.0  # ... and of the tasks' labels, beside 1
+LABELS, LABELS_OF_FEW = 3.0, 2.0  # ... and of the tasks' labels: most rows have none of them, so few rows tell of each
 SEEN = 2  # rows that a bucket must occur in
 
 
@@ -137,13 +137,21 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
     )
     inputs = half.inputs(Known(columns, tasks, data.meaning[rows], under.said))
     strength = CROSSED_C if half.crossed else HEAD_C
-    worth = np.ones(inputs.shape[1], np.float32)  # a larger input is held back less by the penalty
-    if few:
-        begin = len(data.names) + len(flagged)
-        worth[begin : begin + len(labels)] = LABELS_OF_FEW
+    worth = _worth(half, data.meaning.shape[1], LABELS_OF_FEW if few else LABELS)
     heads = [_logistic(inputs * worth, values[rows], strength) for values in targets.values()]
     weights = np.stack([head[0] for head in heads]) * worth
     return replace(half, weights=weights, bias=np.array([head[1] for head in heads], np.float32))
+
+
+def _worth(half: Stack, dimensions: int, labels: float) -> Floats:
+    """(inputs,) of the heads: those of tasks, and their products, count so much while a head is fitted.
+
+    A larger input is held back less by the penalty; afterwards the weight takes it over, so that nothing is served
+    differently.
+    """
+    context = np.repeat(np.array([labels, 1], np.float32), [len(half.tasks), len(half.bases)])
+    before, meaning = np.ones(len(half.names) + len(half.flagged), np.float32), np.ones(dimensions, np.float32)
+    return np.concatenate([before, context, meaning, *[context] * len(half.crossed)])
 
 
 def said_of(stack: Stack, data: Data, rows: Rows) -> Floats:
