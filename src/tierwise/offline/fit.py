@@ -144,14 +144,14 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
 
 
 def _worth(half: Stack, dimensions: int, labels: float) -> Floats:
-    """(inputs,) of the heads: those of tasks, and their products, count so much while a head is fitted.
+    """(inputs,) of the heads: those of tasks count so much while a head is fitted. Not their products, which are many.
 
     A larger input is held back less by the penalty; afterwards the weight takes it over, so that nothing is served
     differently.
     """
-    context = np.repeat(np.array([labels, 1], np.float32), [len(half.tasks), len(half.bases)])
-    before, meaning = np.ones(len(half.names) + len(half.flagged), np.float32), np.ones(dimensions, np.float32)
-    return np.concatenate([before, context, meaning, *[context] * len(half.crossed)])
+    before, after = len(half.names) + len(half.flagged), len(half.bases) + dimensions
+    products = len(half.crossed) * (len(half.tasks) + len(half.bases))
+    return np.repeat(np.array([1, labels, 1], np.float32), [before, len(half.tasks), after + products])
 
 
 def said_of(stack: Stack, data: Data, rows: Rows) -> Floats:
