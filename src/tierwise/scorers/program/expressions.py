@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from tierwise.scorers.program.methods import field, formatted, method
 from tierwise.scorers.program.parts import bind, called, items, place
 from tierwise.scorers.program.state import State
 from tierwise.scorers.program.values import CONSTANTS, FUNCTIONS, MODULES, OPERATORS, CannotRun, weight
+
+Many = TypeVar("Many", list[Any], set[Any], dict[Any, Any])
 
 
 def _constant(run: State, node: ast.Constant) -> Any:
@@ -134,15 +136,25 @@ def _lambda(run: State, node: ast.Lambda) -> Callable[..., Any]:
 
 
 def _comprehension(run: State, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
-    return [run.value(node.elt) for _ in _rounds(run, node.generators)]
+    return _inside(run, lambda: [run.value(node.elt) for _ in _rounds(run, node.generators)])
 
 
 def _set_comprehension(run: State, node: ast.SetComp) -> set[Any]:
-    return {run.value(node.elt) for _ in _rounds(run, node.generators)}
+    return _inside(run, lambda: {run.value(node.elt) for _ in _rounds(run, node.generators)})
 
 
 def _dict_comprehension(run: State, node: ast.DictComp) -> dict[Any, Any]:
-    return {run.value(node.key): run.value(node.value) for _ in _rounds(run, node.generators)}
+    return _inside(run, lambda: {run.value(node.key): run.value(node.value) for _ in _rounds(run, node.generators)})
+
+
+def _inside(run: State, work: Callable[[], Many]) -> Many:
+    """What is bound there is not seen outside."""
+    outer, last = run.names, run.last
+    run.names = dict(outer)
+    try:
+        return work()
+    finally:
+        run.names, run.last = outer, last
 
 
 def _rounds(run: State, loops: list[ast.comprehension]) -> Iterator[None]:

@@ -49,11 +49,15 @@ def items(run: State, node: ast.expr) -> Iterator[Any]:
     yield from ordered(found)
 
 
-def called(run: State, said: ast.arguments, body: Callable[[], Any]) -> Callable[..., Any]:
+def called(
+    run: State, said: ast.arguments, body: Callable[[], Any], own: frozenset[str] = frozenset()
+) -> Callable[..., Any]:
+    """A function. It sees what there is where it was written, but for `own`: the names that it binds itself."""
     names = [arg.arg for arg in said.args]
     if said.vararg or said.kwarg or said.kwonlyargs or said.posonlyargs:
         raise CannotRun
     defaults = [run.value(default) for default in said.defaults]
+    around = run.names
 
     def call(*values: Any, **named: Any) -> Any:
         outer = run.names
@@ -61,7 +65,7 @@ def called(run: State, said: ast.arguments, body: Callable[[], Any]) -> Callable
         given.update(zip(names, values, strict=False), **named)
         if set(given) != set(names) or len(values) > len(names):
             raise CannotRun
-        run.names = {**outer, **given}
+        run.names = {name: value for name, value in around.items() if name not in own} | given
         try:
             return body()
         except Return as returned:

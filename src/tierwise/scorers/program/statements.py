@@ -113,7 +113,9 @@ def _handles(handler: ast.ExceptHandler, error: Exception) -> bool:
 def _function(run: State, node: ast.FunctionDef) -> None:
     if node.decorator_list:
         raise CannotRun
-    run.names[node.name] = called(run, node.args, lambda: run.block(node.body))
+    inside = [part for statement in node.body for part in ast.walk(statement)]
+    own = frozenset({part.id for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)})
+    run.names[node.name] = called(run, node.args, lambda: run.block(node.body), own)
 
 
 def _return(run: State, node: ast.Return) -> None:
