@@ -16,6 +16,7 @@ from typing import Any
 
 from tierwise.scorers.canonical import Asked, Conclusion, canonical, question
 from tierwise.scorers.conclusion import LIMIT, conclude
+from tierwise.scorers.features import last_asked
 from tierwise.scorers.program.methods import shown
 from tierwise.scorers.program.run import Run, parsed
 from tierwise.scorers.program.values import WRONG, CannotRun
@@ -45,16 +46,16 @@ _ASKS = re.compile(
 
 def code_output(request: Request, answer: Answer, checks: Checks) -> Evidence:
     """Every choice concludes with what the request's program gives. `value` is the share that does, in [0, 1]."""
-    turns = [message.text for message in request.messages if message.role == "user"]
-    given = output(turns[-1]) if turns and answer.complete and answer.choices else None
+    turn = last_asked(request)
+    given = output(turn) if answer.complete and answer.choices else None
     if given is None:
         return Evidence("code_output", None)
-    asked = question(turns[-1])
+    asked = question(turn)
     meant = canonical(given, asked)
     said = [None if meant is None else _says(choice.text, meant, asked) for choice in answer.choices]
     if None in said:
         return Evidence("code_output", None)
-    right = sum([one is True for one in said])
+    right = said.count(True)
     return Evidence("code_output", right == len(said), f"{right} of {len(said)} as worked out", right / len(said))
 
 

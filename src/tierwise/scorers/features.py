@@ -316,6 +316,11 @@ def prompt_of(request: Request) -> str:
     return clipped(users[0] if len(users) == 1 else "\n".join(users))
 
 
+def last_asked(request: Request) -> str:
+    """The words of the user's last turn, all of them."""
+    return next((message.text for message in reversed(request.messages) if message.role == "user"), "")
+
+
 def said_by(answer: Answer) -> str:
     """The text of an answer's first choice, its calls written out."""
     if not answer.choices:

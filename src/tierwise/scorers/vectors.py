@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tierwise.scorers.features import last_asked
 from tierwise.types import Answer, Checks, Evidence, Request, Vector
 
 HEAD, TAIL = 12_000, 4_000  # characters that are searched, of a longer text
@@ -37,7 +38,7 @@ def vectors(request: Request, answer: Answer, checks: Checks) -> Evidence:
     texts = [_ends(choice.text) for choice in answer.choices if choice.text or not choice.tool_calls]
     if not checks.vectors or not answer.complete or not texts:
         return Evidence("vectors", None)
-    asked = _ends(_asked(request))
+    asked = _ends(last_asked(request))
     applying = [at for at, vector in enumerate(checks.vectors, 1) if _found(vector.when, asked)]
     if not applying:
         return Evidence("vectors", None)
@@ -55,13 +56,6 @@ def validate_vector(vector: Vector) -> str | None:
         if problem is not None:
             return f"{name} {problem}"
     return None
-
-
-def _asked(request: Request) -> str:
-    for message in reversed(request.messages):
-        if message.role == "user":
-            return message.text
-    return ""
 
 
 def _ends(text: str) -> str:

@@ -21,16 +21,20 @@ _TEXT = (  # none makes a text longer, but for a few letters that have no capita
     "isnumeric isprintable isspace istitle isupper lower lstrip partition removeprefix removesuffix rfind rindex "
     "rpartition rsplit rstrip split splitlines startswith strip swapcase title upper"
 )
-METHODS: tuple[tuple[type, str], ...] = (
-    (float, "is_integer"),
-    (dt.date, "weekday isoweekday isoformat replace date"),
-    (list, "append clear copy count extend index insert pop remove reverse sort"),
-    (tuple, "count index"),
-    (Counter, "most_common"),
-    (dict, "clear copy get items keys pop popitem setdefault update values"),
-    (set, "add clear copy difference discard intersection isdisjoint issubset issuperset remove union update"),
-    (str, _TEXT),
-)
+_SET = "add clear copy difference discard intersection isdisjoint issubset issuperset remove union update"
+METHODS: dict[type, frozenset[str]] = {
+    kind: frozenset(names.split())
+    for kind, names in {
+        float: "is_integer",
+        dt.date: "weekday isoweekday isoformat replace date",
+        list: "append clear copy count extend index insert pop remove reverse sort",
+        tuple: "count index",
+        Counter: "most_common",
+        dict: "clear copy get items keys pop popitem setdefault update values",
+        set: _SET,
+        str: _TEXT,
+    }.items()
+}
 FIELDS: tuple[tuple[type, frozenset[str]], ...] = (
     (dt.datetime, frozenset({"hour", "minute"})),
     (dt.date, frozenset({"year", "month", "day"})),
@@ -106,8 +110,8 @@ def method(value: Any, name: str) -> Callable[..., Any]:
         return lambda *values, **named: _GROWING[name](value, *values, **named)
     if value is dict and name == "fromkeys":
         return lambda keys, *default: dict.fromkeys(ordered(keys), *default)
-    for kind, names in METHODS:
-        if isinstance(value, kind) and name in names.split():
+    for kind, names in METHODS.items():
+        if isinstance(value, kind) and name in names:
             found: Callable[..., Any] = getattr(value, name)
             if isinstance(value, dict) and name in ("items", "keys", "values"):
                 return _viewed(found)

@@ -64,24 +64,27 @@ def _for(run: State, node: ast.For) -> None:
     for item in items(run, node.iter):
         run.spend(1)
         bind(run, node.target, item)
-        try:
-            run.block(node.body)
-        except Break:
+        if _broken_off(run, node.body):
             return
-        except Continue:
-            continue
     run.block(node.orelse)
 
 
 def _while(run: State, node: ast.While) -> None:
     while run.value(node.test):
-        try:
-            run.block(node.body)
-        except Break:
+        if _broken_off(run, node.body):
             return
-        except Continue:
-            continue
     run.block(node.orelse)
+
+
+def _broken_off(run: State, body: list[ast.stmt]) -> bool:
+    """One round of a loop: whether it was the last."""
+    try:
+        run.block(body)
+    except Break:
+        return True
+    except Continue:
+        pass
+    return False
 
 
 def _try(run: State, node: ast.Try) -> None:

@@ -203,14 +203,6 @@ def _tuple(items: Any = ()) -> tuple[Any, ...]:
     return tuple(ordered(items))
 
 
-def _map(function: Callable[..., Any], *items: Any) -> list[Any]:
-    return list(map(function, *map(ordered, items)))
-
-
-def _filter(function: Callable[..., Any] | None, items: Any) -> list[Any]:
-    return list(filter(function, ordered(items)))
-
-
 def _instance(value: Any, kinds: Any) -> bool:
     known = {_list: list, _tuple: tuple, _integer: int} | {kind: kind for kind in (bool, dict, float, set, str)}
     return isinstance(value, tuple([known[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]))
@@ -229,10 +221,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "bin": bin,
     "chr": chr,
     "dict": dict,
-    "filter": _filter,
+    "filter": listed(filter),
     "hex": hex,
     "isinstance": _instance,
-    "map": _map,
+    "map": listed(map),
     "ord": ord,
     "repr": repr,
     "bool": bool,
