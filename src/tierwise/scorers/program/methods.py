@@ -143,7 +143,7 @@ def formatted(value: Any, spec: str) -> str:
         return _strftime(value, spec) if spec else str(value)
     if not _SPEC.fullmatch(spec):
         raise CannotRun
-    return format(value, spec)
+    return format(ordered(value), spec)
 
 
 def told(value: Any) -> str | None:

@@ -203,8 +203,21 @@ def _tuple(items: Any = ()) -> tuple[Any, ...]:
     return tuple(ordered(items))
 
 
+def _ranked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`sorted`, `max` or `min`: by a key, equal ones stand as they came."""
+
+    def ranked(*items: Any, **named: Any) -> Any:
+        return function(*(map(ordered, items) if "key" in named else items), **named)
+
+    return ranked
+
+
+def _text(value: Any = "") -> str:
+    return str(ordered(value))
+
+
 def _instance(value: Any, kinds: Any) -> bool:
-    known = {_list: list, _tuple: tuple, _integer: int} | {kind: kind for kind in (bool, dict, float, set, str)}
+    known = {_list: list, _tuple: tuple, _integer: int, _text: str} | {kind: kind for kind in (bool, dict, float, set)}
     return isinstance(value, tuple([known[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]))
 
 
@@ -226,7 +239,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isinstance": _instance,
     "map": listed(map),
     "ord": ord,
-    "repr": repr,
+    "repr": lambda value: repr(ordered(value)),
     "bool": bool,
     "divmod": divmod,
     "enumerate": listed(enumerate),
@@ -234,14 +247,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": _integer,
     "len": len,
     "list": _list,
-    "max": max,
-    "min": min,
+    "max": _ranked(max),
+    "min": _ranked(min),
     "range": _range,
     "reversed": listed(reversed),
     "round": _round,
     "set": set,
-    "sorted": sorted,
-    "str": str,
+    "sorted": _ranked(sorted),
+    "str": _text,
     "sum": lambda items, start=0: sum(_numbers(items), *_numbers([start])),
     "tuple": _tuple,
     "zip": listed(zip),
