@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from tierwise.scorers.program.methods import field, formatted, method
+from tierwise.scorers.program.methods import field, formatted, method, printed
 from tierwise.scorers.program.parts import bind, called, items, place
 from tierwise.scorers.program.state import State
 from tierwise.scorers.program.values import CONSTANTS, FUNCTIONS, MODULES, OPERATORS, CannotRun, weight
@@ -99,12 +99,11 @@ def _call(run: State, node: ast.Call) -> Any:
 
 
 def _print(run: State) -> Callable[..., Any]:
-    def printed(*values: Any, **named: Any) -> Any:
-        if not named:
-            run.printed.append(" ".join(map(str, values)))
+    def work(*values: Any, **named: Any) -> Any:
+        run.printed.append(None if named else printed(values))
         return values[-1] if values else None
 
-    return printed
+    return work
 
 
 def _callee(run: State, node: ast.expr) -> Callable[..., Any]:

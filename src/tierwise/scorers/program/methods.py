@@ -11,7 +11,17 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from tierwise.scorers.program.values import FORMAT, LENGTH, CannotRun, Delta, listed, ordered, weight
+from tierwise.scorers.program.values import (
+    FORMAT,
+    LENGTH,
+    CannotRun,
+    Delta,
+    View,
+    listed,
+    ordered,
+    weight,
+    written,
+)
 
 _SPEC = re.compile(r"[<>^]?0?\d?,?(?:\.\d)?[dfeg%]?")
 _HOLE = re.compile(r"\{\{|\}\}|\{(\w*)\}|[{}]")  # of `str.format`; nothing but a number or a name in it
@@ -40,10 +50,6 @@ FIELDS: tuple[tuple[type, frozenset[str]], ...] = (
     (dt.date, frozenset({"year", "month", "day"})),
     (dt.timedelta, frozenset({"days", "seconds"})),
 )
-
-
-class View(list[Any]):
-    """What `dict.keys` and its like give: to go through, not to show."""
 
 
 def _viewed(function: Callable[[], Any]) -> Callable[[], View]:
@@ -143,7 +149,7 @@ def formatted(value: Any, spec: str) -> str:
         return _strftime(value, spec) if spec else str(value)
     if not _SPEC.fullmatch(spec):
         raise CannotRun
-    return format(ordered(value), spec)
+    return format(written(value), spec)
 
 
 def told(value: Any) -> str | None:
@@ -157,6 +163,14 @@ def told(value: Any) -> str | None:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(round(value, 10))
     return str(value)
+
+
+def printed(values: tuple[Any, ...]) -> str | None:
+    """A line as `print` writes it; None where that can't be said."""
+    try:
+        return " ".join([value if isinstance(value, str) else shown(value) for value in values])
+    except CannotRun:
+        return None
 
 
 def shown(value: Any) -> str:

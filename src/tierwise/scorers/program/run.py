@@ -43,7 +43,7 @@ class Run:
         self.depth = 0
         self.names: dict[str, Any] = {}
         self.last: Any = None  # the value that was assigned or printed last
-        self.printed: list[str] = []
+        self.printed: list[str | None] = []
 
     def work(self, part: Callable[[], Any]) -> Any:
         """What a part of the program gives, from outside of all others."""

@@ -11,7 +11,7 @@ class State(Protocol):
 
     names: dict[str, Any]
     last: Any  # the value that was assigned or printed last
-    printed: list[str]
+    printed: list[str | None]  # lines; None for one that can't be told
 
     def value(self, node: ast.expr) -> Any: ...
 

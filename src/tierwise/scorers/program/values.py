@@ -41,6 +41,17 @@ def ordered(items: Any) -> Any:
     return items
 
 
+class View(list[Any]):
+    """What `dict.keys` and its like give: to go through, not to show."""
+
+
+def written(value: Any) -> Any:
+    """Raises CannotRun for what Python would write otherwise than it is here, or in an order that is left to chance."""
+    if isinstance(value, (View, Counter)):
+        raise CannotRun
+    return ordered(value)
+
+
 class Delta:
     """Calendar arithmetic as python-dateutil's `relativedelta` does it: absolute fields first, then months, then time.
 
@@ -213,7 +224,7 @@ def _ranked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _text(value: Any = "") -> str:
-    return str(ordered(value))
+    return str(written(value))
 
 
 def _instance(value: Any, kinds: Any) -> bool:
@@ -239,7 +250,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isinstance": _instance,
     "map": listed(map),
     "ord": ord,
-    "repr": lambda value: repr(ordered(value)),
+    "repr": lambda value: repr(written(value)),
     "bool": bool,
     "divmod": divmod,
     "enumerate": listed(enumerate),
