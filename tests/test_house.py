@@ -62,6 +62,8 @@ BAD = [
     (rules.late_imports, "store/a.py", "def f():\n    from tierwise.core import price", "f imports tierwise.core"),
     (rules.environment, "gateway/a.py", "import os\nos.environ['A']", "reads the environment"),
     (rules.environment, "gateway/a.py", "from os import getenv", "reads the environment"),
+    (rules.environment, "gateway/a.py", "import os\nos.environ.setdefault('A', '1')", "reads the environment"),
+    (rules.environment, "cli/door.py", "import os\nos.environ.get('A')", "reads the environment"),
     (rules.dangerous, "core/a.py", "import pickle", "imports pickle"),
     (rules.dangerous, "core/a.py", "eval('1')", "calls eval()"),
     (rules.dangerous, "core/a.py", "subprocess.run('ls', shell=True)", "through a shell"),

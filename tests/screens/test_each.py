@@ -116,6 +116,17 @@ def test_a_long_text_that_goes_on_is_read_where_it_is_new() -> None:
     assert list(found.values()) == pytest.approx(list(anew().probabilities(text + threat).values()), abs=1e-6)
 
 
+def test_what_was_read_in_one_go_is_at_hand() -> None:
+    """Of all of them, until the next ones are read; a long one and an empty one among them."""
+    reader = anew()
+    texts = ["I hate you.", LONG, "", "What a day."]
+    read = reader.probabilities_each(texts)
+    assert all(reader.probabilities(text) is known for text, known in zip(texts, read, strict=True))
+    reader.probabilities_each(["another"])
+    assert reader.probabilities(texts[0]) is not read[0]
+    assert reader.probabilities(texts[0]) == pytest.approx(read[0], abs=1e-5)
+
+
 def test_so_many_sentences_are_remembered() -> None:
     """Beyond that, the oldest are forgotten."""
     heard = Heard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import typer
@@ -14,9 +15,14 @@ DONE, FOUND, ERROR = 0, 1, 2  # exit codes
 
 
 class Door(TyperGroup):
-    """The outer door: an error of ours is a red line and exit code 2, never a traceback."""
+    """The outer door: an error of ours is a red line and exit code 2, never a traceback.
+
+    Numpy's OpenBLAS gets one thread, unless the environment says otherwise: our matrices are so small that
+    more of them spend their time waiting for each other, which serving pays for and training gains nothing by.
+    """
 
     def invoke(self, ctx: Any) -> Any:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # it looks when it is loaded, which no command has done yet
         try:
             return super().invoke(ctx)
         except TierwiseError as error:

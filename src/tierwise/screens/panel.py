@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tierwise.errors import ConfigError
@@ -20,10 +20,14 @@ NAMES = ("moderation", "privacy", "injection", "risk")
 
 
 class Panel(NamedTuple):
-    """`limits`: from which score on a class, such as "moderation:hate", is flagged; one without never is."""
+    """`limits`: from which score on a class, such as "moderation:hate", is flagged; one without never is.
+
+    `ahead` reads texts that all screens will be asked about next, in one go; of short ones in half the time.
+    """
 
     screens: dict[str, Screen]
     limits: dict[str, float]
+    ahead: Callable[[Sequence[str]], object]
 
 
 def panel(names: Sequence[str], encoder: Encoder) -> dict[str, Screen]:
@@ -59,4 +63,5 @@ def assembled(
     return Panel(
         {name: every[name] for name in NAMES if name in names},
         {one: limit for one, limit in limits.items() if one.partition(":")[0] in names},
+        reader.probabilities_each if {*names} - {"privacy"} else len,
     )

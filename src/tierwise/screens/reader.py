@@ -39,8 +39,8 @@ class Encoder(Protocol):
 
 
 class Reader:
-    """May be shared between threads. A text is read as its sentences, and is their sum. The last text is remembered, as
-    several screens ask for it in turn.
+    """May be shared between threads. A text is read as its sentences, and is their sum. The last text is remembered, or
+    the last ones that were read in one go, as several screens ask for it in turn.
     """
 
     def __init__(self, weights: Weights, encoder: Encoder) -> None:
@@ -53,41 +53,42 @@ class Reader:
         self._dense = np.concatenate([weights.hidden, weights.dense], axis=1)
         self._shift = np.concatenate([weights.shift_in, weights.bias])
         self._slope, self._against = -weights.slope, -weights.shift
-        self._last: tuple[str, Mapping[str, float]] = ("", self._shares(self._odds([("",)])[0]))
+        self._last: Mapping[str, Mapping[str, float]] = {"": self._shares(self._odds([("",)])[0])}
 
     def probabilities(self, text: str) -> Mapping[str, float]:
         """Of every head, in [0, 1]. Of a text with several windows, sentences or readings, the highest."""
-        last = self._last
-        if last[0] == text:
-            return last[1]
+        if (known := self._last.get(text)) is not None:
+            return known
         return self._kept(text, [self._worst(plain)[0] for _, part in windows(text) for plain in readings(part)])
 
     def probabilities_each(self, texts: Sequence[str]) -> list[Mapping[str, float]]:
-        """`probabilities` of each; of short ones in half the time, as they are read in one go."""
+        """`probabilities` of each; of short ones in half the time, as they are read in one go. All are remembered."""
         plain = [readings(text) if len(text) <= WHOLE else () for text in texts]
         short = [bool(own) and max(map(len, own)) <= WHOLE for own in plain]
         read = [own for own, is_short in zip(plain, short, strict=True) if is_short]
         odds = iter(self._odds([sentences(one) for own in read for one in own]))
         shares = iter([self._shares(np.max([next(odds) for _ in own], axis=0)) for own in read])
-        return [next(shares) if one else self.probabilities(text) for text, one in zip(texts, short, strict=True)]
+        found = [next(shares) if one else self.probabilities(text) for text, one in zip(texts, short, strict=True)]
+        self._last = dict(zip(texts, found, strict=True))
+        return found
 
     def both(self, text: str, apart: Callable[[str], Sequence[str]]) -> tuple[Mapping[str, float], Floats]:
         """`probabilities`; and (parts, heads), `each` of what `apart` takes out of a window. All in one go, which is
         faster, so whoever wants both asks before others ask for the first.
         """
-        known, shares = self._last
+        shares = self._last.get(text)
         found: list[Floats] = []
         parts: list[Floats] = []
         for _, window in windows(text):
             beside = normalised_each(apart(window))
-            if known == text:
+            if shares is not None:
                 parts.append(self._odds([*map(sentences, beside)]))
                 continue
             first, *others = readings(window)
             odds, said = self._worst(first, beside)
             found += [odds, *(self._worst(plain)[0] for plain in others)]
             parts.append(said)
-        shares = self._kept(text, found) if found else shares
+        shares = shares or self._kept(text, found)
         return shares, self._stretched(np.concatenate(parts) if len(parts) > 1 else parts[0])
 
     def each(self, texts: Sequence[str]) -> Floats:
@@ -140,7 +141,7 @@ class Reader:
 
     def _kept(self, text: str, odds: Sequence[Floats]) -> Mapping[str, float]:
         shares = self._shares(np.max(odds, axis=0) if len(odds) > 1 else odds[0])
-        self._last = text, shares
+        self._last = {text: shares}
         return shares
 
     def _shares(self, odds: Floats) -> Mapping[str, float]:

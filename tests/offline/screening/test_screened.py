@@ -68,6 +68,27 @@ def test_no_text_reaches_the_output(table: Path, tmp_path: Path) -> None:
     assert not any(word in (tmp_path / "out.jsonl").read_text() for word in ("vermin", "jane", "balance"))
 
 
+def test_rows_are_read_in_one_go(tmp_path: Path) -> None:
+    """Many of them say what each says in a file of its own; broken ones, long ones and copies among them."""
+    kinds = [*TEXTS, None, "You are kind. " * 1500 + TEXTS[1], ""]
+    many = [text if number % 3 else f"{text} {number}" for number, text in enumerate(kinds * 10)]
+    path, out = tmp_path / "many.jsonl", tmp_path / "out.jsonl"
+    path.write_text("".join(f"{json.dumps({'text': text})}\n" for text in many))
+    run(Wanted(path, out=out))
+    found = lines(out)
+    assert [line["row"] for line in found] == list(range(len(many)))
+    for number in range(0, len(many), 11):
+        one, alone = tmp_path / "one.jsonl", tmp_path / f"{number}.jsonl"
+        one.write_text(json.dumps({"text": "x"}) + "\n" + json.dumps({"text": many[number]}))
+        run(Wanted(one, out=alone))
+        assert found[number]["why"] == lines(alone)[1]["why"]
+        assert _flat(found[number]) == pytest.approx(_flat(lines(alone)[1]), abs=2e-4)
+
+
+def _flat(line: dict[str, Any]) -> dict[str, float]:
+    return {**line.get("moderation", {}), **line.get("risk", {}), "injection": line.get("injection", 0.0)}
+
+
 def test_a_row_that_was_not_read_is_flagged(tmp_path: Path) -> None:
     """A row without a text, and a broken line, do not pass for harmless."""
     path, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"

@@ -87,7 +87,7 @@ class Lines:
         heads = None if wanted.trained is None else Own(read(wanted.trained), encoder.encode)
         policies = shipped() if rules.policies is None else rules.policies
         found = assembled(wanted.screens, encoder, policies, heads)
-        self._screens, self._policies = found.screens, policies
+        self._screens, self._ahead, self._policies = found.screens, found.ahead, policies
         limits = {**found.limits, **{one: at for one, at in rules.limits.items() if one in found.limits}}
         self.limits = {one: at for one, at in limits.items() if one not in rules.allowed}
         classes = [one.partition(":")[2] for one in self.limits]
@@ -96,9 +96,18 @@ class Lines:
     def meanings(self, doubts: Sequence[str]) -> dict[str, str]:
         return meanings(doubts, self._policies)
 
-    def look(self, row: int, record: Record | None) -> Seen:
+    def look(self, rows: Sequence[tuple[int, Record | None]]) -> list[Seen]:
+        """At several rows at once: short texts take half the time so."""
+        texts = [self._text(record) for _, record in rows]
+        self._ahead([text for text in texts if text is not None])
+        return [self._seen(row, text) for (row, _), text in zip(rows, texts, strict=True)]
+
+    def _text(self, record: Record | None) -> str | None:
         text = record.get(self.column) if record is not None else None
-        if not isinstance(text, str):
+        return text if isinstance(text, str) else None
+
+    def _seen(self, row: int, text: str | None) -> Seen:
+        if text is None:
             return Seen(row, None, {}, {}, (UNREAD,), ())
         findings = {name: one.screen(text) for name, one in self._screens.items()}
         scores = {f"{name}:{kind}": score for name, one in findings.items() for kind, score in one.scores.items()}
@@ -131,7 +140,7 @@ class Lines:
 
     def same(self, row: int, record: Record | None, last: bytes) -> None:
         """Raises ConfigError unless an output's `last` line is this row's, whatever a model has said of its doubts."""
-        seen = self.look(row, record)
+        (seen,) = self.look([(row, record)])
         if not _alike(_firm(self.line(seen, None)[0], seen.doubts), _firm(last, seen.doubts)):
             raise ConfigError(
                 f"{self._wanted.out}: its last row is not what {self._wanted.file} gives with these screens; --out "

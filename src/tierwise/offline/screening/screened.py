@@ -24,6 +24,7 @@ from tierwise.screens.judged import question, verdict
 from tierwise.types import Answer, Request
 
 ANY = "any"  # class of all classes, beside labels
+READ = 32  # rows that classifiers read in one go
 AT_ONCE = 64  # rows that a model is asked about, before their lines are written
 HELD = 1_000  # rows whose lines wait for those
 _START = b'{"row":'  # of every line
@@ -72,18 +73,16 @@ def screen(wanted: Wanted, tell: Tell, asker: Asker | None = None) -> Report:
     size = _size(wanted)
     lines, written = Lines(wanted), _written(wanted.out)
     sums, before, rows = _Sums(wanted, lines), len(written.told), 0
-    batch = _Batch(lines, asker, sums)
     with _appended(wanted.out, written.end) as write:
+        batch = _Batch(lines, asker, sums, write)
         for rows, record in enumerate(records(wanted.file, lines.kind, lambda done: tell(min(done, size), size)), 1):
             if rows <= before:
                 if rows == before:
                     lines.same(rows - 1, record, written.last)
                 sums.add(written.told[rows - 1], record)
                 continue
-            batch.add(lines.look(rows - 1, record), record)
-            if batch.full:
-                batch.write(write)
-        batch.write(write)
+            batch.add(rows - 1, record)
+        batch.end()
     if rows < before:
         raise ConfigError(f"{wanted.out}: has {before:,} rows and {wanted.file} {rows:,}; --out names another file")
     return sums.report(rows, before, batch.asked, 0 if asker is None else asker.spent())
@@ -183,34 +182,49 @@ def _size(wanted: Wanted) -> int:
 
 
 class _Batch:
-    """Rows whose lines are written together, in order: once a model has answered about those in doubt."""
+    """Rows that are read in one go; and those whose lines wait, in order, for a model's word about some of them."""
 
-    def __init__(self, lines: Lines, asker: Asker | None, sums: _Sums) -> None:
+    def __init__(self, lines: Lines, asker: Asker | None, sums: _Sums, write: Callable[[bytes], object]) -> None:
         self.asked = 0
         self._lines = lines
         self._asker = asker
         self._sums = sums
+        self._out = write
+        self._unread: list[tuple[int, Record | None]] = []
         self._rows: list[tuple[Seen, Record | None]] = []
         self._questions: dict[int, Request] = {}  # by row
 
-    @property
-    def full(self) -> bool:
-        return not self._questions or len(self._questions) >= AT_ONCE or len(self._rows) >= HELD
+    def add(self, row: int, record: Record | None) -> None:
+        self._unread.append((row, record))
+        if len(self._unread) >= READ:
+            self._read()
 
-    def add(self, seen: Seen, record: Record | None) -> None:
-        self._rows.append((seen, record))
+    def end(self) -> None:
+        self._read()
+        self._write()
+
+    def _read(self) -> None:
+        for seen, (_, record) in zip(self._lines.look(self._unread), self._unread, strict=True):
+            self._rows.append((seen, record))
+            self._ask(seen)
+            if not self._questions or len(self._questions) >= AT_ONCE or len(self._rows) >= HELD:
+                self._write()
+        self._unread = []
+
+    def _ask(self, seen: Seen) -> None:
+        """The next time that the model is."""
         if seen.doubts and self._asker is not None and seen.text is not None:
             try:
                 self._questions[seen.row] = question([seen.text], self._lines.meanings(seen.doubts), f"row-{seen.row}")
             except CheckFailed:  # too long to be asked about: it stays in doubt
                 return
 
-    def write(self, write: Callable[[bytes], object]) -> None:
+    def _write(self) -> None:
         said = self._said()
         for seen, record in self._rows:
             line, told = self._lines.line(seen, said.get(seen.row))
             self._sums.add(told, record)
-            write(line)
+            self._out(line)
         self._rows, self._questions = [], {}
 
     def _said(self) -> dict[int, Mapping[str, float]]:
