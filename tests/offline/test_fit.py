@@ -157,13 +157,14 @@ def test_what_is_said_of_rows_is_out_of_fold() -> None:
     assert np.abs(under.said).max() <= MOST
 
 
-def test_a_router_takes_the_bases_that_read_prompts() -> None:
+def test_a_router_takes_the_bases_that_it_wants() -> None:
     """From the lower storey that it shares with the verifier."""
     everything, labels = data(400, 17)
     reads = [("good", "draft"), ("good", "prompt")]
     under = lower(everything, {"good": labels}, reads, ROWS, np.random.default_rng(0))
-    only = under.only("prompt")
+    only = under.only([("good", "prompt"), ("other", "prompt")])
     assert only.reads == (("good", "prompt"),)
+    assert len(under.only(reads).idf_draft) == BUCKETS
     assert only.said.tolist() == under.said[:, [1]].tolist()
     assert len(only.idf_draft) == 0
     stack = upper(replace(everything, draft=None), {"good": labels}, only)

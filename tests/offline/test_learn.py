@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.offline.synthetic import bare, measured, side, world
-from tierwise.offline.fit import predict
+from tierwise.offline.fit import FEW, SEVERAL, predict
 from tierwise.offline.learn import (
     ALWAYS,
     MOST,
@@ -68,6 +68,23 @@ def test_labels_and_effects() -> None:
         "harm": [0, 1, 0, 0.5],
     }
     assert harm(pairs).tolist() == [0, 1, 0, 0.5]
+
+
+@pytest.mark.parametrize("rows", [FEW - 1, FEW, SEVERAL - 1, SEVERAL])
+def test_words_tell_the_gain_where_there_are_several_rows(rows: int) -> None:
+    """The router's alone: a verifier reads the draft. Served, it has the same models of words."""
+    known, pairs = world(1300, 5)
+    every = np.arange(rows)
+    learned = learn(known, pairs, every, np.random.default_rng(0))
+    assert learned.under is not None
+    assert learned.alone is not None
+    several, few = rows >= SEVERAL, rows < FEW
+    assert (("gain", "prompt") in learned.under.reads) == several
+    assert len(learned.router.bases) == (0 if few else 2 + several)
+    assert [base.reads for base in learned.alone.bases] == ([] if few else ["prompt", "prompt", "draft"])
+    seen = (every, cross_scores(known, pairs, every, np.random.default_rng(1)))
+    served = deploy(learned, known, pairs, seen, Thresholds(0.5, 0.5, 0.5)).router
+    assert [base.bias for base in served.bases] == [base.bias for base in learned.router.bases]
 
 
 @pytest.mark.parametrize("opinion_cost", [None, 0.02], ids=["alone", "consulted"])

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 Rows = NDArray[np.intp]
 
 FOLDS = 5
-TEXT_C = 2.0  # inverse strength of the L2 penalty below: words are many and each says little
-HEAD_C = 0.02  # ... and above, on standardised inputs
+TEXT_C = 1.4  # inverse strength of the L2 penalty below: words are many and each says little
+HEAD_C, HEAD_C_OF_FEWER = 0.01, 0.02  # ... and above, on standardised inputs: of SEVERAL rows, and of fewer
 CROSSED_C = 0.005  # ... where products of columns are among them: they are many too
 LEAST = 10  # rows to fit anything to
+SEVERAL = 1_000  # rows from which on heads are held back more, and words tell the gain
 MANY = 2_000  # rows from which on products of columns are worth their number
 ENOUGH, ENOUGH_OF_FEW = 10, 3  # rows of a task that give it a label of its own
 FEW = 300  # rows; of fewer, words say more wrong than right
@@ -63,17 +64,13 @@ class Lower:
     bases: tuple[Base, ...]
     said: Floats  # (rows, bases)
 
-    def only(self, what: str) -> Lower:
-        """The bases that read no more than `what`."""
-        kept = [place for place, (_, reads) in enumerate(self.reads) if reads == what]
-        return Lower(
-            self.rows,
-            tuple(self.reads[place] for place in kept),
-            self.idf_prompt,
-            np.zeros(0, np.float32),
-            tuple(self.bases[place] for place in kept),
-            self.said[:, kept],
-        )
+    def only(self, wanted: Sequence[tuple[str, str]]) -> Lower:
+        """Those of its bases that are `wanted`."""
+        kept = [place for place, one in enumerate(self.reads) if one in wanted]
+        reads = tuple(self.reads[place] for place in kept)
+        draft = self.idf_draft if any(what == "draft" for _, what in reads) else np.zeros(0, np.float32)
+        bases = tuple(self.bases[place] for place in kept)
+        return Lower(self.rows, reads, self.idf_prompt, draft, bases, self.said[:, kept])
 
 
 Targets = Mapping[str, Floats]
@@ -136,7 +133,7 @@ def upper(data: Data, targets: Targets, under: Lower) -> Stack:
         bias=np.zeros(len(targets), np.float32),
     )
     inputs = half.inputs(Known(columns, tasks, data.meaning[rows], under.said))
-    strength = CROSSED_C if half.crossed else HEAD_C
+    strength = CROSSED_C if half.crossed else (HEAD_C if len(rows) >= SEVERAL else HEAD_C_OF_FEWER)
     worth = _worth(half, data.meaning.shape[1], LABELS_OF_FEW if few else LABELS)
     heads = [_logistic(inputs * worth, values[rows], strength) for values in targets.values()]
     weights = np.stack([head[0] for head in heads]) * worth

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tierwise.offline.fit import Data, Lower, Rows, Targets, lower, predict, upper
+from tierwise.offline.fit import SEVERAL, Data, Lower, Rows, Targets, lower, predict, upper
 from tierwise.offline.measured import Flags, Measured
 from tierwise.offline.outcomes import Pairs
 from tierwise.scorers.artefact import TierModel
@@ -30,7 +30,9 @@ Floats = NDArray[np.float64]
 MOST = 12_000  # queries that anything is fitted to; more change little and take long
 CHEAP = 0.1  # of premium's price: opinions that cost less are asked about every draft that may be kept
 ALWAYS, NEVER = 1.0 + 1e-6, 1e-6  # above every score, and above that of a blocked draft only
-READS = (("cheap", "prompt"), ("premium", "prompt"), ("cheap", "draft"))
+# What models of words tell, and what they read: the router's (the gain where there are SEVERAL rows), and a verifier's.
+ROUTER = (("cheap", "prompt"), ("premium", "prompt"), ("gain", "prompt"))
+VERIFIER = (("cheap", "prompt"), ("premium", "prompt"), ("cheap", "draft"))
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,26 @@ def learn(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator
         rows = np.sort(rng.choice(rows, MOST, replace=False))
     targets, effects = labels(pairs), effects_of(pairs)
     data = measured.router if measured.alone is None else measured.alone
-    under = lower(data, targets, READS[:2] if measured.alone is None else READS, rows, rng)
+    router = ROUTER if len(rows) >= SEVERAL else ROUTER[:2]
+    reads = router if measured.alone is None else dict.fromkeys((*router, *VERIFIER))
+    under = lower(data, {**targets, "gain": _gain(pairs)}, tuple(reads), rows, rng)
+    words = under.only(VERIFIER)
     return Learned(
-        upper(measured.router, targets, under.only("prompt")),
-        None if measured.alone is None else upper(measured.alone, effects, under),
-        None if measured.consulted is None else upper(measured.consulted, effects, under),
+        upper(measured.router, targets, under.only(router)),
+        None if measured.alone is None else upper(measured.alone, effects, words),
+        None if measured.consulted is None else upper(measured.consulted, effects, words),
         under,
     )
 
 
 def labels(pairs: Pairs) -> Targets:
     return {"cheap": pairs.cheap.score.astype(np.float32), "premium": pairs.premium.score.astype(np.float32)}
+
+
+def _gain(pairs: Pairs) -> NDArray[np.float32]:
+    """What premium adds, in [0, 1]; 0.5 is nothing. Words tell it better than they tell the two labels apart."""
+    gain: NDArray[np.float32] = ((1 + pairs.premium.score - pairs.cheap.score) / 2).astype(np.float32)
+    return gain
 
 
 def effects_of(pairs: Pairs) -> Targets:
@@ -216,7 +227,7 @@ def deploy(
     ):
         targets[name] = np.zeros(len(pairs), np.float32)
         targets[name][rows] = values
-    router = upper(measured.router, targets, learned.under.only("prompt"))
+    router = upper(measured.router, targets, learned.under.only(ROUTER))
     return TierModel(router, learned.alone, learned.consulted)
 
 
