@@ -24,7 +24,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -91,6 +91,8 @@ LEGALBENCH = (
 )  # fmt: skip
 # Heads whose look-alikes are everyday talk ("seed_calm"); those of the others are what moderation mistakes.
 TALK = ("injection", "legal", "medical", "financial", "complex", "minors")
+EVERYDAY = "seed_everyday"  # of no head at all, and not in English
+NEGATIVE = {**dict.fromkeys(TALK, "seed_calm"), "everyday": EVERYDAY}
 KIN = ("citation_prediction", "diversity", "maud", "sara", "ssla", "supply_chain")  # tasks over the same texts
 
 
@@ -157,7 +159,7 @@ def corpus(data: Path) -> list[Row]:
     _prompts(data, kinds, add)
     _traffic(data, add)
     for seed in seeds():
-        not_ = "seed_calm" if seed.head in TALK else "seed_not"
+        not_ = NEGATIVE.get(seed.head, "seed_not")
         labels = {f"{seed.head}/{kind}": int(of) for kind, of in seed.kinds.items()} | {seed.head: int(seed.positive)}
         add(f"seed_{seed.head}" if seed.positive else not_, seed.text, seed.line, **labels)
     for policy in shipped():
@@ -228,7 +230,7 @@ def _clean(weight: float) -> list[Part]:
 
 def _hard(xstest: float = 0.15) -> list[Part]:
     safe: list[Part] = [("xstest_safe", "-", 0.0, xstest), ("false_refusal", "-", 0.0, 0.1)]
-    return [("seed_not", "-", 0.0, 0.3), *safe, *[(name, "-", 0.0, 0.1) for name in ARTS]]
+    return [("seed_not", "-", 0.0, 0.3), (EVERYDAY, "-", 0.0, 0.1), *safe, *[(name, "-", 0.0, 0.1) for name in ARTS]]
 
 
 def _others(*heads: str) -> list[Part]:
@@ -282,7 +284,7 @@ HEADS: dict[str, list[Part]] = {
     ],
     "sexual": [
         ("moderation", "sexual", 1.0, 1.0), ("seed_sexual", "+", 1.0, 0.0), ("seed_not", "-", 0.0, 0.3), *_clean(0.1),
-        *_others("self-harm", "violence", "hate", "illicit"),
+        *_others("self-harm", "violence", "hate", "illicit"), (EVERYDAY, "-", 0.0, 0.1),
     ],
     "violence": [
         ("moderation", "violence", 1.0, 1.0), ("seed_violence", "+", 1.0, 0.0), ("hatecheck", "threat", 0.2, 0.0),
@@ -294,7 +296,7 @@ HEADS: dict[str, list[Part]] = {
     ],
     "injection": [
         ("injection", "+", 1.0, 0.0), ("seed_injection", "+", 0.8, 0.0),
-        ("seed_calm", "-", 0.0, 0.6), ("seed_not", "-", 0.0, 0.3),
+        ("seed_calm", "-", 0.0, 0.6), ("seed_not", "-", 0.0, 0.3), (EVERYDAY, "-", 0.0, 0.6),
         ("clinc", "-", 0.0, 1.5), ("banking", "-", 0.0, 0.6), ("gsm8k", "-", 0.0, 0.4),
         ("xstest_safe", "-", 0.0, 0.3), ("false_refusal", "-", 0.0, 0.6),
         ("moderation", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.8) for name in ARTS],
@@ -305,34 +307,37 @@ HEADS: dict[str, list[Part]] = {
         ("seed_legal", "+", 2.0, 0.0), ("seed_calm", "-", 0.0, 0.4), ("seed_not", "-", 0.0, 0.1),
         ("pubmedqa", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.2), ("xstest_safe", "-", 0.0, 0.1),
         ("moderation", "-", 0.0, 0.2), *[(name, "-", 0.0, 0.3) for name in ARTS], *_clean(0.5),
+        (EVERYDAY, "-", 0.0, 0.1),
     ],
     "medical": [
         ("mmlu", "medicine", 1.0, 1.0), ("pubmedqa", "+", 1.0, 0.0), ("policy_medical", "+", 0.15, 0.0),
         ("seed_medical", "+", 0.5, 0.0), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.1),
         ("legalbench", "-", 0.0, 0.2), ("moderation", "-", 0.0, 0.2), ("false_refusal", "-", 0.0, 0.1),
-        *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5),
+        *[(name, "-", 0.0, 0.1) for name in ARTS], *_clean(0.5), (EVERYDAY, "-", 0.0, 0.1),
     ],
     "financial": [
         ("mmlu", "money", 0.7, 0.7), ("clinc", "advice", 0.5, 0.7), ("policy_financial", "+", 0.1, 0.0),
         ("seed_financial", "+", 0.6, 0.0), ("seed_calm", "financial", 0.0, 0.3),
-        ("banking", "-", 0.0, 0.3), ("gsm8k", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.1),
+        ("banking", "-", 0.0, 0.3), ("gsm8k", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.1), (EVERYDAY, "-", 0.0, 0.3),
     ],
     "complex": [
         *[(name, "+", 1.0, 0.0) for name in ARTS], ("policy_complex", "+", 0.1, 0.0), *_clean(1.2),
         ("seed_complex", "+", 0.5, 0.0), ("seed_calm", "complex", 0.0, 0.3),
         ("xstest_safe", "-", 0.0, 0.2), ("mmlu", "-", 0.0, 0.3), ("moderation", "-", 0.0, 0.2),
+        (EVERYDAY, "-", 0.0, 0.6),
     ],
     "minors": [
         ("seed_minors", "+", 1.0, 0.0), ("policy_minors", "+", 0.2, 0.0),
         ("seed_calm", "minors", 0.0, 0.3), ("seed_calm", "-", 0.0, 0.2), ("seed_not", "-", 0.0, 0.2),
         ("seed_self-harm", "-", 0.0, 0.1), ("seed_legal", "-", 0.0, 0.1), ("seed_medical", "-", 0.0, 0.1),
         ("mmlu", "-", 0.0, 0.4), *[(name, "-", 0.0, 0.2) for name in (*ARTS, *SAFE)], *_clean(0.6),
+        (EVERYDAY, "-", 0.0, 0.2),
     ],
 }  # fmt: skip
 # The share of other rows that the shipped threshold may flag, of those sets, by what heads say of unseen folds.
 LIMITS: dict[str, tuple[tuple[str, ...], float]] = {
     "illicit": (SAFE, 0.025),
-    "injection": (ARTS, 0.03),
+    "injection": (ARTS, 0.025),
     "legal": (("mmlu", *CLEAN, *ARTS), 0.04),
     "medical": (("mmlu", *CLEAN, *ARTS), 0.04),
     "financial": (("banking", "clinc", "gsm8k"), 0.02),
@@ -608,8 +613,14 @@ def recognisers(
 # ------------------------------------------------------------------ the file
 
 
-def made(data: Path) -> dict[str, Any]:
-    """The arrays of the file."""
+def kept(file: Path) -> dict[str, Any]:
+    """The arrays of a file that find names and addresses."""
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files if name.startswith("name_")}
+
+
+def made(data: Path, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of the file, `names` among them."""
     known = Corpus(corpus(data))
     whole, odds = fitted(known, np.ones(len(known.rows), bool)), unseen(known)
     rest, shares = [], probabilities(known, odds)
@@ -626,7 +637,7 @@ def made(data: Path) -> dict[str, Any]:
         "heads": np.frombuffer(json.dumps(list(HEADS)).encode(), np.uint8),
         "table": np.round(whole.table / scale).astype(np.int8), "scale": scale, "idf": known.idf, **halves,
         "bias": whole.bias, "slope": slope, "shift": shift, "thresholds": limits,
-        **{f"name_{name}": array for name, array in recogniser(data).items()},
+        **names,
     }  # fmt: skip
 
 
@@ -634,14 +645,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=ROOT / "src/tierwise/data/screens")
+    parser.add_argument("--heads", action="store_true", help="fit these only; what finds names stays as it is")
     options = parser.parse_args()
-    packed = io.BytesIO()
-    np.savez_compressed(packed, allow_pickle=False, **made(options.data))
+    packed, file = io.BytesIO(), options.out / NAME
+    names = kept(file) if options.heads else {f"name_{name}": one for name, one in recogniser(options.data).items()}
+    np.savez_compressed(packed, allow_pickle=False, **made(options.data, names))
     content = packed.getvalue()
     sha256 = hashlib.sha256(content).hexdigest()
-    (options.out / NAME).write_bytes(content)
+    file.write_bytes(content)
     CODE.write_text(re.sub(r'SHA256 = ".*"', f'SHA256 = "{sha256}"', CODE.read_text()))
-    print(f"{options.out / NAME}: {len(content):,} bytes, SHA-256 {sha256}")
+    print(f"{file}: {len(content):,} bytes, SHA-256 {sha256}")
 
 
 if __name__ == "__main__":

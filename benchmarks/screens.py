@@ -38,8 +38,10 @@ from benchmarks.screen_weights import (
     ARTS,
     CLEAN,
     DECAY,
+    EVERYDAY,
     FOLDS,
     SAFE,
+    TALK,
     Corpus,
     corpus,
     probabilities,
@@ -50,6 +52,7 @@ from benchmarks.screen_weights import (
     unseen,
 )  # fmt: skip
 from tierwise.scorers.encoder import load_encoder
+from tierwise.scorers.language import language_of
 from tierwise.screens.moderation import MINORS, TRAINED, Moderation
 from tierwise.screens.panel import panel
 from tierwise.screens.patterns import formed
@@ -60,6 +63,7 @@ from tierwise.screens.weights import load_weights
 
 RESULTS = Path(__file__).parent / "results"
 DRAWS = 400
+CLEAR, ENOUGH = 0.8, 20  # share of the telling words that one language has, and words of a text that are enough to tell
 WORDS = {
     "sexual": "sex porn nude naked cock pussy dick xxx horny orgasm boobs blowjob erotic cum masturbat nipples anal",
     "hate": "hate nigger nigga faggot fag retard spic kike tranny paki scum vermin subhuman muslims immigrants jews",
@@ -259,6 +263,30 @@ class Bench:
             self.share(f"ordinary traffic: {name}", "wrongly blocked, so too", blocked[known.of(name)])
         for most in (0.01, 0.03, 0.1, 0.2):
             self.caught("the curve: simplesafetytests + harmbench", "illicit", safe, most, bad)
+
+    def languages(self) -> None:
+        """What English heads make of other languages, where sets have some: too few rows for each of them alone."""
+        known = self.known
+        every = highest(np.stack([self.shares[head] for head in TRAINED]))
+        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
+        ordered = self.shares["injection"] >= self.limits["injection"]
+        foreign = np.array([in_another_language(row.text) for row in known.rows])
+        bad, at = known.label("any"), known.of("moderation")
+        for which, own in (("English", ~foreign), ("other languages", foreign)):
+            rows = at[own[at]]
+            what, note = f"openai_moderation, {which}", f"{int(bad[rows].sum())} positive rows of {len(rows)}"
+            value, low, high = drawn(average_precision_score, bad[rows], every[rows])
+            self.figures.append(Figure(f"{what}: any category", "AUPRC", value, low, high, note=note))
+            self.share(what, "caught, all categories at shipped thresholds", blocked[rows[bad[rows] == 1]])
+            self.share(what, "wrongly flagged, so too", blocked[rows[bad[rows] == 0]])
+            for name, over in (("moderation", blocked), ("injection", ordered)):
+                rest = known.of("arena2")
+                self.share(f"arena2, {which}: {name}", "wrongly flagged, so too", over[rest[own[rest]]])
+        at = known.of(EVERYDAY)
+        self.share("everyday requests, other languages: moderation", "wrongly flagged, so too", blocked[at])
+        for head in TALK:
+            over = self.shares[head] >= self.limits[head]
+            self.share(f"everyday requests, other languages: {head}", "wrongly flagged, so too", over[at])
 
     def injection(self) -> None:
         known, found = self.known, self.known.of("injection")
@@ -513,6 +541,12 @@ class Counts:
         return float(2 * whole[0] / max(whole[1] + whole[2], 1)), float(low), float(high)
 
 
+def in_another_language(text: str) -> bool:
+    """Whether it is clearly not in English: in letters of another script, or in enough words of another language."""
+    kind, share = language_of(text)
+    return kind not in {"", "en"} and share >= CLEAR and (len(text.split()) >= ENOUGH or not text.isascii())
+
+
 def either(shares: Any) -> Any:
     """(texts,) of (categories, texts): that any of them is so, were they independent."""
     return 1 - np.prod(1 - shares, axis=0)
@@ -620,6 +654,7 @@ def main() -> None:
         bench.inside,
         bench.minors,
         bench.refusal,
+        bench.languages,
         bench.injection,
         bench.risk,
         bench.privacy,

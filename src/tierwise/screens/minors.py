@@ -17,7 +17,7 @@ from tierwise.screens.screen import windows
 from tierwise.screens.sentences import WHOLE
 
 CERTAIN = 0.99
-CARING = 0.3  # what a sexual score counts where somebody cares
+CARING = 0.25  # what a sexual score counts where somebody cares
 TINY = 0.05  # a sexual score below which nothing is looked for but phrases: ordinary texts pay nothing
 
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen"

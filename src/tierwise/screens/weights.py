@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tierwise.errors import ConfigError
 from tierwise.screens.grams import BUCKETS
 
-SHA256 = "dd01bd785e63d850212c6938401a70fbaee76910502d321304fb695c582f9f37"
+SHA256 = "77790cc8fb6b14b98691ec249c68d639bc06958349a08412a52a7657828b4535"
 _FILE = "data/screens/screens-3.npz"
 _NUMBERS = ("scale", "idf", "dense", "hidden", "shift_in", "out", "bias", "slope", "shift")  # as Weights has them
 _REMEDY = "install tierwise anew"
