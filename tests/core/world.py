@@ -86,10 +86,10 @@ class World:
         self._hear(who)
         process = self.processes[who]
         for name, before in process.leases.items():
-            lease = before.beat()
-            part = lease.idle(wanted=bool(self.accounts[name].wanted_ns))
+            lease, share = before.beat(), self._share(who, name)  # nobody knows the account before something is drawn
+            part = lease.idle(wanted=bool(share.account.wanted_ns))
             process.leases[name] = lease.give_back(part)
-            self._put(who, name, give_back(self._share(who, name), part))
+            self._put(who, name, give_back(share, part))
 
     def crash(self, who: int) -> None:
         """Its journal is replayed, what has no end there is settled at its bound, and its leases expire."""
