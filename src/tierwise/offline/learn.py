@@ -68,8 +68,8 @@ def learn(measured: Measured, pairs: Pairs, rows: Rows, rng: np.random.Generator
     targets, effects = labels(pairs), effects_of(pairs)
     data = measured.router if measured.alone is None else measured.alone
     router = ROUTER if len(rows) >= SEVERAL else ROUTER[:2]
-    reads = router if measured.alone is None else dict.fromkeys((*router, *VERIFIER))
-    under = lower(data, {**targets, "gain": _gain(pairs)}, tuple(reads), rows, rng)
+    reads = router if measured.alone is None else (*router, *VERIFIER)
+    under = lower(data, {**targets, "gain": _gain(pairs)}, tuple(dict.fromkeys(reads)), rows, rng)
     words = under.only(VERIFIER)
     return Learned(
         upper(measured.router, targets, under.only(router)),

@@ -60,8 +60,9 @@ def assembled(
     if own is not None:
         every[own.screen] = Beside(every[own.screen], own)
         limits |= {f"{own.screen}:{name}": limit for name, limit in own.limits.items()}
+    read = {*names} != {"privacy"}  # which has no use for heads
     return Panel(
         {name: every[name] for name in NAMES if name in names},
         {one: limit for one, limit in limits.items() if one.partition(":")[0] in names},
-        reader.probabilities_each if {*names} - {"privacy"} else len,
+        reader.probabilities_each if read else lambda texts: None,
     )

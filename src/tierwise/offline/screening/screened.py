@@ -206,13 +206,13 @@ class _Batch:
     def _read(self) -> None:
         for seen, (_, record) in zip(self._lines.look(self._unread), self._unread, strict=True):
             self._rows.append((seen, record))
-            self._ask(seen)
+            self._note(seen)
             if not self._questions or len(self._questions) >= AT_ONCE or len(self._rows) >= HELD:
                 self._write()
         self._unread = []
 
-    def _ask(self, seen: Seen) -> None:
-        """The next time that the model is."""
+    def _note(self, seen: Seen) -> None:
+        """What it is in doubt of is among the model's next questions."""
         if seen.doubts and self._asker is not None and seen.text is not None:
             try:
                 self._questions[seen.row] = question([seen.text], self._lines.meanings(seen.doubts), f"row-{seen.row}")
