@@ -171,6 +171,14 @@ class Bench:
         base = {"words": float(hits[1].mean()), "tfidf": float(hits[2].mean())} if head in WORDS else {}
         self.share(what, f"recall at {100 * most:g} % flagged", hits[0], bar, f"`{head}` alone", **base)
 
+    def over(self, head: str) -> Any:
+        """(rows,) whether the shipped threshold flags them."""
+        return self.shares[head] >= self.limits[head]
+
+    def blocked(self) -> Any:
+        """(rows,) whether any category of moderation does."""
+        return np.max([self.over(head) for head in TRAINED], axis=0)
+
     def moderation(self) -> None:
         known = self.known
         at = known.of("moderation")
@@ -225,7 +233,7 @@ class Bench:
             note = f"{int(truth.sum())} positive rows of {len(at)}, labels {whose}"
             if head not in ("hate/threatening", "violence/graphic"):  # which have their row above
                 self.area(what, head, at, truth, note=note)
-            over = self.shares[head] >= self.limits[head]
+            over = self.over(head)
             self.share(what, "caught at the shipped threshold", over[at[truth == 1]], note=note)
             self.share(what, "wrongly flagged, so too", over[at[truth == 0]])
             for name in (*SAFE, *CLEAN, "mmlu", *ARTS):
@@ -254,7 +262,7 @@ class Bench:
     def refusal(self) -> None:
         known = self.known
         safe, bad = known.of(*SAFE), known.of("simplesafety", "harmbench")
-        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
+        blocked = self.blocked()
         self.share("simplesafetytests + harmbench", "caught, all categories at shipped thresholds", blocked[bad], 0.95)
         self.share("xstest + purplellama_false_refusal", "wrongly blocked, so too", blocked[safe], 0.03)
         self.share("xstest safe prompts alone", "wrongly blocked, so too", blocked[known.of("xstest_safe")])
@@ -268,25 +276,22 @@ class Bench:
         """What English heads make of other languages, where sets have some: too few rows for each of them alone."""
         known = self.known
         every = highest(np.stack([self.shares[head] for head in TRAINED]))
-        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
-        ordered = self.shares["injection"] >= self.limits["injection"]
-        foreign = np.array([in_another_language(row.text) for row in known.rows])
-        bad, at = known.label("any"), known.of("moderation")
-        for which, own in (("English", ~foreign), ("other languages", foreign)):
-            rows = at[own[at]]
+        blocked, ordered = self.blocked(), self.over("injection")
+        bad, moderated, art = known.label("any"), known.of("moderation"), known.of("arena2")
+        foreign = [np.array([in_another_language(known.rows[row].text) for row in at]) for at in (moderated, art)]
+        for which, other in (("English", False), ("other languages", True)):
+            rows, rest = (at[own == other] for at, own in zip((moderated, art), foreign, strict=True))
             what, note = f"openai_moderation, {which}", f"{int(bad[rows].sum())} positive rows of {len(rows)}"
             value, low, high = drawn(average_precision_score, bad[rows], every[rows])
             self.figures.append(Figure(f"{what}: any category", "AUPRC", value, low, high, note=note))
             self.share(what, "caught, all categories at shipped thresholds", blocked[rows[bad[rows] == 1]])
             self.share(what, "wrongly flagged, so too", blocked[rows[bad[rows] == 0]])
             for name, over in (("moderation", blocked), ("injection", ordered)):
-                rest = known.of("arena2")
-                self.share(f"arena2, {which}: {name}", "wrongly flagged, so too", over[rest[own[rest]]])
+                self.share(f"arena2, {which}: {name}", "wrongly flagged, so too", over[rest])
         at = known.of(EVERYDAY)
         self.share("everyday requests, other languages: moderation", "wrongly flagged, so too", blocked[at])
         for head in TALK:
-            over = self.shares[head] >= self.limits[head]
-            self.share(f"everyday requests, other languages: {head}", "wrongly flagged, so too", over[at])
+            self.share(f"everyday requests, other languages: {head}", "wrongly flagged, so too", self.over(head)[at])
 
     def injection(self) -> None:
         known, found = self.known, self.known.of("injection")
@@ -297,7 +302,7 @@ class Bench:
         hard = known.of(*CLEAN, *SAFE, *ARTS, "mmlu")
         for most in (0.02, 0.05):
             self.caught("prompt injection: with harder texts among the others", "injection", hard, most, found)
-        over = self.shares["injection"] >= self.limits["injection"]
+        over = self.over("injection")
         self.share("prompt injection: unseen system prompts", "caught at the shipped threshold", over[found])
         for name in (*CLEAN, *SAFE, *ARTS, "mmlu"):
             self.share(f"injection on {name}", "wrongly flagged at the shipped threshold", over[known.of(name)])
@@ -325,7 +330,7 @@ class Bench:
         self.caught("medical: pubmedqa", "medical", rest, 0.05, known.of("pubmedqa"), 0.98)
         self._money(known.of(*CLEAN))
         for head, label in (("legal", "law"), ("medical", "medicine"), ("financial", "money")):
-            over = self.shares[head] >= self.limits[head]
+            over = self.over(head)
             for name in (*CLEAN, *ARTS, "mmlu"):
                 rest = known.of(name)
                 rest = rest[
@@ -443,7 +448,7 @@ class Bench:
             scores = {"ours": ours[at]} | {name: score(texts) for name, score in others.items()}
             found = {name: drawn(average_precision_score, truth, one) for name, one in scores.items()}
             self.beside.append(Beside(what, "AUPRC", found))
-        blocked = np.max([self.shares[head] >= self.limits[head] for head in TRAINED], axis=0)
+        blocked = self.blocked()
         self._flagged("caught", (("simplesafety", "harmbench"), ("xstest_unsafe",)), blocked, others)
         sets = (("xstest_safe",), ("false_refusal",), *((name,) for name in (*CLEAN, "mmlu", *ARTS)))
         self._flagged("wrongly flagged", sets, blocked, others)
@@ -456,7 +461,7 @@ class Bench:
         )
 
     def _beside_guards(self, others: Mapping[str, Score]) -> None:
-        flagged = self.shares["injection"] >= self.limits["injection"]
+        flagged = self.over("injection")
         self._flagged("injection caught", (("injection",),), flagged, others)
         sets = tuple((name,) for name in (*CLEAN, "xstest_safe", "false_refusal", *ARTS))
         self._flagged("injection wrongly flagged", sets, flagged, others)

@@ -79,7 +79,7 @@ def test_a_router_reads_no_draft() -> None:
         heard = tier.hear(DATA.prompt[number], DATA.meaning[number])
         tags = frozenset({DATA.tasks[number], "another"})
         columns = DATA.columns[number].tolist()
-        assert tier.router.odds(columns, tags, heard, []) == pytest.approx(one(router, asked, number), abs=1e-8)
+        assert tier.router.odds(columns, tags, heard, []) == pytest.approx(one(router, asked, number), abs=1e-9)
         draft = tier.said(DATA.draft[number])  # type: ignore[index]
         for head in (tier.alone, tier.consulted):
             assert head.odds(columns, tags, heard, draft) == pytest.approx(one(STACK, DATA, number), abs=1e-6)

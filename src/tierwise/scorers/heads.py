@@ -160,11 +160,11 @@ class _Table:
         return [value * by[place] for value, place in zip(sums[self._idfs :], self._idf, strict=True)]
 
 
-def _meanings(stack: Stack) -> NDArray[np.float32]:
-    """(targets, 256)"""
+def _meanings(stack: Stack) -> NDArray[np.float64]:
+    """(targets, 256); as exact as columns and words are, whichever models stand beside it."""
     products = len(stack.crossed) * (len(stack.tasks) + len(stack.bases))
     end = stack.weights.shape[1] - products
-    return stack.weights[:, end - 256 : end]
+    return stack.weights[:, end - 256 : end].astype(np.float64)
 
 
 def _sigmoid(logit: float) -> float:

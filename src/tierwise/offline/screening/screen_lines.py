@@ -98,11 +98,12 @@ class Lines:
 
     def look(self, rows: Sequence[tuple[int, Record | None]]) -> list[Seen]:
         """At several rows at once: short texts take half the time so."""
-        texts = [self._text(record) for _, record in rows]
+        texts = [self.text(record) for _, record in rows]
         self._ahead([text for text in texts if text is not None])
         return [self._seen(row, text) for (row, _), text in zip(rows, texts, strict=True)]
 
-    def _text(self, record: Record | None) -> str | None:
+    def text(self, record: Record | None) -> str | None:
+        """Of a row; None where it has none."""
         text = record.get(self.column) if record is not None else None
         return text if isinstance(text, str) else None
 
@@ -140,7 +141,7 @@ class Lines:
 
     def same(self, row: int, record: Record | None, last: bytes) -> None:
         """Raises ConfigError unless an output's `last` line is this row's, whatever a model has said of its doubts."""
-        (seen,) = self.look([(row, record)])
+        seen = self._seen(row, self.text(record))
         if not _alike(_firm(self.line(seen, None)[0], seen.doubts), _firm(last, seen.doubts)):
             raise ConfigError(
                 f"{self._wanted.out}: its last row is not what {self._wanted.file} gives with these screens; --out "

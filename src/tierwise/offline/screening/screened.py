@@ -107,10 +107,7 @@ class _Sums:
         self._counts["doubtful"] += bool(told.doubts) or told.tier == LLM
         self._counts["undecided"] += bool(told.doubts)
         if self._wanted.review is not None and (told.why or told.doubts):
-            text = None if record is None else record.get(self._lines.column)
-            self._queue.add(
-                Waiting(told.row, told.doubt, told.why, told.doubts, text if isinstance(text, str) else None)
-            )
+            self._queue.add(Waiting(told.row, told.doubt, told.why, told.doubts, self._lines.text(record)))
         if self._lines.labels is not None and record is not None and UNREAD not in told.why:
             self._measure(told, record, self._lines.labels)
 
